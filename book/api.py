@@ -1,0 +1,75 @@
+"""Pages of the programming interface, one for each part of the package.
+
+They are written from the source files each time the site is built, so no module can be
+forgotten; the docstrings themselves are read by Sphinx.
+"""
+
+import ast
+from pathlib import Path
+
+from book.tree import BookError
+
+#: The parts in the order data flows, each with what it does.
+PARTS = {
+    "data": "real screen records, the simulated screen, splits, features",
+    "network": "a small graph of layers with NumPy weights, taken from a Keras model",
+    "masks": "which units are silent in a draw",
+    "linear_gaussian": "a case whose Bayesian answer is known exactly",
+    "training": "fit a Keras network with dropout",
+    "ann": "samples of the artificial network",
+    "spiking": "neurons, conversion, and the spiking samples",
+    "backends": "the same network on Nengo and NengoDL",
+    "samples": "labelled, resumable sample sets",
+    "compare": "how far apart two sample sets are",
+    "fidelity": "how faithful a conversion is, setting by setting",
+    "controls": "samplers that are wrong on purpose",
+    "scores": "how good a predictive distribution is",
+    "energy": "operations and joules of a predictive distribution",
+    "plots": "every figure of the chapters",
+    "example": "the running example of the book",
+    "errors": "the error for input that cannot be used",
+    "quiet": "TensorFlow without its start-up lines",
+}
+
+
+def modules(source: Path) -> dict[str, str]:
+    """First sentence of the docstring of every public module of `source/spikedrop`."""
+    found = {}
+    for path in sorted((source / "spikedrop").rglob("*.py")):
+        parts = path.relative_to(source).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        if any(part.startswith("_") for part in parts):
+            continue
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if not docstring:
+            raise BookError(f"{path}: the module has no docstring, so its page has nothing to say.")
+        found[".".join(parts)] = " ".join(docstring.split("\n\n")[0].split())
+    return found
+
+
+def write_api_pages(source: Path, target: Path) -> dict[str, str]:
+    """Write a page for each part into `target`; return the table for the page before them."""
+    target.mkdir(parents=True)
+    by_part: dict[str, list[str]] = {}
+    lines = modules(source)
+    for name in lines:
+        if name != "spikedrop":
+            by_part.setdefault(name.split(".")[1], []).append(name)
+    order = [part for part in PARTS if part in by_part]
+    order += sorted(part for part in by_part if part not in PARTS)
+    table = ["| module | what it holds |", "|---|---|"]
+    for number, part in enumerate(order):
+        names = by_part[part]
+        page = target / f"{number:02d}_{part}.md"
+        sections = [f"# `{part}`"]
+        if part in PARTS:
+            sections.append(PARTS[part][0].upper() + PARTS[part][1:] + ".")
+        for name in names:
+            sections.append(
+                f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n"
+                "   :ignore-module-all:\n```"
+            )
+            table.append(f"| [`{name}`](api/{page.name}) | {lines[name]} |")
+        page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return {"api_modules": "\n".join(table)}

@@ -1,0 +1,87 @@
+"""The book's one tool: `chapters` executes them, `site` renders and checks, `strip` cleans.
+
+Papermill is the one engine that runs chapters; Jupyter Book renders what papermill left and
+executes nothing, so no page can come from a stale cache.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from book.check import check_site, missing_figures
+from book.execute import data_folder, execute, strip
+from book.stage import chapters_in_toc, stage
+from book.tree import LANES, BookError, Tree, toc_pages
+
+
+def render(tree: Tree) -> None:
+    """Turn the executed chapters into the site at `tree.html`, then check every page.
+
+    The site of an earlier build is replaced only by one that rendered without a warning.
+    """
+    chapters_in_toc(tree)
+    stage(tree)
+    made = tree.out / "_build"
+    shutil.rmtree(made, ignore_errors=True)
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(tree.source)]
+    command += ["--path-output", str(tree.out), "-n", "-W", "--keep-going", "--quiet"]
+    environment = os.environ | {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": "tensorflow",
+        "TF_USE_LEGACY_KERAS": "1",
+        "MPLBACKEND": "agg",
+        "PYTHONPATH": str(tree.root / "src"),  # the docstrings of this very tree
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BookError(
+            f"Jupyter Book could not render the site without a warning:\n{done.stdout}\n"
+            f"{done.stderr}\nIts source, with the pages filled in: {tree.source}"
+        )
+    shutil.rmtree(tree.html, ignore_errors=True)
+    shutil.move(made / "html", tree.html)
+    if faults := site_faults(tree):
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise BookError(f"the site at {tree.html} has {len(faults)} faults:\n{listed}")
+
+
+def site_faults(tree: Tree) -> list[str]:
+    """Everything wrong with the rendered site of this lane."""
+    figures = {}
+    for path in sorted((tree.source / "chapters").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        figures[path.stem] = sum("image/png" in output.get("data", {}) for output in outputs)
+    paths = sorted({str(tree.root.resolve()), sys.prefix})
+    faults = check_site(tree.html, toc_pages(tree.source), machine_paths=paths)
+    return faults + missing_figures(tree.html, figures)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 if it did all it should."""
+    parser = argparse.ArgumentParser(prog="python -m book.build", description=__doc__)
+    parser.add_argument("command", choices=("chapters", "site", "strip"))
+    parser.add_argument("--lane", choices=LANES, default="full", help="which parameters.yml values")
+    options = parser.parse_args(arguments)
+    tree = Tree(options.lane)
+    try:
+        if options.command == "chapters":
+            execute(tree, data_folder())
+        elif options.command == "strip":
+            print("outputs taken out of:", ", ".join(strip(tree)) or "none, there were no outputs")
+        else:
+            render(tree)
+            print(f"The book is ready. Open {tree.html / 'index.html'}")
+    except BookError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Look at the built site as a reader would: every page there, nothing broken, nothing leaked."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+from bs4 import BeautifulSoup, Tag
+
+#: What no reader should meet anywhere on a page, code cells and prose included.
+LEAKS = {
+    "a log line of TensorFlow": r"(?m)^\s*[IWEF]\d{4} \d\d:\d\d:\d+\.\d+",
+    "a log line with a time stamp": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,]\d+: [IWEF] ",
+    "a log line of absl": r"All log messages before absl::InitializeLog",
+    "a logger's line": r"(?m)^\s*(DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]+:",
+    "a message about missing accelerators": r"Could not find cuda|oneDNN custom operations",
+    "a progress bar": r"\d+%\|[^|\n]*\||[█▏▎▍▌▋▊▉]{2}|━━━|\d\s?(it|cell|batch)/s\b|ms/step",
+    "a progress bar of Keras": r"(?m)^\s*Epoch \d+/\d+\s*$",
+}
+#: What code may mention but no output may show.
+LEAKS_IN_OUTPUTS = {
+    "a progress bar of Nengo": r"Build(ing)? (finished|network)|Simulat(ing|ion) finished",
+    "a traceback": r"Traceback \(most recent call last\)",
+    "a warning": r"\b[A-Z]\w*Warning:",
+    "a warning of a logger": r"(?m)^\s*WARNING\b",
+    "an object's address": r"<[\w.]+ (object )?at 0x[0-9a-f]+>",
+}
+#: Markup that was not understood and so shows as text.
+UNRENDERED = r"\{\{\s*\w+|\{(glue|cite|numref|ref|doc|term|eq)[:}]|\{glue:"
+
+
+def check_site(html: Path, pages: Sequence[str], *, machine_paths: Sequence[str] = ()) -> list[str]:
+    """Everything wrong with the site at `html`, one line a fault; empty when all is well.
+
+    `pages` are the pages the table of contents promises, without suffix. `machine_paths` are
+    folders of the machine that built the site, which no page may name.
+    """
+    faults = [
+        f"{page}: the table of contents lists it, but {page}.html was not built"
+        for page in pages
+        if not (html / f"{page}.html").is_file()
+    ]
+    built = [html / f"{page}.html" for page in pages if (html / f"{page}.html").is_file()]
+    ids: dict[Path, set[str]] = {}
+    for path in built:
+        name = path.relative_to(html).with_suffix("").as_posix()
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        faults += [f"{name}: {fault}" for fault in page_faults(soup, machine_paths=machine_paths)]
+        faults += [f"{name}: {fault}" for fault in _file_faults(soup, path, ids)]
+    return faults
+
+
+def page_faults(soup: BeautifulSoup, *, machine_paths: Iterable[str] = ()) -> list[str]:
+    """Faults of one page that show in its text and markup alone."""
+    article = soup.select_one("article") or soup
+    faults = []
+    text = article.get_text()
+    for what, pattern in LEAKS.items():
+        if found := re.search(pattern, text):
+            faults.append(f"shows {what}: {_around(text, found)}")
+    for output in article.select(".cell_output"):
+        shown = output.get_text()
+        for what, pattern in LEAKS_IN_OUTPUTS.items():
+            if found := re.search(pattern, shown):
+                faults.append(f"an output shows {what}: {_around(shown, found)}")
+    for stderr in article.select(".stderr"):
+        faults.append(f"shows what was written to stderr: {stderr.get_text().strip()[:120]}")
+    for message in article.select(".system-message, .problematic"):
+        faults.append(f"shows a message of Sphinx: {message.get_text().strip()[:120]}")
+    faults += [
+        f"names a folder of the machine that built it: {folder}"
+        for folder in machine_paths
+        if folder in text
+    ]
+    if found := re.search(UNRENDERED, _prose(article)):
+        faults.append(f"shows markup instead of its meaning: {_around(_prose(article), found)}")
+    for image in article.select("img"):
+        alt = str(image.get("alt", "")).strip()
+        source = str(image.get("src", ""))
+        if len(alt) < 10 or Path(alt).name == Path(source).name or alt.startswith("../"):
+            faults.append(f"the image {source[:80]} has no alt text (alt={alt!r})")
+    return faults
+
+
+def _prose(article: Tag) -> str:
+    """Text outside code."""
+    skip = ("pre", "code", "script")
+    return "".join(
+        string for string in article.find_all(string=True) if not string.find_parent(skip)
+    )
+
+
+def _around(text: str, found: re.Match[str]) -> str:
+    start, end = max(0, found.start() - 30), min(len(text), found.end() + 60)
+    return repr(" ".join(text[start:end].split()))
+
+
+def _file_faults(soup: BeautifulSoup, page: Path, ids: dict[Path, set[str]]) -> list[str]:
+    """Images and links of a page that lead to no file, or to no place in it."""
+    faults = []
+    for image in soup.select("img"):
+        source = str(image.get("src", ""))
+        if not _outside(source):
+            target = page.parent / unquote(source.split("?")[0])
+            if not source or not target.is_file() or target.stat().st_size == 0:
+                faults.append(f"the image {source!r} is missing")
+    for link in (soup.select_one("article") or soup).select("a[href]"):
+        href = str(link["href"])
+        if _outside(href):
+            continue
+        where, fragment = urldefrag(href)
+        target = (page.parent / unquote(where.split("?")[0])).resolve() if where else page.resolve()
+        if not target.is_file():
+            faults.append(f"the link {href!r} leads nowhere")
+        elif fragment and target.suffix == ".html" and fragment not in _ids(target, ids):
+            faults.append(f"the link {href!r} leads to no place on that page")
+    return faults
+
+
+def _outside(reference: str) -> bool:
+    return bool(re.match(r"[a-z][a-z0-9+.-]*:|//", reference))
+
+
+def _ids(path: Path, known: dict[Path, set[str]]) -> set[str]:
+    if path not in known:
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        known[path] = {str(tag["id"]) for tag in soup.select("[id]")}
+    return known[path]
+
+
+def missing_figures(html: Path, figures: dict[str, int]) -> list[str]:
+    """Chapters whose page shows fewer images than its notebook drew; `figures` counts those."""
+    faults = []
+    for chapter, drawn in figures.items():
+        path = html / "chapters" / f"{chapter}.html"
+        if not path.is_file():
+            continue  # already told by check_site
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        shown = len((soup.select_one("article") or soup).select(".cell_output img"))
+        if shown < drawn:
+            faults.append(f"chapters/{chapter}: shows {shown} of {drawn} figures")
+    return faults

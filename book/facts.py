@@ -1,0 +1,114 @@
+"""What a reader needs to judge or repeat a run: versions, commit, machine, date."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from book.tree import Tree
+
+PACKAGES = (
+    ("spikedrop", "this package"),
+    ("tensorflow", "runs Keras and NengoDL"),
+    ("keras", "the networks that are trained"),
+    ("tf_keras", "Keras 2, which NengoDL builds on"),
+    ("nengo", "spiking simulator"),
+    ("nengo-dl", "Nengo on TensorFlow"),
+    ("numpy", "arrays"),
+    ("scipy", "statistics"),
+    ("pandas", "tables"),
+    ("pandera", "checks of tables"),
+    ("xarray", "labelled arrays"),
+    ("scikit-learn", "splits and baselines"),
+    ("matplotlib", "figures"),
+    ("seaborn", "figures"),
+    ("papermill", "executes the chapters"),
+    ("jupyter-book", "renders the site"),
+    ("Sphinx", "renders the site"),
+)
+
+
+def git_commit(root: Path) -> tuple[str, bool]:
+    """Commit of the checkout at `root`, and whether files differ from it.
+
+    A folder inside some other checkout is not taken for it.
+    """
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return "not a git checkout", False
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout", False
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_gib() -> float | None:
+    """Memory of the machine in GiB, None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def run_facts(tree: Tree, data: str) -> dict[str, Any]:
+    """Facts at the start of a run; `chapters` is filled in as they finish."""
+    commit, changed = git_commit(tree.root)
+    return {
+        "lane": tree.lane,
+        "real_records": bool(data),
+        "commit": commit,
+        "changed": changed,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": cores(),
+        "memory_gib": memory_gib(),
+        "versions": {name: importlib.metadata.version(name) for name, _ in PACKAGES},
+        "chapters": {},
+    }
+
+
+def page_values(facts: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, str]:
+    """The facts as texts for the placeholders `run_...` of the pages."""
+    memory = facts["memory_gib"]
+    chapters = facts["chapters"]
+    seeds = sorted({str(chapter["seed"]) for chapter in chapters.values()})
+    total = sum(chapter["seconds"] for chapter in chapters.values())
+    versions = ["| package | version | here for |", "|---|---|---|"]
+    versions += [f"| {name} | {facts['versions'][name]} | {use} |" for name, use in PACKAGES]
+    times = ["| chapter | seconds | seed | finished (UTC) |", "|---|---:|---:|---|"]
+    times += [
+        f"| [{titles[name]}](../chapters/{name}.ipynb) | {chapter['seconds']:.0f} "
+        f"| {chapter['seed']} | {chapter['finished'][:16].replace('T', ' ')} |"
+        for name, chapter in chapters.items()
+    ]
+    return {
+        "run_lane": facts["lane"],
+        "run_data": "real screen records" if facts["real_records"] else "the simulated screen",
+        "run_commit": facts["commit"] + (", with uncommitted changes" if facts["changed"] else ""),
+        "run_date": facts["started"][:10],
+        "run_python": facts["python"],
+        "run_machine": f"{facts['system']}, {facts['cores']} cores"
+        + (f", {memory:.0f} GiB of memory" if memory else ""),
+        "run_seeds": ", ".join(seeds),
+        "run_minutes": f"{total / 60:.1f}",
+        "run_versions": "\n".join(versions),
+        "run_times": "\n".join(times),
+    }

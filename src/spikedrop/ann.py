@@ -1,0 +1,115 @@
+"""Permanent-dropout samples of the classical network (MC dropout)."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from spikedrop.masks import Scope, blocks, network_masks
+from spikedrop.network import Network
+from spikedrop.samples import check_inputs, collect, rows_of_masks
+
+
+def forward(
+    network: Network, x: np.ndarray, masks: list[np.ndarray] | None = None
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Run the network once.
+
+    Parameters
+    ----------
+    network : Network
+    x : numpy.ndarray
+        Axes (observation, input).
+    masks : list of numpy.ndarray, optional
+        Of the input, then of every hidden layer, each (observation or 1, unit); without them
+        the plain network without dropout.
+
+    Returns
+    -------
+    outputs : numpy.ndarray
+        Axes (observation, output).
+    activations : list of numpy.ndarray
+        Of every hidden layer before its mask, axes (observation, unit).
+    """
+    h = x if masks is None else x * masks[0]
+    activations = []
+    for i, layer in enumerate(network.hidden):
+        a = np.maximum(h @ layer.weights + layer.bias, 0)
+        activations.append(a)
+        h = a if masks is None else a * masks[i + 1]
+    return h @ network.readout.weights + network.readout.bias, activations
+
+
+def predict(network: Network, x: np.ndarray) -> np.ndarray:
+    """Return the plain network without dropout: axes (observation, output)."""
+    x = check_inputs(network, x, 1, "draw")
+    return np.concatenate([forward(network, x[r.start : r.stop])[0] for r in blocks(len(x))])
+
+
+def sample_ann(
+    network: Network,
+    x: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    scope: Scope = "draw",
+    first_draw: int = 0,
+    progress: bool | None = None,
+) -> xr.DataArray:
+    r"""Sample the predictive distribution of the classical network.
+
+    Draw s is :math:`y^{(s)} = f(x; m^{(s)})`, dropout left on (Gal & Ghahramani 2016,
+    arXiv:1506.02142).
+
+    Parameters
+    ----------
+    network : Network
+    x : array
+        Axes (observation, input).
+    draws : int
+        Monte-Carlo samples, at least 1.
+    seed : int
+        Of the masks; the same seed gives `sample_snn` the same masks.
+    scope : {"draw", "row"}
+        ``draw``: one mask for all observations of a draw, so a draw is a function and the
+        samples are joint over observations. ``row``: a mask per draw and observation, as
+        Keras does. Both have the same distribution at each single observation.
+    first_draw : int
+        Number of the first draw; draws 0-49 and 50-99 together equal draws 0-99.
+    progress : bool, optional
+        Show a bar; by default where a terminal watches.
+
+    Returns
+    -------
+    xarray.DataArray
+        float32, axes (draw, observation, output).
+
+    Raises
+    ------
+    InputError
+        If `x` has the wrong shape or NaN, or `draws` or `scope` is not usable.
+
+    Examples
+    --------
+    >>> from spikedrop.network import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> samples = sample_ann(network, [[1.0]], draws=1000, seed=0)
+    >>> sorted(set(samples.values.ravel().tolist()))  # either silent, or 2 x (1 + 1)
+    [0.0, 4.0]
+    """
+    x = check_inputs(network, x, draws, scope)
+
+    def one_block(draw: int, rows: range) -> np.ndarray:
+        masks = network_masks(network, seed, draw, rows_of_masks(scope, rows))
+        return forward(network, x[rows.start : rows.stop], masks)[0]
+
+    return collect(
+        "ann",
+        one_block,
+        n_observations=len(x),
+        n_outputs=network.n_outputs,
+        draws=range(first_draw, first_draw + draws),
+        progress=progress,
+        attrs={"seed": seed, "scope": scope},
+    )

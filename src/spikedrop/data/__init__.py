@@ -1,0 +1,46 @@
+"""Drug-pair screens: real records, a simulated screen, features, splits and design matrices."""
+
+from spikedrop.data.almanac import load_almanac
+from spikedrop.data.baseline import Baseline, boosting_baseline
+from spikedrop.data.describe import (
+    compare_screens,
+    describe_screen,
+    fullest_grid,
+    growth_from_readings,
+    noise_ceiling,
+    replicate_noise,
+)
+from spikedrop.data.design import Design, fit_design
+from spikedrop.data.features import attach_features, load_features, rdkit_features
+from spikedrop.data.fetch import DownloadError, fetch_almanac
+from spikedrop.data.opening import open_screen
+from spikedrop.data.screen import LoadReport, Screen
+from spikedrop.data.simulate import expected_growth, noise_sd, simulate_screen
+from spikedrop.data.splits import Split, split
+
+__all__ = [
+    "Baseline",
+    "Design",
+    "DownloadError",
+    "LoadReport",
+    "Screen",
+    "Split",
+    "attach_features",
+    "boosting_baseline",
+    "compare_screens",
+    "describe_screen",
+    "expected_growth",
+    "fetch_almanac",
+    "fit_design",
+    "fullest_grid",
+    "growth_from_readings",
+    "load_almanac",
+    "load_features",
+    "noise_ceiling",
+    "noise_sd",
+    "open_screen",
+    "rdkit_features",
+    "replicate_noise",
+    "simulate_screen",
+    "split",
+]

@@ -1,0 +1,200 @@
+"""The design matrix: numbers a model sees, with every statistic taken from training rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from spikedrop.data.screen import Screen
+from spikedrop.errors import InputError
+
+CLIP = 5.0
+"""Scaled features are clipped to [-CLIP, CLIP] standard deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A fitted map from pair records to model inputs.
+
+    With standardised descriptors d, standardised log10 doses c and principal components z of the
+    cell line's expression, a row is [d(A), c(A), d(B), c(B), z].
+
+    Attributes:
+        drugs: scaled descriptors, shape (drug, descriptor); index `drug`.
+        cells: scaled principal components, shape (cell_line, component); index `cell_line`.
+        dose_mean, dose_sd: mean and sd of log10 molar doses over both drugs of training rows.
+        names: name of each input, shape (input,).
+        swap: shape (input,); `matrix(rows)[:, swap]` is the matrix of the same rows with drug A
+            and drug B exchanged.
+        drug_pipeline, cell_pipeline: the fitted scikit-learn pipelines; None where there is
+            nothing to fit (one training cell line has no components).
+    """
+
+    drugs: pd.DataFrame
+    cells: pd.DataFrame
+    dose_mean: float
+    dose_sd: float
+    names: list[str]
+    swap: np.ndarray
+    drug_pipeline: Pipeline
+    cell_pipeline: Pipeline | None
+
+    def matrix(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return the inputs of pair records.
+
+        Args:
+            rows: columns `drug_a`, `drug_b`, `log10_dose_a_molar`, `log10_dose_b_molar` and
+                `cell_line`, as in `Screen.pairs`. The order of the two drugs is kept.
+
+        Returns:
+            Shape (row, input), float32, no units.
+
+        Raises:
+            InputError: a drug or cell line has no features, a dose is not finite, or a column is
+                missing.
+        """
+        doses = ("log10_dose_a_molar", "log10_dose_b_molar")
+        for column in ("drug_a", "drug_b", *doses, "cell_line"):
+            if column not in rows:
+                raise InputError(f"pair records: column {column} is missing.")
+        width = self.drugs.shape[1] + 1
+        inputs = np.empty((len(rows), len(self.names)), dtype=np.float32)
+        for drug, dose, start in zip(("drug_a", "drug_b"), doses, (0, width), strict=True):
+            inputs[:, start : start + width - 1] = _look_up(self.drugs, rows[drug], drug)
+            value = rows[dose].to_numpy(float)
+            if not np.isfinite(value).all():
+                row = int(np.argmin(np.isfinite(value)))
+                raise InputError(
+                    f"pair records, row {row}, column {dose}, value {value[row]}: "
+                    "a dose is a finite log10 of a molar amount."
+                )
+            scaled = (value - self.dose_mean) / self.dose_sd
+            inputs[:, start + width - 1] = np.clip(scaled, -CLIP, CLIP)
+        inputs[:, 2 * width :] = _look_up(self.cells, rows["cell_line"], "cell_line")
+        return inputs
+
+
+def fit_design(screen: Screen, train_rows: Sequence[int], *, components: int = 10) -> Design:
+    """Fit the scalers of a design matrix on training rows alone.
+
+    Descriptors are filled in with the median, standardised, and clipped to 5 standard deviations;
+    those that are constant over the training drugs are left out. Expression is reduced to
+    principal components over the training cell lines, each scaled to unit variance. Each drug and
+    each cell line counts once, however many records it has. Both doses share one scaler.
+
+    Columns that start with `rdkit.` are the descriptors and those with `expr.` the expression; a
+    table without such names gives all of its columns.
+
+    Args:
+        screen: records with features.
+        train_rows: positions of the training rows in `screen.pairs`.
+        components: principal components asked for; at most one less than the number of training
+            cell lines is used.
+
+    Returns:
+        The fitted `Design`. It covers every drug and cell line of the screen.
+
+    Raises:
+        InputError: the screen has no features, there is no training row, a position is outside
+            the table, or no descriptor varies over the training drugs.
+
+    Examples:
+        >>> from spikedrop.data import fit_design, simulate_screen, split
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> rows = split(screen.pairs, "rows", seed=0)
+        >>> design = fit_design(screen, rows.train)
+        >>> design.matrix(screen.pairs.iloc[rows.test]).shape == (60, len(design.names))
+        True
+    """
+    if screen.drugs is None or screen.cells is None:
+        raise InputError(f"{screen.source}: no features. Call attach_features first.")
+    rows = np.asarray(train_rows)
+    if rows.size == 0 or rows.min() < 0 or rows.max() >= len(screen.pairs):
+        raise InputError(
+            f"train_rows: {rows.size} positions, and {len(screen.pairs)} records in screen.pairs. "
+            "Pass positions of at least one of them."
+        )
+    if components < 0:
+        raise InputError(f"components must not be negative, and is {components}.")
+    train = screen.pairs.iloc[rows]
+    descriptors = _columns(screen.drugs, "rdkit.", "name")
+    drugs, drug_pipeline = _fit_drugs(descriptors, np.unique(train[["drug_a", "drug_b"]]))
+    expression = _columns(screen.cells, "expr.", "panel")
+    cells, cell_pipeline = _fit_cells(expression, train["cell_line"].unique(), components)
+    doses = train[["log10_dose_a_molar", "log10_dose_b_molar"]].to_numpy()
+    blocks = [[f"{side}.{name}" for name in (*drugs, "log10_dose")] for side in ("a", "b")]
+    width = len(blocks[0])
+    positions = np.arange(2 * width + cells.shape[1])
+    return Design(
+        drugs=drugs,
+        cells=cells,
+        dose_mean=float(doses.mean()),
+        dose_sd=float(doses.std()) or 1.0,
+        names=[*blocks[0], *blocks[1], *cells],
+        swap=np.concatenate(
+            [positions[width : 2 * width], positions[:width], positions[2 * width :]]
+        ),
+        drug_pipeline=drug_pipeline,
+        cell_pipeline=cell_pipeline,
+    )
+
+
+def _columns(table: pd.DataFrame, prefix: str, label: str) -> pd.DataFrame:
+    numbers = table.drop(columns=label, errors="ignore")
+    chosen = [name for name in numbers if name.startswith(prefix)]
+    return numbers[chosen] if chosen else numbers
+
+
+def _clip(values: np.ndarray) -> np.ndarray:
+    return np.clip(values, -CLIP, CLIP)
+
+
+def _fit_drugs(table: pd.DataFrame, train: np.ndarray) -> tuple[pd.DataFrame, Pipeline]:
+    pipeline = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        VarianceThreshold(),
+        StandardScaler(),
+        FunctionTransformer(_clip, feature_names_out="one-to-one"),
+    )
+    known = table.loc[train]
+    filled = known.fillna(known.median())
+    if table.shape[1] == 0 or not (filled.max() > filled.min()).any():
+        raise InputError("drugs: no descriptor varies over the training drugs. Add descriptors.")
+    pipeline.fit(known)
+    names = pipeline.get_feature_names_out()
+    return pd.DataFrame(pipeline.transform(table), index=table.index, columns=names), pipeline
+
+
+def _fit_cells(
+    table: pd.DataFrame, train: np.ndarray, components: int
+) -> tuple[pd.DataFrame, Pipeline | None]:
+    count = min(components, len(train) - 1, table.shape[1])
+    if count < 1:
+        return pd.DataFrame(index=table.index), None
+    # Sorted, so that the order of training rows cannot change the last digits.
+    known = table.loc[sorted(train)]
+    pipeline = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        PCA(count, svd_solver="full"),
+        StandardScaler(),
+        FunctionTransformer(_clip),
+    ).fit(known)
+    names = [f"cell.component_{number}" for number in range(1, count + 1)]
+    return pd.DataFrame(pipeline.transform(table), index=table.index, columns=names), pipeline
+
+
+def _look_up(table: pd.DataFrame, keys: pd.Series, column: str) -> np.ndarray:
+    positions = table.index.get_indexer(keys.astype(table.index.dtype))
+    if (positions < 0).any():
+        row = int(np.argmax(positions < 0))
+        raise InputError(
+            f"pair records, row {row}, column {column}, value {keys.iloc[row]}: no features. "
+            "Add it to the feature table."
+        )
+    return table.to_numpy(dtype=np.float32)[positions]

@@ -1,0 +1,109 @@
+"""The running example of the book: one screen, one split, one trained network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
+from spikedrop.network import Network
+from spikedrop.training import train
+
+
+SIMULATED_RECORDS = 12_000  # enough to learn from, few enough to train on in a minute
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """What every chapter starts from.
+
+    Attributes
+    ----------
+    screen : Screen
+    parts : Split
+    design : Design
+    x, y : numpy.ndarray
+        Inputs (record, input) and growth fractions (record,) of all pair records.
+    network : Network
+        Trained on ``parts.train``.
+    """
+
+    screen: Screen
+    parts: Split
+    design: Design
+    x: np.ndarray
+    y: np.ndarray
+    network: Network
+
+    def test_rows(self, n: int, *, seed: int) -> np.ndarray:
+        """Return the positions of `n` test records chosen at random (all, if there are fewer)."""
+        rows = np.random.default_rng(seed).permutation(self.parts.test)
+        return np.sort(rows[:n])
+
+    def dose_curve(self, row: int, points: int = 60) -> tuple[np.ndarray, np.ndarray]:
+        """Vary the dose of drug A of record `row` over the screen's range, all else fixed.
+
+        Returns the grid of log10 molar doses, axis (point,), and inputs (point, input).
+        """
+        pairs = self.screen.pairs
+        same = pairs[pairs["drug_a"] == pairs["drug_a"].iloc[row]]["log10_dose_a_molar"]
+        grid = np.linspace(same.min() - 0.5, same.max() + 0.5, points)
+        rows = pairs.iloc[np.full(points, row)].assign(log10_dose_a_molar=grid)
+        return grid, self.design.matrix(rows)
+
+
+def running_example(
+    *,
+    data: str = "",
+    work: str | Path,
+    seed: int,
+    records: int | None = None,
+    hidden: Sequence[int] = (512, 512, 512),
+    dropout: float = 0.1,
+    epochs: int = 60,
+    by: str = "rows",
+    member: int = 0,
+) -> Example:
+    """Open the screen, split it, and train the network, or load it if `work` has it.
+
+    Parameters
+    ----------
+    data : str
+        Folder of real records; empty for the simulated screen.
+    work : path
+        Folder of trained networks; the file name carries everything the training depends on.
+    records : int, optional
+        Pair records; by default all real ones, or 12,000 simulated ones.
+    seed : int
+        Of the simulated screen or the choice of records, the split and the training.
+    hidden, dropout, epochs : see `spikedrop.training.train`
+    by : str
+        What the split holds out, see `spikedrop.data.split`.
+    member : int
+        Another member trains the same network from another start on the same rows.
+    """
+    if records is None and not data:
+        records = SIMULATED_RECORDS
+    screen = open_screen(data, seed=seed, n_records=records)
+    parts = split(screen.pairs, by, seed=seed, validation=0.06)
+    design = fit_design(screen, parts.train)
+    x = design.matrix(screen.pairs)
+    y = screen.pairs["growth_fraction"].to_numpy(float)
+    digest = hashlib.sha256(x.tobytes() + y.tobytes() + parts.train.tobytes())
+    digest.update(repr((tuple(hidden), dropout, epochs, seed, member)).encode())
+    model = train(
+        x[parts.train],
+        y[parts.train],
+        (x[parts.validation], y[parts.validation]),
+        seed=seed + 1000 * member,
+        hidden=hidden,
+        dropout=dropout,
+        epochs=epochs,
+        swap=design.swap,
+        file=Path(work) / f"network-{by}-{member}-{digest.hexdigest()[:16]}.keras",
+    )
+    return Example(screen, parts, design, x, y, Network.from_keras(model))

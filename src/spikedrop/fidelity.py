@@ -1,0 +1,159 @@
+"""How faithful a conversion is, setting by setting: neuron, synapse, rate, steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from spikedrop.ann import sample_ann
+from spikedrop.compare import paired_error, predictive_sd
+from spikedrop.masks import network_masks
+from spikedrop.network import Network
+from spikedrop.samples import check_inputs
+from spikedrop.spiking.conversion import Conversion, Neuron, calibrate
+from spikedrop.spiking.sampler import Hold, make_simulator, sample_snn
+
+#: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
+SETTINGS: tuple[tuple[Neuron, float | None], ...] = (
+    ("rectified", None),
+    ("rectified", 0.005),
+    ("charge_keeping", None),
+)
+
+
+def setting_name(neuron: Neuron, synapse_s: float | None, rate_hz: float) -> str:
+    """Name a setting for a table or a legend.
+
+    >>> setting_name("rectified", 0.005, 100)
+    'rectified, 5 ms, 100 Hz'
+    """
+    synapse = "none" if synapse_s is None else f"{synapse_s * 1e3:g} ms"
+    return f"{neuron.replace('_', '-')}, {synapse}, {rate_hz:g} Hz"
+
+
+def fidelity_table(
+    network: Network,
+    x_train: np.ndarray,
+    x: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    rates_hz: Sequence[float] = (100, 500),
+    steps: Sequence[int] = (50, 200),
+    settings: Sequence[tuple[Neuron, float | None]] = SETTINGS,
+) -> pd.DataFrame:
+    """Paired error of every setting, against ANN draws with the same masks.
+
+    The first fifth of the steps is left out of every average, as `sample_snn` does by default.
+
+    Parameters
+    ----------
+    network : Network
+    x_train : numpy.ndarray
+        Rows that set the firing-rate scales, axes (row, input).
+    x : numpy.ndarray
+        Inputs to present, axes (observation, input).
+    draws, seed : see `sample_ann`
+    rates_hz, steps, settings : sequences
+        Firing rates in hertz, time steps, and (neuron, synapse in seconds) to cross.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a setting: ``setting``, ``neuron``, ``synapse (ms)``, ``rate (Hz)``, ``steps``,
+        ``error``, ``error p95``, ``bias`` (all in predictive sd, lower is better), ``sd ratio``
+        and ``spikes`` of a presentation.
+    """
+    ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
+    rows = []
+    for neuron, synapse_s in settings:
+        for rate_hz in rates_hz:
+            conversion = calibrate(
+                network, x_train, rate_hz=rate_hz, neuron=neuron, synapse_s=synapse_s
+            )
+            for t in steps:
+                snn = sample_snn(
+                    network,
+                    conversion,
+                    x,
+                    draws=draws,
+                    seed=seed,
+                    steps=t,
+                )
+                error = paired_error(ann, snn)
+                rows.append(
+                    {
+                        "setting": setting_name(neuron, synapse_s, rate_hz),
+                        "neuron": neuron,
+                        "synapse (ms)": np.nan if synapse_s is None else synapse_s * 1e3,
+                        "rate (Hz)": rate_hz,
+                        "steps": t,
+                        "error": error.mean,
+                        "error p95": error.p95,
+                        "bias": error.bias,
+                        "sd ratio": error.sd_ratio,
+                        "spikes": snn.attrs["spikes_per_presentation"],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def hold_table(
+    network: Network,
+    conversion: Conversion,
+    x: np.ndarray,
+    *,
+    steps: Sequence[int],
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Predictive sd of the SNN over that of the ANN, masks frozen against masks redrawn.
+
+    Index T; columns ``frozen for the presentation`` and ``redrawn at every step``; medians over
+    observations. 1 is faithful; redrawn masks shrink it as one over the square root of T.
+    """
+    holds: dict[str, Hold] = {
+        "frozen for the presentation": "presentation",
+        "redrawn at every step": "step",
+    }
+    sd = predictive_sd(sample_ann(network, x, draws=draws, seed=seed, progress=False))
+    table = pd.DataFrame(index=pd.Index(steps, name="steps"), columns=list(holds), dtype=float)
+    for name, hold in holds.items():
+        for t in steps:
+            snn = sample_snn(
+                network, conversion, x, draws=draws, seed=seed, steps=t, settle=0, hold=hold
+            )
+            table.loc[t, name] = np.median(predictive_sd(snn) / sd)
+    return table
+
+
+def agreement_table(
+    network: Network, conversion: Conversion, x: np.ndarray, *, seed: int, steps: int = 200
+) -> pd.DataFrame:
+    """Run one draw, a mask for every row, on NumPy, Nengo and NengoDL, and compare.
+
+    One row a simulator: ``same spike counts`` is the share of (neuron, presentation) pairs whose
+    count equals the reference's, ``largest readout difference`` is in the unit of the output, and
+    ``ms a presentation`` the wall time, building included.
+    """
+    x = check_inputs(network, x, 1, "row")
+    masks = network_masks(network, seed, 0, range(len(x)))
+    results, rows = {}, {}
+    for backend in ("numpy", "nengo", "nengo_dl"):
+        start = time.perf_counter()
+        with make_simulator(
+            network, conversion, rows=len(x), steps=steps, settle=steps // 5, backend=backend
+        ) as simulator:
+            results[backend] = simulator(x, masks)
+        readout, counts = results[backend]
+        reference_readout, reference_counts = results["numpy"]
+        same = [a == b for a, b in zip(counts, reference_counts, strict=True)]
+        rows[backend] = {
+            "same spike counts": float(np.mean(np.concatenate(same, axis=1))),
+            "largest readout difference": float(np.abs(readout - reference_readout).max()),
+            "ms a presentation": 1e3 * (time.perf_counter() - start) / len(x),
+        }
+    return pd.DataFrame(rows).T

@@ -1,0 +1,58 @@
+"""Every figure the chapters show; each function takes `ax` and returns it."""
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.axes import Axes
+
+_PALETTE = sns.color_palette("colorblind").as_hex()
+
+COLOURS = {
+    "ann": _PALETTE[0],
+    "snn": _PALETTE[1],
+    "truth": _PALETTE[2],
+    "wrong": _PALETTE[3],
+    "other": _PALETTE[4],
+    "floor": _PALETTE[7],
+}
+"""One colour a role, the same in every figure; all from seaborn's `colorblind` palette."""
+
+
+def style() -> None:
+    """Set how all figures look: colour-blind safe palette, opaque white background.
+
+    It changes matplotlib's defaults for the whole session; call it in the first cell.
+    Calling it again changes nothing.
+
+    Examples:
+        >>> import matplotlib as mpl
+        >>> with mpl.rc_context():
+        ...     style()
+        ...     mpl.rcParams["figure.facecolor"]
+        'white'
+    """
+    sns.set_theme(
+        context="notebook",
+        style="ticks",
+        palette="colorblind",
+        rc={
+            "figure.facecolor": "white",
+            "axes.facecolor": "white",
+            "savefig.facecolor": "white",
+            "savefig.transparent": False,
+            "figure.figsize": (6.4, 4.0),
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+            "axes.titlesize": "medium",
+        },
+    )
+
+
+def axes(ax: Axes | None = None) -> Axes:
+    """Return `ax`, or the axes of a new figure in the style of the book."""
+    if ax is not None:
+        return ax
+    style()
+    return plt.subplots()[1]

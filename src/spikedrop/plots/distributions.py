@@ -1,0 +1,132 @@
+"""Figures of chapters 4 and 5: draws against draws, densities, distances and the noise floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+
+from spikedrop.plots import COLOURS, axes, style
+
+
+def draw_by_draw(
+    ann: xr.DataArray, snn: xr.DataArray, ax: Axes | None = None, *, title: str = ""
+) -> Axes:
+    """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity."""
+    ax = axes(ax)
+    a, b = np.asarray(ann).ravel(), np.asarray(snn).ravel()
+    low, high = np.quantile(np.concatenate([a, b]), [0.001, 0.999])
+    pad = 0.05 * (high - low)
+    lims = (low - pad, high + pad)
+    ax.plot(lims, lims, color=COLOURS["floor"], lw=1)
+    ax.scatter(a, b, s=3, alpha=0.25, color=COLOURS["snn"], lw=0, rasterized=True)
+    ax.set(
+        xlim=lims,
+        ylim=lims,
+        aspect="equal",
+        xlabel="ANN draw (growth fraction)",
+        ylabel="SNN draw (growth fraction)",
+        title=title,
+    )
+    return ax
+
+
+def densities(
+    samples: Mapping[str, xr.DataArray],
+    observations: Sequence[int],
+    *,
+    truth: np.ndarray | None = None,
+    columns: int = 3,
+) -> np.ndarray:
+    """Predictive densities of several samples on one axis, a panel an observation.
+
+    `samples` maps a name (``ANN``, ``SNN``, ...) to axes (draw, observation, 1); `truth`, axis
+    (observation,), is marked by a line.
+    """
+    style()
+    rows = -(-len(observations) // columns)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(2.9 * columns, 2.1 * rows + 0.5), squeeze=False
+    )
+    known = {"ANN": COLOURS["ann"], "SNN": COLOURS["snn"]}
+    spare = iter((COLOURS["wrong"], COLOURS["other"], COLOURS["truth"]))
+    colours = {name: known.get(name) or next(spare) for name in samples}
+    for ax, i in zip(panels.flat, observations, strict=False):
+        for name, values in samples.items():
+            sns.kdeplot(
+                x=np.asarray(values)[:, i].ravel(),
+                ax=ax,
+                color=colours[name],
+                lw=1.8,
+                ls="-" if name == "ANN" else "--",
+                fill=name == "ANN",
+                alpha=0.3 if name == "ANN" else 1,
+                label=name,
+                warn_singular=False,
+            )
+        if truth is not None:
+            ax.axvline(truth[i], color="black", lw=1, ls=":", label="measured")
+        ax.set(xlabel="", ylabel="", yticks=[])
+        ax.spines["left"].set_visible(False)
+        ax.set_title(f"record {i}", loc="left", fontsize="small")
+    for ax in panels.flat[len(observations) :]:
+        ax.set_axis_off()
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    figure.supxlabel("growth (fraction)")
+    figure.supylabel("predictive density")
+    return panels
+
+
+def error_histogram(
+    errors: Mapping[str, np.ndarray], ax: Axes | None = None, *, bar: float | None = None
+) -> Axes:
+    """Distribution over observations of the mean paired error, a curve a setting."""
+    ax = axes(ax)
+    for name, values in errors.items():
+        ordered = np.sort(values)
+        ax.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), where="post", label=name)
+    if bar is not None:
+        ax.axvline(bar, color=COLOURS["floor"], ls=":", lw=1)
+    ax.set(
+        xscale="log",
+        ylim=(0, 1),
+        xlabel="mean |SNN - ANN| of an observation (predictive sd)",
+        ylabel="share of observations below",
+    )
+    ax.legend(fontsize="small")
+    return ax
+
+
+def against_floor(
+    candidates: Mapping[str, pd.DataFrame],
+    floor: pd.DataFrame,
+    distance: str = "wasserstein",
+    ax: Axes | None = None,
+) -> Axes:
+    """Distances of several samples to the ANN beside the noise floor, a box each.
+
+    The dotted line is the floor's 95 % quantile: what chance alone exceeds once in twenty.
+    """
+    ax = axes(ax)
+    frames = {"ANN again (noise floor)": floor, **candidates}
+    data = [frame[distance].to_numpy() for frame in frames.values()]
+    boxes = ax.boxplot(
+        data, orientation="horizontal", patch_artist=True, widths=0.6, showfliers=False
+    )
+    for i, (box, median) in enumerate(zip(boxes["boxes"], boxes["medians"], strict=True)):
+        colour = COLOURS["floor"] if i == 0 else COLOURS["snn"] if i == 1 else COLOURS["wrong"]
+        box.set(facecolor=colour, alpha=0.6)
+        median.set(color="black")
+    ax.axvline(floor[distance].quantile(0.95), color=COLOURS["floor"], ls=":")
+    ax.set_yticks(range(1, len(frames) + 1), list(frames))
+    ax.invert_yaxis()
+    units = {"ks": "", "wasserstein": " (predictive sd)", "energy": " (root predictive sd)"}
+    names = {"ks": "Kolmogorov-Smirnov", "wasserstein": "Wasserstein-1", "energy": "energy"}
+    ax.set(xscale="log", xlabel=f"{names[distance]} distance to the ANN{units[distance]}")
+    return ax

@@ -1,0 +1,300 @@
+"""Figures of a drug-pair screen."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, TwoSlopeNorm
+
+from spikedrop.data.baseline import Baseline
+from spikedrop.data.describe import growth_from_readings, replicate_noise
+from spikedrop.data.screen import Screen
+from spikedrop.data.splits import Split
+from spikedrop.errors import InputError
+from spikedrop.plots import axes
+
+GROWTH = "growth (fraction of untreated)"
+Quantity = Literal["growth", "score", "dose", "replicate_sd"]
+
+
+def growth_scale(ax: Axes | None = None, *, time_zero: float = 0.3) -> Axes:
+    """Draw growth as a function of the reading of the treated well.
+
+    Args:
+        ax: axes to draw on; a new one if None.
+        time_zero: reading when the drug was added, as a fraction of the untreated reading.
+    """
+    ax = axes(ax)
+    readings = np.linspace(0, 1.15, 300)
+    ax.plot(readings, growth_from_readings(readings, 1.0, time_zero), lw=2.5)
+    marks = [(0.0, -1.0, "all killed"), (time_zero, 0.0, "stasis"), (1.0, 1.0, "untreated growth")]
+    for reading, growth, label in marks:
+        ax.plot(reading, growth, "o", color="black")
+        ax.annotate(label, (reading, growth), xytext=(10, -4), textcoords="offset points", va="top")
+    ax.axhline(0, color="0.8", zorder=0)
+    ax.axvline(time_zero, color="0.8", ls=":", zorder=0)
+    ax.set(
+        xlabel="reading of the treated well / reading of the untreated well",
+        ylabel=GROWTH,
+        xlim=(-0.03, 1.4),
+    )
+    return ax
+
+
+def dose_grid(
+    pairs: pd.DataFrame, drug_a: int, drug_b: int, cell_line: str, ax: Axes | None = None
+) -> Axes:
+    """Draw the measured growth of one pair in one cell line over both doses; holes stay grey.
+
+    Args:
+        pairs: table as `Screen.pairs`.
+        drug_a, drug_b: NSC numbers of the pair, in any order.
+        cell_line: its name.
+        ax: axes to draw on; a new one if None.
+
+    Raises:
+        InputError: the pair was not measured in that cell line.
+    """
+    first, second = sorted((drug_a, drug_b))
+    of_pair = pairs[(pairs["drug_a"] == first) & (pairs["drug_b"] == second)]
+    here = of_pair[of_pair["cell_line"] == cell_line]
+    if here.empty:
+        raise InputError(f"drugs {first} and {second} were not measured in {cell_line!r}.")
+    ax = axes(ax)
+    grid = here.pivot_table(
+        index="log10_dose_b_molar", columns="log10_dose_a_molar", values="growth_fraction"
+    ).reindex(
+        index=sorted(of_pair["log10_dose_b_molar"].unique(), reverse=True),
+        columns=sorted(of_pair["log10_dose_a_molar"].unique()),
+    )
+    ax.set_facecolor("0.85")
+    sns.heatmap(
+        grid,
+        ax=ax,
+        norm=TwoSlopeNorm(0, -1, 1.2),
+        cmap="vlag_r",
+        annot=True,
+        fmt=".2f",
+        linewidths=1,
+        cbar_kws={"label": GROWTH},
+    )
+    for axis, values in ((ax.xaxis, grid.columns), (ax.yaxis, grid.index)):
+        axis.set_ticklabels([f"{value:.1f}" for value in values], rotation=0)
+    ax.set(
+        xlabel=f"log10 dose of drug {first} (molar)",
+        ylabel=f"log10 dose of drug {second} (molar)",
+        title=cell_line,
+    )
+    return ax
+
+
+def grid_holes(screens: Mapping[str, Screen], ax: Axes | None = None) -> Axes:
+    """Draw how many dose combinations of a pair were measured in one cell line.
+
+    Args:
+        screens: name -> screen.
+        ax: axes to draw on; a new one if None.
+    """
+    ax = axes(ax)
+    counts = [
+        screen.pairs.groupby(["cell_line", "drug_a", "drug_b"], observed=True).size()
+        for screen in screens.values()
+    ]
+    most = max(9, *(int(count.max()) for count in counts))
+    width = 0.8 / len(screens)
+    for place, (name, count) in enumerate(zip(screens, counts, strict=True)):
+        share = count.value_counts(normalize=True).reindex(range(1, most + 1), fill_value=0)
+        left = share.index + (place - (len(screens) - 1) / 2) * width
+        ax.bar(left, 100 * share, width=width, label=name)
+    ax.set(
+        xlabel="dose combinations measured",
+        ylabel="share of pairs and cell lines (%)",
+        xticks=range(1, most + 1),
+    )
+    ax.legend()
+    return ax
+
+
+def noise_by_growth(singles: pd.DataFrame, ax: Axes | None = None, *, bins: int = 12) -> Axes:
+    """Draw the sd of repeated single-drug readings against their mean growth.
+
+    Args:
+        singles: table as `Screen.singles`.
+        ax: axes to draw on; a new one if None.
+        bins: bins of the two summary lines, of equal numbers of conditions.
+
+    Raises:
+        InputError: fewer repeated conditions than bins.
+    """
+    summary = replicate_noise(singles, bins=bins)
+    ax = axes(ax)
+    repeated = singles[singles["replicates"] > 1]
+    colors = sns.color_palette("colorblind")
+    ax.scatter(
+        repeated["growth_fraction"],
+        repeated["growth_sd_fraction"].clip(lower=1e-3),
+        s=6,
+        color="0.75",
+        label="one condition",
+        rasterized=True,
+    )
+    for name, color in (("typical", colors[0]), ("pooled", colors[1])):
+        ax.plot(
+            summary["growth_fraction"],
+            summary[f"{name}_sd_fraction"],
+            "o-",
+            color=color,
+            label=name,
+        )
+    ax.set(xlabel=f"mean {GROWTH}", ylabel="sd over repeats (growth fraction)", yscale="log")
+    ax.set_ylim(bottom=1e-3)
+    ax.legend(loc="lower left")
+    return ax
+
+
+def expected_against_measured(pairs: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw measured growth against the growth expected of two independent drugs.
+
+    Args:
+        pairs: table as `Screen.pairs`; rows without expected growth are left out.
+        ax: axes to draw on; a new one if None.
+    """
+    ax = axes(ax)
+    known = pairs.dropna(subset="expected_growth_fraction")
+    drawn = ax.hexbin(
+        known["expected_growth_fraction"],
+        known["growth_fraction"],
+        gridsize=60,
+        cmap="mako_r",
+        norm=LogNorm(),
+        mincnt=1,
+        linewidths=0.1,
+    )
+    ax.figure.colorbar(drawn, ax=ax, label="records")
+    ax.axline((0, 0), slope=1, color="black", lw=1)
+    ax.text(0.02, 0.93, "antagonism", transform=ax.transAxes)
+    ax.text(0.98, 0.04, "synergy", transform=ax.transAxes, ha="right")
+    ax.set(xlabel="expected growth (fraction of untreated)", ylabel=f"measured {GROWTH}")
+    return ax
+
+
+def distribution(screens: Mapping[str, Screen], quantity: Quantity, ax: Axes | None = None) -> Axes:
+    """Draw the distribution of a quantity, one outline a screen.
+
+    Args:
+        screens: name -> screen.
+        quantity: `growth` of pairs, synergy `score`, log10 `dose`, or `replicate_sd` of
+            single-drug conditions.
+        ax: axes to draw on; a new one if None.
+
+    Raises:
+        InputError: an unknown quantity.
+    """
+    choices = {
+        "growth": (np.linspace(-1, 1.5, 51), f"pair {GROWTH}"),
+        "score": (np.linspace(-0.6, 0.6, 61), "synergy score (growth fraction)"),
+        "dose": (np.arange(-12.25, -2.5, 0.5), "log10 dose (molar)"),
+        "replicate_sd": (np.linspace(0, 0.4, 41), "sd over repeats (growth fraction)"),
+    }
+    if quantity not in choices:
+        raise InputError(f"quantity must be one of {', '.join(choices)}, not {quantity!r}.")
+    ax = axes(ax)
+    edges, label = choices[quantity]
+    for place, (name, screen) in enumerate(screens.items()):
+        values = np.clip(_values(screen, quantity), edges[0], edges[-1])
+        share = 100 * np.histogram(values, edges)[0] / len(values)
+        ax.stairs(share, edges, lw=2, ls=("-", "--", ":")[place % 3], label=name)
+    ax.set(xlabel=label, ylabel="share (%)")
+    ax.legend()
+    return ax
+
+
+def split_map(pairs: pd.DataFrame, parts: Split, ax: Axes | None = None) -> Axes:
+    """Draw which rows are trained on and which are tested, one dot a row.
+
+    The horizontal axis numbers the drug pairs and the vertical axis the cell lines; pairs stand in
+    the order of their first drug, then of their second.
+
+    Args:
+        pairs: the table that was split.
+        parts: the split.
+        ax: axes to draw on; a new one if None.
+    """
+    ax = axes(ax)
+    pair = pairs.groupby(["drug_a", "drug_b"]).ngroup().to_numpy()
+    line = np.unique(pairs["cell_line"].astype(str), return_inverse=True)[1]
+    # Several doses of one pair in one line would hide each other: spread them a little.
+    place = pairs.groupby(["drug_a", "drug_b", "cell_line"], observed=True).cumcount().to_numpy()
+    height = line + 0.22 * (place % 4) - 0.33
+    colors = sns.color_palette("colorblind")
+    for rows, label, color in (
+        (parts.train, "training", "0.8"),
+        (parts.validation, "validation", colors[1]),
+        (parts.test, "test", colors[0]),
+    ):
+        ax.plot(
+            pair[rows], height[rows], "s", ms=1.6, mew=0, color=color, label=label, rasterized=True
+        )
+    ax.set(xlabel="drug pair (number)", ylabel="cell line (number)", title=parts.by)
+    return ax
+
+
+def predicted_against_measured(result: Baseline, ax: Axes | None = None) -> Axes:
+    """Draw predicted against measured growth of the test records.
+
+    Args:
+        result: predictions of a baseline.
+        ax: axes to draw on; a new one if None.
+    """
+    ax = axes(ax)
+    ax.hexbin(
+        result.measured,
+        result.predicted,
+        gridsize=50,
+        cmap="mako_r",
+        norm=LogNorm(),
+        mincnt=1,
+        linewidths=0.1,
+        extent=(-1.1, 1.5, -1.1, 1.5),
+    )
+    ax.axline((0, 0), slope=1, color="black", lw=1)
+    ax.set(
+        xlabel=f"measured {GROWTH}",
+        ylabel="predicted growth (fraction)",
+        title=f"R² = {result.r2:.2f}",
+        xlim=(-1.1, 1.5),
+        ylim=(-1.1, 1.5),
+    )
+    return ax
+
+
+def explained(r2: Mapping[str, float], ceiling: float, ax: Axes | None = None) -> Axes:
+    """Draw the explained share of variance, one bar a split, under the ceiling noise sets.
+
+    Args:
+        r2: split -> R2, higher is better.
+        ceiling: largest R2 that noise leaves.
+        ax: axes to draw on; a new one if None.
+    """
+    ax = axes(ax)
+    bars = ax.barh(list(r2), list(r2.values()), color=sns.color_palette("colorblind")[0])
+    ax.bar_label(bars, fmt=" %.2f")
+    ax.axvline(ceiling, color="black", ls="--", label=f"ceiling of typical noise, {ceiling:.2f}")
+    ax.invert_yaxis()
+    ax.set(xlabel="R² on test records (1 is perfect)", xlim=(min(0.0, *r2.values()), 1.05))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    return ax
+
+
+def _values(screen: Screen, quantity: str) -> np.ndarray:
+    pairs, singles = screen.pairs, screen.singles
+    if quantity == "growth":
+        return pairs["growth_fraction"].to_numpy()
+    if quantity == "dose":
+        return pairs[["log10_dose_a_molar", "log10_dose_b_molar"]].to_numpy().ravel()
+    if quantity == "score":
+        return (pairs["expected_growth_fraction"] - pairs["growth_fraction"]).dropna().to_numpy()
+    return singles.loc[singles["replicates"] > 1, "growth_sd_fraction"].to_numpy()

@@ -1,0 +1,136 @@
+"""Figures of chapters 3 and 4: membranes, firing rates, error against steps, running readouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from spikedrop.plots import COLOURS, axes, style
+
+NEURON_COLOURS = {"charge_keeping": COLOURS["snn"], "rectified": COLOURS["wrong"]}
+NEURON_NAMES = {"charge_keeping": "keeps charge", "rectified": "rectified (Nengo's)"}
+
+
+def membrane_traces(
+    current: np.ndarray, traces: Mapping[str, tuple[np.ndarray, np.ndarray]], dt: float
+) -> Sequence[Axes]:
+    """One input current and what two neurons make of it.
+
+    Parameters
+    ----------
+    current : numpy.ndarray
+        Threshold units a second, axis (step,).
+    traces : mapping
+        Neuron name to (voltage after the spikes, spikes), each axis (step,).
+    dt : float
+        Seconds a step.
+    """
+    style()
+    figure, panels = plt.subplots(
+        1 + len(traces), 1, sharex=True, figsize=(8, 2 + 1.6 * len(traces))
+    )
+    ms = np.arange(len(current)) * dt * 1e3
+    panels[0].axhline(0, color=COLOURS["floor"], lw=0.8)
+    panels[0].step(ms, current, where="post", color="black", lw=1)
+    panels[0].axhline(current.mean(), color=COLOURS["truth"], lw=1.5, ls="--", label="mean current")
+    panels[0].set(ylabel="current\n(thresholds/s)")
+    panels[0].legend(loc="upper right")
+    for ax, (neuron, (voltage, spikes)) in zip(panels[1:], traces.items(), strict=True):
+        colour = NEURON_COLOURS[neuron]
+        ax.axhline(1, color=COLOURS["floor"], lw=0.8, ls=":")
+        ax.axhline(0, color=COLOURS["floor"], lw=0.8)
+        ax.step(ms, voltage, where="post", color=colour, lw=1.3)
+        fired = np.flatnonzero(spikes > 0)
+        ax.vlines(ms[fired], 1.0, 1.35, color="black", lw=1.2)
+        ax.set(ylabel="charge\n(thresholds)")
+        ax.set_title(f"{NEURON_NAMES[neuron]}: {int(spikes.sum())} spikes", loc="left")
+    panels[-1].set(xlabel="time (ms)")
+    figure.align_ylabels()
+    return panels
+
+
+def rate_code(
+    activations: Sequence[np.ndarray], decoded: Mapping[str, Sequence[np.ndarray]]
+) -> np.ndarray:
+    """Activation of the ANN against what the spikes stand for, a panel a layer and neuron.
+
+    `activations` and every value of `decoded` hold one array a hidden layer, axis (unit,).
+    """
+    style()
+    n = len(activations)
+    figure, panels = plt.subplots(
+        len(decoded), n, figsize=(2.9 * n, 2.8 * len(decoded)), squeeze=False, sharex="col"
+    )
+    for row, (neuron, layers) in zip(panels, decoded.items(), strict=True):
+        for i, (ax, a, d) in enumerate(zip(row, activations, layers, strict=True)):
+            top = max(a.max(), d.max()) * 1.05
+            ax.plot([0, top], [0, top], color=COLOURS["floor"], lw=1)
+            ax.scatter(a, d, s=6, alpha=0.5, color=NEURON_COLOURS[neuron], lw=0)
+            ax.set(xlim=(-0.03 * top, top), ylim=(-0.03 * top, top))
+            ax.set_title(f"layer {i + 1}, {NEURON_NAMES[neuron]}", fontsize="small")
+    figure.supxlabel("activation of the ANN")
+    figure.supylabel("activation the spikes stand for")
+    return panels
+
+
+def error_against_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Mean paired error against time steps, a line a setting, with a 1/T guide.
+
+    `table` has columns ``steps``, ``setting``, ``neuron`` and ``error`` (predictive sd).
+    """
+    ax = axes(ax)
+    markers = iter("osD^vP*X" * 3)
+    for setting, rows in table.groupby("setting", sort=False):
+        ax.plot(
+            rows["steps"],
+            rows["error"],
+            marker=next(markers),
+            ms=5,
+            color=NEURON_COLOURS[rows["neuron"].iloc[0]],
+            ls="-" if "none" in str(setting) else "--",
+            label=setting,
+        )
+    steps = np.array(sorted(table["steps"].unique()), float)
+    start = table.loc[table["neuron"] == "charge_keeping", "error"].max()
+    ax.plot(steps, start * steps[0] / steps, color=COLOURS["floor"], lw=1, ls=":", label="1/T")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="time steps T of a presentation",
+        ylabel="mean |SNN - ANN|\n(predictive sd)",
+    )
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def running_readout(
+    running: np.ndarray, target: float, dt: float, ax: Axes | None = None, *, label: str = ""
+) -> Axes:
+    """Running mean of the readout while an input is presented, against the ANN's output.
+
+    `running` has axis (step,), in the unit of the output.
+    """
+    ax = axes(ax)
+    ms = (np.arange(len(running)) + 1) * dt * 1e3
+    ax.axhline(target, color=COLOURS["ann"], lw=1.5, label="ANN, same mask")
+    ax.plot(ms, running, color=COLOURS["snn"], lw=1.3, label=label or "SNN, running mean")
+    ax.set(xlabel="time (ms)", ylabel="growth (fraction)")
+    ax.legend()
+    return ax
+
+
+def converter_spread(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Spread that is left against steps, a line a way of writing the dropout; 1 is faithful."""
+    ax = axes(ax)
+    steps = table.index.to_numpy(float)
+    ax.axhline(1, color=COLOURS["ann"], lw=1.5, label="faithful")
+    ax.plot(steps, 1 / np.sqrt(steps), color=COLOURS["floor"], ls=":", label=r"$1/\sqrt{T}$")
+    for column, marker in zip(table.columns, "os", strict=False):
+        ax.plot(steps, table[column], marker=marker, label=column)
+    ax.set(xscale="log", ylim=(-0.05, 1.12), xlabel="time steps T", ylabel="sd / ANN predictive sd")
+    ax.legend()
+    return ax

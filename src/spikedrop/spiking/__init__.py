@@ -1,0 +1,1 @@
+"""Spiking samples: conversion, the reference dynamics, and the sampler."""

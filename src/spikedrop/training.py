@@ -1,0 +1,179 @@
+"""Train a Keras network with dropout, once, and keep it in a `.keras` file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikedrop.errors import InputError
+from spikedrop.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_model(
+    n_inputs: int, *, hidden: Sequence[int] = (512, 512, 512), dropout: float = 0.1, seed: int
+) -> keras.Model:
+    """Build a Keras network: Dense + ReLU + Dropout for each of `hidden`, then one linear output.
+
+    Initial weights and Keras's own dropout masks follow from `seed`. Raises `InputError` if a size
+    or the rate cannot be used.
+
+    >>> build_model(4, hidden=(8,), seed=0).count_params()
+    49
+    """
+    if not hidden or min(hidden) < 1:
+        raise InputError(f"hidden={tuple(hidden)}: give at least one layer of at least one unit.")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout={dropout}: the rate must be at least 0 and below 1.")
+    import_tensorflow()
+    import keras
+
+    layers: list[keras.layers.Layer] = [keras.Input((n_inputs,), name="inputs")]
+    for i, units in enumerate(hidden):
+        initial = keras.initializers.GlorotUniform(seed=seed + i)
+        layers.append(
+            keras.layers.Dense(
+                units, activation="relu", kernel_initializer=initial, name=f"dense_{i + 1}"
+            )
+        )
+        layers.append(keras.layers.Dropout(dropout, seed=seed + i, name=f"dropout_{i + 1}"))
+    initial = keras.initializers.GlorotUniform(seed=seed)
+    layers.append(keras.layers.Dense(1, kernel_initializer=initial, name="readout"))
+    return keras.Sequential(layers)
+
+
+def train(
+    x: np.ndarray,
+    y: np.ndarray,
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    seed: int,
+    hidden: Sequence[int] = (512, 512, 512),
+    dropout: float = 0.1,
+    epochs: int = 60,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 4e-3,
+    patience: int = 15,
+    swap: np.ndarray | None = None,
+    file: str | Path | None = None,
+    verbose: int = 0,
+) -> keras.Model:
+    """Train by mean squared error with AdamW, cosine decay and early stopping.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        Training rows, axes (row, input) and (row,).
+    validation : pair of numpy.ndarray
+        Rows held out for early stopping; the weights of the best epoch are kept.
+    seed : int
+        Of initial weights, dropout masks and the order of rows.
+    hidden, dropout : see `build_model`
+    epochs, batch_size, learning_rate, weight_decay, patience : numbers
+        Learning rate at the start, decayed along a cosine to zero; `patience` in epochs.
+    swap : numpy.ndarray, optional
+        Column permutation that exchanges the two drugs: every training row is shown in both
+        orders, because (A, B) and (B, A) are one experiment.
+    file : path, optional
+        Where the model is kept as `.keras`. If it exists it is loaded and nothing is trained.
+    verbose : int
+        As in `keras.Model.fit`.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN or infinite, `swap` is no permutation of the columns,
+        `file` does not end in `.keras` or holds a network with other inputs, or the training
+        diverges (nothing is saved then).
+    """
+    if file is not None and Path(file).suffix != ".keras":
+        raise InputError(f"{file}: the model file must end in .keras.")
+    if epochs < 1 or batch_size < 1:
+        raise InputError(f"epochs={epochs} and batch_size={batch_size} must be at least 1.")
+    x, y = _rows("training", x, y)
+    validation = _rows("validation", *validation)
+    if validation[0].shape[1] != x.shape[1]:
+        raise InputError(
+            f"training rows have {x.shape[1]} inputs and validation rows "
+            f"{validation[0].shape[1]}: make both with one design."
+        )
+    if swap is not None and not np.array_equal(np.sort(swap), np.arange(x.shape[1])):
+        raise InputError(f"swap must be a permutation of the {x.shape[1]} columns of x.")
+    tf = import_tensorflow()
+    import keras
+
+    if file is not None and Path(file).exists():
+        model = keras.saving.load_model(file)
+        if model.input_shape != (None, x.shape[1]):
+            raise InputError(
+                f"{file} holds a network with inputs {model.input_shape[1:]}, but x has "
+                f"{x.shape[1]} columns: delete the file or name another."
+            )
+        return model
+    if swap is not None:
+        x, y = np.concatenate([x, x[:, swap]]), np.concatenate([y, y])
+    model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed)
+    batch_size = min(batch_size, len(x))
+    steps = len(x) // batch_size  # an epoch; rows that fill no batch wait for the next shuffle
+    inputs, targets = tf.constant(x), tf.constant(y)
+
+    def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
+        # Stateless, because `Dataset.shuffle(seed=...)` mixes TensorFlow's global seed in.
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(x)), seed=[seed, epoch])
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
+
+    rows = tf.data.Dataset.range(epochs).flat_map(shuffled)
+    rows = rows.map(lambda i: (tf.gather(inputs, i), tf.gather(targets, i))).prefetch(2)
+    model.compile(
+        optimizer=keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps),
+            weight_decay=weight_decay,
+        ),
+        loss="mse",
+    )
+    model.fit(
+        rows,
+        validation_data=validation,
+        validation_batch_size=4096,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        shuffle=False,  # the data set shuffles itself, from the seed
+        verbose=verbose,
+        callbacks=[
+            keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
+            keras.callbacks.TerminateOnNaN(),
+        ],
+    )
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise InputError(f"the training diverged: learning_rate={learning_rate} is too high.")
+    if file is not None:
+        file = Path(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{file.stem}.part.keras")  # a torn file must not be loaded later
+        model.save(part)
+        part.replace(file)
+    return model
+
+
+def _rows(name: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows as float32 arrays (row, input) and (row,), or raise `InputError`."""
+    x, y = np.asarray(x, "float32"), np.asarray(y, "float32")
+    if x.ndim != 2 or y.shape != x.shape[:1] or len(x) == 0:
+        raise InputError(
+            f"{name} rows: x has shape {x.shape} and y {y.shape}; expected (rows, inputs) and "
+            "(rows,), at least one row."
+        )
+    for what, values in (("x", x), ("y", y)):
+        if not np.isfinite(values).all():
+            row = int(np.argwhere(~np.isfinite(values))[0][0])
+            raise InputError(
+                f"{name} rows: {what} holds NaN or infinite values, the first in row {row}: drop "
+                "or fill them first."
+            )
+    return x, y

@@ -1,0 +1,65 @@
+"""What all tests share: a quiet TensorFlow, and one run of the chapters for all who look at it."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Read by TensorFlow, Keras and matplotlib when a test first imports them.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # the tools in `book` are not part of the installed package
+
+from book.build import render  # noqa: E402
+from book.execute import execute_chapter, prepare  # noqa: E402
+from book.tree import BookError, Tree  # noqa: E402
+
+
+@dataclass(frozen=True)
+class FastRun:
+    """The chapters executed with their fast values: the tree, and what went wrong by chapter."""
+
+    tree: Tree
+    errors: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def fast_run() -> FastRun:
+    """Execute every chapter once, with the fast values, on simulated data."""
+    tree = Tree("fast")
+    parameters = prepare(tree)
+    errors: dict[str, str] = {}
+    for chapter, values in parameters.items():
+        if errors:  # a later chapter builds on the earlier ones
+            errors[chapter] = f"not run, because {next(iter(errors))} failed"
+            continue
+        try:
+            execute_chapter(tree, chapter, values)
+        except BookError as error:
+            errors[chapter] = str(error)
+    return FastRun(tree, errors)
+
+
+@pytest.fixture(scope="session")
+def fast_site(fast_run: FastRun) -> Tree:
+    """Render the fast run's chapters and check the site; a fault fails every test that looks."""
+    if fast_run.errors:
+        pytest.fail(f"no site without its chapters; failed: {', '.join(fast_run.errors)}")
+    try:
+        render(fast_run.tree)
+    except BookError as error:
+        pytest.fail(str(error))
+    return fast_run.tree
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs the chapters last, so that a fault in the package shows within seconds."""
+    slow = {"fast_run", "fast_site"}
+    items.sort(key=lambda item: bool(slow & set(getattr(item, "fixturenames", ()))))

@@ -1,0 +1,141 @@
+"""The site made from the fast run, and the checker that looks at it."""
+
+import json
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+
+from book.build import site_faults
+from book.check import check_site, missing_figures, page_faults
+from book.facts import PACKAGES
+from book.tree import ROOT, toc_pages
+
+
+def page(tree, name):
+    return BeautifulSoup((tree.html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+
+
+def test_every_page_of_the_table_of_contents_is_there(fast_site):
+    pages = toc_pages(fast_site.source)
+    assert {"book/index", "book/reading", "book/notation", "book/glossary", "book/api"} <= set(
+        pages
+    )
+    assert {"book/status", "book/references"} <= set(pages)
+    for name in pages:
+        assert (fast_site.html / f"{name}.html").is_file(), name
+    assert (fast_site.html / "index.html").is_file()
+
+
+def test_no_page_has_a_fault(fast_site):
+    # Log lines, warnings, progress bars, tracebacks, figures and links that are missing.
+    assert site_faults(fast_site) == []
+
+
+def test_every_figure_is_shown_with_alt_text(fast_site):
+    for chapter in fast_site.chapters():
+        images = page(fast_site, f"chapters/{chapter}").select("article figure img")
+        assert images, f"{chapter} shows no figure"
+        assert all(len(image["alt"]) > 20 for image in images)
+
+
+def test_status_page_names_versions_seed_data_and_times(fast_site):
+    record = json.loads(fast_site.record.read_text(encoding="utf-8"))
+    soup = page(fast_site, "book/status")
+    cells = [cell.get_text().strip() for cell in soup.select("article td")]
+    for package, _ in PACKAGES:
+        assert cells[cells.index(package) + 1] == record["versions"][package]
+    facts = dict(zip(cells[::2], cells[1::2], strict=False))
+    assert facts["seed"] == "0"
+    assert facts["parameter values"] == "fast"
+    assert facts["kind of data"] == "the simulated screen"
+    assert facts["data"]
+    assert facts["commit"]
+    assert facts["Python"] == record["python"]
+    links = [link["href"] for link in soup.select("article td a")]
+    assert [link for link in links if "chapters/" in link] == [
+        f"../chapters/{chapter}.html" for chapter in fast_site.chapters()
+    ]
+
+
+def test_opening_page_shows_the_figure_and_the_result(fast_site):
+    soup = page(fast_site, "book/index")
+    assert soup.select("article figure img")
+    rows = soup.select("article table tbody tr")
+    assert len(rows) >= 5
+    assert all(row.select("td")[-1].get_text().strip() for row in rows)
+
+
+def test_every_module_has_its_docstring_on_a_page(fast_site):
+    text = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (fast_site.html / "book" / "api").glob("*.html")
+    )
+    for name in ("spikedrop.network.Network", "spikedrop.ann.sample_ann"):
+        assert f'id="{name}"' in text
+
+
+def test_every_reference_has_a_doi_or_an_address():
+    entries = (ROOT / "book" / "references.bib").read_text(encoding="utf-8").split("\n@")[1:]
+    assert len(entries) > 10
+    for entry in entries:
+        assert re.search(r"^\s*(doi|url) = \{", entry, re.M), entry.splitlines()[0]
+
+
+def html(body):
+    return BeautifulSoup(f"<html><body><article>{body}</article></body></html>", "html.parser")
+
+
+OUTPUT = '<div class="cell_output"><pre>{}</pre></div>'
+PLANTED = {
+    "a log line of TensorFlow": OUTPUT.format("I0000 00:00:1711.123 gpu_device.cc:1] x"),
+    "a log line with a time stamp": "<p>2026-01-02 10:11:12.345: I tensorflow/core] x</p>",
+    "a log line of absl": "<p>WARNING: All log messages before absl::InitializeLog() x</p>",
+    "a logger's line": OUTPUT.format("WARNING:tensorflow:From x"),
+    "a message about missing accelerators": "<p>Could not find cuda drivers</p>",
+    "a progress bar": OUTPUT.format(" 45%|████▌     | 9/20 [00:05&lt;00:06]"),
+    "a progress bar of Keras": OUTPUT.format("Epoch 1/60\n"),
+    "a progress bar of Nengo": OUTPUT.format("Building finished in 0:00:01"),
+    "a traceback": OUTPUT.format("Traceback (most recent call last):"),
+    "a warning": OUTPUT.format("x.py:3: UserWarning: careful"),
+    "a warning of a logger": OUTPUT.format("WARNING something"),
+    "an object's address": OUTPUT.format("&lt;Axes at 0x7f00aa&gt;"),
+    "written to stderr": '<div class="cell_output stderr">hm</div>',
+    "a message of Sphinx": '<div class="system-message">Unknown role</div>',
+    "markup instead of its meaning": "<p>The error is {{ paired_error }}.</p>",
+    "has no alt text": '<img src="../_images/abc.png" alt="../_images/abc.png">',
+    "names a folder of the machine": "<p>see /builder/clone/_build/work</p>",
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_the_checker_sees_what_is_planted(what):
+    faults = page_faults(html(PLANTED[what]), machine_paths=["/builder/clone"])
+    assert any(what in fault for fault in faults), faults
+
+
+def test_the_checker_leaves_a_good_page_alone():
+    good = (
+        "<p>NengoDL warns once. The bar shows 45 % of UserWarning, in a 5 ms step.</p>"
+        '<div class="cell_input"><pre>warnings.simplefilter("error", UserWarning)</pre></div>'
+        '<img src="a.png" alt="Growth against dose, falling from one to zero">'
+        "<p><code>{glue:text}`name`</code></p>"
+    )
+    assert page_faults(html(good), machine_paths=["/builder/clone"]) == []
+
+
+def test_the_checker_sees_missing_pages_images_links_and_figures(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    body = (
+        '<img src="gone.png" alt="A figure that is not there"><a href="gone.html">x</a>'
+        '<a href="#nowhere">y</a><h2 id="here">z</h2><a href="#here">z</a>'
+        '<a href="https://example.org">far</a>'
+    )
+    (tmp_path / "chapters" / "01_a.html").write_text(str(html(body)), encoding="utf-8")
+    faults = check_site(tmp_path, ["chapters/01_a", "chapters/02_b"])
+    assert len(faults) == 4, faults
+    assert "chapters/02_b.html was not built" in faults[0]
+    assert "'gone.png' is missing" in faults[1]
+    assert "'gone.html' leads nowhere" in faults[2]
+    assert "'#nowhere' leads to no place" in faults[3]
+    assert missing_figures(tmp_path, {"01_a": 2}) == ["chapters/01_a: shows 0 of 2 figures"]

@@ -1,0 +1,272 @@
+"""The tools that execute and stage the chapters, on small notebooks of their own."""
+
+import json
+import subprocess
+
+import nbformat
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from book import build
+from book.execute import (
+    chapter_parameters,
+    data_folder,
+    execute,
+    execute_chapter,
+    notebook_defaults,
+    prepare,
+    strip,
+)
+from book.facts import git_commit
+from book.stage import _clean, stage
+from book.tree import BookError, Tree, toc_pages
+from book.values import Figure, fill, glued_values, merge, table_of_values
+
+PARAMETERS = 'data = ""  # a folder\nseed = 0\nwork = "_build/work"\nsize = 100'
+
+
+def write(tree, name, *sources, parameters=PARAMETERS, lanes=None):
+    """A chapter of a title, a parameters cell and the given code cells."""
+    notebook = new_notebook(
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+        cells=[new_markdown_cell(f"# What is {name}?")],
+    )
+    notebook.cells.append(new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    notebook.cells += [new_code_cell(source) for source in sources]
+    (tree.root / "chapters").mkdir(exist_ok=True)
+    nbformat.write(notebook, tree.notebook(name))
+    lanes = lanes or {"fast": {"size": 10}, "full": {"seed": 0, "size": 100}}
+    path = tree.root / "chapters" / "parameters.yml"
+    known = yaml.safe_load(path.read_text()) if path.exists() else {"fast": {}, "full": {}}
+    for lane, values in lanes.items():
+        known[lane][name] = values
+    path.write_text(yaml.safe_dump(known))
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree("fast", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "words"),
+    [
+        ({"fast": {"sizes": 10}, "full": {"seed": 0, "size": 100}}, "no parameter 'sizes'"),
+        ({"fast": {"work": "x"}, "full": {"seed": 0, "size": 100}}, "no parameter 'work'"),
+        ({"fast": {}, "full": {"seed": 0, "size": 99}}, "size = 99, but the notebook's default"),
+        ({"fast": {}, "full": {"seed": 0}}, "'size'] missing"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_anything_runs(tree, lanes, words):
+    write(tree, "01_one", "raise SystemExit('must not run')", lanes=lanes)
+    with pytest.raises(BookError, match="01_one") as error:
+        execute(tree)
+    assert words in str(error.value)
+    assert not tree.executed.exists()
+
+
+def test_parameters_need_an_entry_for_each_chapter(tree):
+    write(tree, "01_one")
+    (tree.root / "chapters" / "parameters.yml").write_text("fast: {}\nfull: {01_one: {}}\n")
+    with pytest.raises(BookError, match="but the chapters are"):
+        chapter_parameters(tree)
+    (tree.root / "chapters" / "parameters.yml").write_text("quick: {}\n")
+    with pytest.raises(BookError, match="exactly the keys fast, full"):
+        chapter_parameters(tree)
+    (tree.root / "chapters" / "parameters.yml").write_text("{")
+    with pytest.raises(BookError, match="cannot be read as YAML"):
+        chapter_parameters(tree)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ('data = ""\nwork = ""\nsize = int(3)', "no literal value"),
+        ('data = ""\nsize = 3', "lacks 'work'"),
+    ],
+)
+def test_parameters_cell_must_be_plain(tree, parameters, words):
+    write(tree, "01_one", parameters=parameters)
+    with pytest.raises(BookError, match=words):
+        notebook_defaults(tree.notebook("01_one"))
+
+
+def test_a_notebook_names_its_kernel(tree):
+    write(tree, "01_one")
+    notebook = nbformat.read(tree.notebook("01_one"), as_version=4)
+    del notebook.metadata["kernelspec"]
+    nbformat.write(notebook, tree.notebook("01_one"))
+    with pytest.raises(BookError, match="must name the kernel python3"):
+        notebook_defaults(tree.notebook("01_one"))
+
+
+def test_a_notebook_needs_one_parameters_cell(tree):
+    write(tree, "01_one")
+    notebook = nbformat.read(tree.notebook("01_one"), as_version=4)
+    notebook.cells[1].metadata.tags = []
+    nbformat.write(notebook, tree.notebook("01_one"))
+    with pytest.raises(BookError, match="has 0"):
+        notebook_defaults(tree.notebook("01_one"))
+
+
+def test_failing_chapter_names_cell_and_traceback_and_keeps_the_notebook(tree, capsys, monkeypatch):
+    monkeypatch.setattr(build, "Tree", lambda lane: tree)
+    monkeypatch.delenv("SPIKEDROP_DATA", raising=False)
+    write(tree, "01_one", "print('before', size)", "ratio = size / 0")
+    assert build.main(["chapters", "--lane", "fast"]) == 1
+    message = capsys.readouterr().err
+    kept = tree.executed / "01_one.ipynb"
+    assert "chapter 01_one failed in cell In [4]" in message
+    assert "ratio = size / 0" in message
+    assert "ZeroDivisionError: division by zero" in message
+    assert "\x1b[" not in message
+    assert str(kept) in message
+    outputs = [o for cell in nbformat.read(kept, 4).cells for o in cell.get("outputs", [])]
+    assert any(output.get("text") == "before 10\n" for output in outputs)
+    with pytest.raises(BookError, match="01_one was not executed to its end"):
+        stage(tree)
+
+
+def test_dead_kernel_names_the_cell_that_was_running(tree):
+    write(tree, "01_one", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "'after'")
+    parameters = prepare(tree)
+    with pytest.raises(BookError, match="DeadKernelError") as error:
+        execute_chapter(tree, "01_one", parameters["01_one"])
+    assert "cell number 4" in str(error.value)
+    assert "signal.SIGKILL" in str(error.value)
+
+
+def test_run_hands_on_folders_and_records_what_a_reader_needs(tree, capsys, monkeypatch):
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    seen = (
+        "import os, pathlib\n"
+        "pathlib.Path(work, 'left').write_text(data)\n"
+        "assert os.getcwd() == str(pathlib.Path(work).parents[2])\n"
+        "assert 'PYTHONWARNINGS' not in os.environ and os.environ['PYTHONHASHSEED'] == '0'\n"
+        "from myst_nb import glue\n"
+        "glue('error', 0.25, display=False)"
+    )
+    write(tree, "01_one", seen)
+    tree.work.mkdir(parents=True)
+    (tree.work / "stale").write_text("of an earlier run")
+    execute(tree, data=str(tree.root))
+    assert (tree.work / "left").read_text() == str(tree.root)
+    assert not (tree.work / "stale").exists()
+    told = capsys.readouterr().out
+    assert "01_one: done in" in told
+    assert "error = 0.25" in told
+    record = json.loads(tree.record.read_text())
+    assert record["real_records"] is True
+    assert record["chapters"]["01_one"]["seed"] == 0
+    assert record["commit"] == "not a git checkout"
+
+    write(tree, "01_one", seen, "1")
+    with pytest.raises(BookError, match="01_one has changed since it was executed"):
+        stage(tree)
+
+
+def test_data_folder_must_exist(monkeypatch, tmp_path):
+    monkeypatch.delenv("SPIKEDROP_DATA", raising=False)
+    assert data_folder() == ""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "records").mkdir()
+    monkeypatch.setenv("SPIKEDROP_DATA", "records")
+    assert data_folder() == str((tmp_path / "records").resolve())
+    monkeypatch.setenv("SPIKEDROP_DATA", "record")
+    with pytest.raises(BookError, match="SPIKEDROP_DATA=record: no such folder"):
+        data_folder()
+
+
+def test_strip_takes_outputs_out(tree):
+    write(tree, "01_one", "1")
+    assert strip(tree) == []
+    notebook = nbformat.read(tree.notebook("01_one"), as_version=4)
+    notebook.cells[2].outputs = [new_output("stream", name="stdout", text="1")]
+    notebook.cells[2].execution_count = 3
+    nbformat.write(notebook, tree.notebook("01_one"))
+    assert strip(tree) == ["01_one"]
+    assert 'outputs": []' in tree.notebook("01_one").read_text()
+
+
+def glued(name, **data):
+    output = new_output("display_data", data=data, metadata={"scrapbook": {"name": name}})
+    return new_notebook(cells=[new_code_cell("", outputs=[output])])
+
+
+def test_values_are_read_back_as_they_were_recorded():
+    prefix = "application/papermill.record/"
+    assert glued_values(glued("a", **{prefix + "text/plain": "0.5"}), "01_a") == {"a": 0.5}
+    assert glued_values(glued("a", **{"text/plain": "'all 3'"}), "01_a") == {"a": "all 3"}
+    assert glued_values(glued("a", **{"text/plain": "12"}), "01_a") == {"a": 12}
+    picture = {prefix + "image/png": "iVBORw==", prefix + "text/plain": "<Figure>"}
+    assert glued_values(glued("a", **picture), "01_a") == {"a": Figure(b"\x89PNG")}
+    with pytest.raises(BookError, match=r"01_a: glue\('a'\).*float"):
+        glued_values(glued("a", **{"text/plain": "np.float64(0.5)"}), "01_a")
+
+
+def test_one_name_has_one_value():
+    assert merge({"01_a": {"x": 1}, "02_b": {"x": 1, "y": 2}}) == {"x": 1, "y": 2}
+    with pytest.raises(BookError, match="'x' is recorded by 01_a and, with another value, by 02_b"):
+        merge({"01_a": {"x": 1}, "02_b": {"x": 2}})
+
+
+def test_pages_are_filled_or_refused():
+    values = {"r": 0.8312, "share": 0.9, "n": 1200, "text": "no", "fig": Figure(b"")}
+    page = "{{ r:.2f }} {{share:.0%}} {{ n:, }} {{ text }} {{ fig }} {braces} {{}}"
+    assert fill(page, values, "p.md") == "0.83 90% 1,200 no figures/fig.png {braces} {{}}"
+    with pytest.raises(BookError, match=r"p\.md: nothing is recorded under 'gone'"):
+        fill("{{ gone:.2f }}", values, "p.md")
+    with pytest.raises(BookError, match=r"p\.md: .*'no' does not fit"):
+        fill("{{ text:.2f }}", values, "p.md")
+
+
+def test_values_are_shown_in_the_terminal_with_tables_whole():
+    shown = table_of_values({"a": 0.123456789, "t": "  n\n0 1", "f": Figure(b"")})
+    assert shown.splitlines() == ["    a = 0.123457", "    t", "        n", "      0 1"]
+
+
+def test_page_shows_only_parameters_that_are_news():
+    given = {"data": "/records", "work": "/clone/work", "seed": 0, "size": 10}
+    cells = [new_code_cell("size = 10", metadata={"tags": ["injected-parameters"]})]
+    notebook = new_notebook(cells=cells, metadata={"papermill": {"parameters": given}})
+    _clean(notebook, {"data": "", "work": "", "seed": 0, "size": 100}, "fast")
+    assert notebook.cells[0].source == "# the fast values of this run\nsize = 10"
+    assert "papermill" not in notebook.metadata
+    given["size"] = 100
+    notebook.metadata["papermill"] = {"parameters": given}
+    _clean(notebook, {"data": "", "work": "", "seed": 0, "size": 100}, "full")
+    assert notebook.cells == []
+
+
+def test_commit_is_that_of_the_tree_itself(tmp_path):
+    assert git_commit(tmp_path) == ("not a git checkout", False)
+
+    def git(*words):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *words], check=True)
+
+    git("init", "--quiet")
+    (tmp_path / "file").write_text("a")
+    git("add", "file")
+    git("commit", "--quiet", "-m", "first")
+    commit, changed = git_commit(tmp_path)
+    assert len(commit) == 40
+    assert not changed
+    (tmp_path / "file").write_text("b")
+    assert git_commit(tmp_path) == (commit, True)
+    (tmp_path / "inner").mkdir()
+    assert git_commit(tmp_path / "inner") == ("not a git checkout", False)
+
+
+def test_table_of_contents_is_read_to_its_leaves(tmp_path):
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "b.md").write_text("# b")
+    (tmp_path / "api" / "a.md").write_text("# a")
+    (tmp_path / "_toc.yml").write_text(
+        "root: index\nparts:\n- chapters:\n  - file: one.ipynb\n    sections:\n    - glob: api/*\n"
+    )
+    assert toc_pages(tmp_path) == ["index", "one", "api/a", "api/b"]
