@@ -75,18 +75,6 @@ def test_the_start_and_the_shape_of_the_network_follow_the_arguments():
     assert not equal(model, build_model(3, hidden=(5, 6), dropout=0.25, seed=1))
 
 
-def test_it_learns():
-    """A linear target of variance 1.25 and noise variance 0.01."""
-    x, y = rows(400)
-    test_x, test_y = rows(200, seed=2)
-    model = train(
-        x, y, rows(60, seed=1), seed=0, hidden=(32,), dropout=0.05, epochs=40, batch_size=32,
-        learning_rate=1e-2,
-    )  # fmt: skip
-    error = np.mean((model(test_x).numpy()[:, 0] - test_y) ** 2)
-    assert error < 0.1 * test_y.var()
-
-
 def test_swap_shows_every_row_in_both_orders(monkeypatch):
     import keras
 
@@ -107,7 +95,7 @@ def test_swap_shows_every_row_in_both_orders(monkeypatch):
     assert (shown[order[0]] == expected[order[1]]).all()
 
 
-def test_swap_makes_a_one_sided_sample_symmetric():
+def test_it_learns_and_swap_makes_a_one_sided_sample_symmetric():
     """The target is symmetric, but drug A is the stronger in every row shown.
 
     Without the swapped copies the network never sees the other order, where the target differs
@@ -122,13 +110,15 @@ def test_swap_makes_a_one_sided_sample_symmetric():
     x, y = ordered(600)
     held_out = ordered(100)
     test_x, test_y = ordered(200)
-    settings = {"seed": 0, "hidden": (32,), "dropout": 0.02, "epochs": 30, "batch_size": 32}
+    settings = {"seed": 0, "hidden": (32,), "dropout": 0.02, "epochs": 20, "batch_size": 32}
     settings["learning_rate"] = 1e-2
     errors = {}
     for name, swap in (("one", None), ("both", np.array([1, 0]))):
         model = train(x, y, held_out, swap=swap, **settings)
         for order, shown in (("shown", test_x), ("swapped", test_x[:, ::-1])):
             errors[name, order] = np.mean((model(shown.copy()).numpy()[:, 0] - test_y) ** 2)
+    assert errors["one", "shown"] < 0.05 * test_y.var()
+    assert errors["both", "shown"] < 0.05 * test_y.var()
     assert errors["one", "swapped"] > 10 * errors["one", "shown"]
     assert errors["both", "swapped"] < 0.1 * errors["one", "swapped"]
     assert errors["both", "swapped"] < 3 * errors["both", "shown"]
@@ -157,13 +147,13 @@ def test_the_best_epoch_is_kept(patience, monkeypatch):
     kept = recorded(monkeypatch)
     x, y = rows(40, noise=2.0)
     model = train(
-        x, y, rows(60, seed=1, noise=0.1), seed=0, hidden=(64,), dropout=0.0, epochs=25,
+        x, y, rows(60, seed=1, noise=0.1), seed=0, hidden=(64,), dropout=0.0, epochs=15,
         batch_size=20, learning_rate=2e-2, patience=patience,
     )  # fmt: skip
     losses = kept["history"]["val_loss"]
     best = int(np.argmin(losses))
     assert best < len(losses) - 1  # so that there is something to restore
-    assert len(losses) == (best + 1 + patience if patience == 2 else 25)
+    assert len(losses) == (best + 1 + patience if patience == 2 else 15)
     for got, expected in zip(model.get_weights(), kept["weights"][best], strict=True):
         assert (got == expected).all()
     assert any(

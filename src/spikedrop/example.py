@@ -13,7 +13,6 @@ from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
 from spikedrop.network import Network
 from spikedrop.training import train
 
-
 SIMULATED_RECORDS = 12_000  # enough to learn from, few enough to train on in a minute
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope, blocks

@@ -7,6 +7,7 @@ which Keras dropped in 2.13. `tf_keras` still carries them. For the duration of
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 import types
@@ -33,6 +34,12 @@ def import_nengo_dl() -> types.ModuleType:
     """
     if sys.modules.get("nengo_dl") is not None:
         return sys.modules["nengo_dl"]
+    missing = [m for m in ("nengo_dl", "tf_keras") if importlib.util.find_spec(m) is None]
+    if missing:  # said at once: TensorFlow takes seconds to import
+        raise ImportError(
+            f"NengoDL needs nengo_dl and tf_keras, and {' and '.join(missing)} cannot be found: "
+            'install with `pip install "spikedrop[nengo]"`.'
+        )
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # read when `tf.keras` is first touched
     tf = import_tensorflow()
     try:
@@ -49,7 +56,7 @@ def import_nengo_dl() -> types.ModuleType:
         raise ImportError(
             "NengoDL needs tf.keras to be tf_keras, but this process already resolved tf.keras to "
             "Keras 3. Set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported (in a notebook: "
-            "restart the kernel and make spikedrop.backends your first import)."
+            "restart the kernel and call import_nengo_dl() before anything else uses tf.keras)."
         )
     engine = types.ModuleType("keras.engine")
     engine.functional = functional

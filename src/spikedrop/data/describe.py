@@ -57,8 +57,8 @@ def replicate_noise(singles: pd.DataFrame, *, bins: int = 12) -> pd.DataFrame:
         bins: number of bins.
 
     Returns:
-        Shape (bin, 4): `growth_fraction` (median of the bin), `typical_sd_fraction`,
-        `pooled_sd_fraction`, `conditions`.
+        A table of shape (bin, 4) with `growth_fraction` (median of the bin),
+        `typical_sd_fraction`, `pooled_sd_fraction` and `conditions`.
 
     Raises:
         InputError: fewer repeated conditions than bins.

@@ -197,8 +197,8 @@ def rdkit_features(smiles: Mapping[int, str], *, morgan_bits: int = 0) -> pd.Dat
             `morgan.<bit>` of 0 and 1; 0 leaves it out.
 
     Returns:
-        Shape (drug, 1 + descriptors): index `drug`, column `name` (empty text) and one column
-        `rdkit.<descriptor>` for each of RDKit's descriptors, in RDKit's units. A descriptor that
+        A table of shape (drug, 1 + descriptors) with index `drug`, column `name` (empty text) and
+        one column `rdkit.<descriptor>` for each of RDKit's descriptors, in RDKit's units. A descriptor that
         is not defined for a molecule is missing.
 
     Raises:

@@ -24,7 +24,7 @@ def draw_by_draw(
     pad = 0.05 * (high - low)
     lims = (low - pad, high + pad)
     ax.plot(lims, lims, color=COLOURS["floor"], lw=1)
-    ax.scatter(a, b, s=3, alpha=0.25, color=COLOURS["snn"], lw=0, rasterized=True)
+    ax.scatter(a, b, s=5, alpha=0.35, color=COLOURS["snn"], lw=0, rasterized=True)
     ax.set(
         xlim=lims,
         ylim=lims,

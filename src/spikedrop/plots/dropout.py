@@ -104,7 +104,7 @@ def calibration(
         ylim=(0, 1),
         aspect="equal",
     )
-    ax.legend()
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

@@ -38,7 +38,7 @@ def membrane_traces(
     panels[0].step(ms, current, where="post", color="black", lw=1)
     panels[0].axhline(current.mean(), color=COLOURS["truth"], lw=1.5, ls="--", label="mean current")
     panels[0].set(ylabel="current\n(thresholds/s)")
-    panels[0].legend(loc="upper right")
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1))
     for ax, (neuron, (voltage, spikes)) in zip(panels[1:], traces.items(), strict=True):
         colour = NEURON_COLOURS[neuron]
         ax.axhline(1, color=COLOURS["floor"], lw=0.8, ls=":")
@@ -47,7 +47,7 @@ def membrane_traces(
         fired = np.flatnonzero(spikes > 0)
         ax.vlines(ms[fired], 1.0, 1.35, color="black", lw=1.2)
         ax.set(ylabel="charge\n(thresholds)")
-        ax.set_title(f"{NEURON_NAMES[neuron]}: {int(spikes.sum())} spikes", loc="left")
+        ax.set_title(f"{NEURON_NAMES[neuron]}: spikes fired: {int(spikes.sum())}", loc="left")
     panels[-1].set(xlabel="time (ms)")
     figure.align_ylabels()
     return panels
@@ -103,8 +103,15 @@ def error_against_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         xlabel="time steps T of a presentation",
         ylabel="mean |SNN - ANN|\n(predictive sd)",
     )
+    _step_ticks(ax, steps)
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
+
+
+def _step_ticks(ax: Axes, steps: np.ndarray) -> None:
+    """Label a logarithmic axis of time steps with the values that were run."""
+    ax.set_xticks(steps, [f"{t:g}" for t in steps])
+    ax.set_xticks([], minor=True)
 
 
 def running_readout(
@@ -131,6 +138,8 @@ def converter_spread(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(steps, 1 / np.sqrt(steps), color=COLOURS["floor"], ls=":", label=r"$1/\sqrt{T}$")
     for column, marker in zip(table.columns, "os", strict=False):
         ax.plot(steps, table[column], marker=marker, label=column)
-    ax.set(xscale="log", ylim=(-0.05, 1.12), xlabel="time steps T", ylabel="sd / ANN predictive sd")
-    ax.legend()
+    ax.set(xscale="log", xlabel="time steps T", ylabel="sd / ANN predictive sd")
+    ax.set_ylim(-0.05, max(1.12, 1.05 * float(table.to_numpy().max())))
+    _step_ticks(ax, steps)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
