@@ -161,7 +161,7 @@ def test_rates_are_the_measured_rates_in_plain_nengo(amplitude):
 
 
 def test_negative_charge_is_what_sets_it_apart_from_nengos_neuron():
-    """-300 Hz for 10 ms, then 300 Hz for 20 ms: net charge 3, against 6 if the first is forgotten."""
+    """-300 Hz for 10 ms, then 300 for 20: net charge 3, against 6 if the first is forgotten."""
     counts = {}
     for kind in (ChargeKeepingRectifiedLinear, nengo.SpikingRectifiedLinear):
         state = {"voltage": nengo.dists.Choice([0.25])}

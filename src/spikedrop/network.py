@@ -127,7 +127,7 @@ class Network:
 
     @property
     def n_neurons(self) -> int:
-        """Number of spiking neurons after conversion: all hidden units."""
+        """Return how many spiking neurons the conversion makes: all hidden units."""
         return sum(layer.units for layer in self.hidden)
 
     @property

@@ -164,7 +164,7 @@ def load_almanac(
     pairs = _average(tally.pairs, tally.words, ("drug_a", "drug_b"))
     singles = _average(tally.singles, tally.words, ("drug",))
     report = LoadReport(
-        source=str(path),
+        source=path.name,
         rows_read=tally.rows,
         rows_left_out=tuple(sorted(tally.left_out.items())),
         pair_rows=n_pairs,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
+from threadpoolctl import threadpool_limits
 
 from spikedrop.data.design import fit_design
 from spikedrop.data.screen import Screen
@@ -52,6 +53,9 @@ def boosting_baseline(screen: Screen, parts: Split, *, trees: int = 150, seed: i
     growth = screen.pairs["growth_fraction"].to_numpy()
     train, test = (design.matrix(screen.pairs.iloc[chosen]) for chosen in (rows, parts.test))
     model = HistGradientBoostingRegressor(max_iter=trees, random_state=seed)
-    model.fit(np.vstack([train, train[:, design.swap]]), np.tile(growth[rows], 2))
-    predicted = (model.predict(test) + model.predict(test[:, design.swap])) / 2
+    # Threads of OpenMP wait for each other by spinning: on a busy machine two are many times
+    # slower than one.
+    with threadpool_limits(limits=1, user_api="openmp"):
+        model.fit(np.vstack([train, train[:, design.swap]]), np.tile(growth[rows], 2))
+        predicted = (model.predict(test) + model.predict(test[:, design.swap])) / 2
     return Baseline(growth[parts.test], predicted)

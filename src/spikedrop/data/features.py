@@ -198,8 +198,8 @@ def rdkit_features(smiles: Mapping[int, str], *, morgan_bits: int = 0) -> pd.Dat
 
     Returns:
         A table of shape (drug, 1 + descriptors) with index `drug`, column `name` (empty text) and
-        one column `rdkit.<descriptor>` for each of RDKit's descriptors, in RDKit's units. A descriptor that
-        is not defined for a molecule is missing.
+        one column `rdkit.<descriptor>` for each of RDKit's descriptors, in RDKit's units. A
+        descriptor that is not defined for a molecule is missing.
 
     Raises:
         InputError: RDKit is not installed, no SMILES was given, or one cannot be parsed.

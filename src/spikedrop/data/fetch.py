@@ -2,16 +2,24 @@
 
 import contextlib
 import logging
+import warnings
+import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from urllib.parse import urlsplit
 
-import pooch
 import requests
+from tqdm import TqdmWarning
 
 from spikedrop.data import _files
 from spikedrop.data.almanac import COLUMNS
 from spikedrop.errors import InputError
+
+with warnings.catch_warnings():
+    # pooch imports tqdm's notebook bar, which warns in every kernel without widgets.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    import pooch
 
 ALMANAC_URL = "https://wiki.nci.nih.gov/download/attachments/338237347/ComboDrugGrowth_Nov2017.zip"
 _BY_HAND = (
@@ -52,6 +60,7 @@ def fetch_almanac(
         DownloadError: the server refused (the wiki is known to answer 403), the connection broke
             off, or what came is not NCI's table or not the recorded file.
     """
+    pooch = _pooch()
     folder = Path(pooch.os_cache("spikedrop") if folder is None else folder)
     name = PurePosixPath(urlsplit(url).path).name
     if not name.lower().endswith(_files.SUFFIXES):
@@ -69,7 +78,7 @@ def fetch_almanac(
             check_records(path)  # put there by hand, or the record was lost
             _write(record, path)
             return path
-        if pooch.file_hash(str(path), alg="sha256") == known:
+        if _sha256(path) == known:
             return path
     _download(url, path, known, progress)
     if known is None:
@@ -101,7 +110,7 @@ def _placed_by_hand(folder: Path, path: Path) -> Path | None:
     record = mirror.with_name(f"{mirror.name}.sha256")
     if not record.is_file():
         _write(record, mirror)
-    elif pooch.file_hash(str(mirror), alg="sha256") != _recorded(record):
+    elif _sha256(mirror) != _recorded(record):
         raise InputError(
             f"{mirror}: not the file whose checksum {record.name} holds. Download it again, or "
             "delete the checksum if the change is meant."
@@ -109,7 +118,20 @@ def _placed_by_hand(folder: Path, path: Path) -> Path | None:
     return mirror
 
 
+def _pooch() -> ModuleType:
+    """Import pooch, without the note its progress bar leaves in a notebook with no widgets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)
+        import pooch
+    return pooch
+
+
+def _sha256(path: Path) -> str:
+    return _pooch().file_hash(str(path), alg="sha256")
+
+
 def _download(url: str, path: Path, known: str | None, progress: bool) -> None:
+    pooch = _pooch()
     answers: list[requests.Response] = []
 
     def keep(answer: requests.Response, **_: object) -> None:
@@ -171,7 +193,7 @@ def _named_like(target: Path, path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep pooch's own notes off the page; what goes wrong is raised."""
-    logger = pooch.get_logger()
+    logger = _pooch().get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
@@ -189,5 +211,5 @@ def _recorded(record: Path) -> str:
 
 def _write(record: Path, path: Path) -> None:
     partial = record.with_name(f"{record.name}.part")
-    partial.write_text(f"{pooch.file_hash(str(path), alg='sha256')}  {path.name}\n")
+    partial.write_text(f"{_sha256(path)}  {path.name}\n")
     partial.replace(record)
