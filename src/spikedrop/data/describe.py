@@ -163,9 +163,17 @@ def compare_screens(screens: Mapping[str, Screen]) -> pd.DataFrame:
 def fullest_grid(pairs: pd.DataFrame) -> tuple[int, int, str]:
     """Return the drug pair and cell line with the most dose combinations, as (a, b, line).
 
-    Of several, the one whose growth varies most.
+    Of several, the one with the most combinations that inhibit growth in part (0.1 to 0.9), and
+    of those the one whose growth varies most.
     """
-    groups = pairs.groupby(_CONDITION, observed=True)["growth_fraction"]
-    ranking = pd.DataFrame({"size": groups.size(), "sd": groups.std()})
-    line, first, second = ranking.sort_values(["size", "sd"]).index[-1]
+    partly = pairs["growth_fraction"].between(0.1, 0.9)
+    groups = pairs.assign(partly=partly).groupby(_CONDITION, observed=True)
+    ranking = pd.DataFrame(
+        {
+            "size": groups.size(),
+            "partly": groups["partly"].sum(),
+            "sd": groups["growth_fraction"].std(),
+        }
+    )
+    line, first, second = ranking.sort_values([*ranking]).index[-1]
     return int(first), int(second), str(line)

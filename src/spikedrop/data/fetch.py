@@ -3,14 +3,11 @@
 import contextlib
 import logging
 import warnings
-import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from types import ModuleType
 from urllib.parse import urlsplit
 
 import requests
-from tqdm import TqdmWarning
 
 from spikedrop.data import _files
 from spikedrop.data.almanac import COLUMNS
@@ -60,7 +57,6 @@ def fetch_almanac(
         DownloadError: the server refused (the wiki is known to answer 403), the connection broke
             off, or what came is not NCI's table or not the recorded file.
     """
-    pooch = _pooch()
     folder = Path(pooch.os_cache("spikedrop") if folder is None else folder)
     name = PurePosixPath(urlsplit(url).path).name
     if not name.lower().endswith(_files.SUFFIXES):
@@ -118,20 +114,11 @@ def _placed_by_hand(folder: Path, path: Path) -> Path | None:
     return mirror
 
 
-def _pooch() -> ModuleType:
-    """Import pooch, without the note its progress bar leaves in a notebook with no widgets."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TqdmWarning)
-        import pooch
-    return pooch
-
-
 def _sha256(path: Path) -> str:
-    return _pooch().file_hash(str(path), alg="sha256")
+    return pooch.file_hash(str(path), alg="sha256")
 
 
 def _download(url: str, path: Path, known: str | None, progress: bool) -> None:
-    pooch = _pooch()
     answers: list[requests.Response] = []
 
     def keep(answer: requests.Response, **_: object) -> None:
@@ -193,7 +180,7 @@ def _named_like(target: Path, path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep pooch's own notes off the page; what goes wrong is raised."""
-    logger = _pooch().get_logger()
+    logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, TwoSlopeNorm
+from matplotlib.colors import ListedColormap, LogNorm, TwoSlopeNorm
+from matplotlib.patches import Patch
 
 from spikedrop.data.baseline import Baseline
 from spikedrop.data.describe import growth_from_readings, replicate_noise
 from spikedrop.data.screen import Screen
 from spikedrop.data.splits import Split
 from spikedrop.errors import InputError
-from spikedrop.plots import axes
+from spikedrop.plots import COLOURS, axes
 
 GROWTH = "growth (fraction of untreated)"
+_PARTS = {"training": "#d5d5d5", "validation": COLOURS["snn"], "test": COLOURS["ann"]}
 Quantity = Literal["growth", "score", "dose", "replicate_sd"]
 
 
@@ -40,6 +42,7 @@ def growth_scale(ax: Axes | None = None, *, time_zero: float = 0.3) -> Axes:
         xlabel="reading of the treated well / reading of the untreated well",
         ylabel=GROWTH,
         xlim=(-0.03, 1.4),
+        ylim=(-1.25, 1.35),
     )
     return ax
 
@@ -108,7 +111,9 @@ def grid_holes(screens: Mapping[str, Screen], ax: Axes | None = None) -> Axes:
     for place, (name, count) in enumerate(zip(screens, counts, strict=True)):
         share = count.value_counts(normalize=True).reindex(range(1, most + 1), fill_value=0)
         left = share.index + (place - (len(screens) - 1) / 2) * width
-        ax.bar(left, 100 * share, width=width, label=name)
+        bars = ax.bar(left, 100 * share, width=width, label=name)
+        labels = [f"{100 * value:.1f}" if value else "" for value in share]
+        ax.bar_label(bars, labels, fontsize="x-small", padding=1)
     ax.set(
         xlabel="dose combinations measured",
         ylabel="share of pairs and cell lines (%)",
@@ -137,7 +142,7 @@ def noise_by_growth(singles: pd.DataFrame, ax: Axes | None = None, *, bins: int 
         repeated["growth_fraction"],
         repeated["growth_sd_fraction"].clip(lower=1e-3),
         s=6,
-        color="0.75",
+        color="0.8",
         label="one condition",
         rasterized=True,
     )
@@ -151,7 +156,7 @@ def noise_by_growth(singles: pd.DataFrame, ax: Axes | None = None, *, bins: int 
         )
     ax.set(xlabel=f"mean {GROWTH}", ylabel="sd over repeats (growth fraction)", yscale="log")
     ax.set_ylim(bottom=1e-3)
-    ax.legend(loc="lower left")
+    ax.legend(loc="lower left", frameon=True, framealpha=1)
     return ax
 
 
@@ -177,7 +182,11 @@ def expected_against_measured(pairs: pd.DataFrame, ax: Axes | None = None) -> Ax
     ax.axline((0, 0), slope=1, color="black", lw=1)
     ax.text(0.02, 0.93, "antagonism", transform=ax.transAxes)
     ax.text(0.98, 0.04, "synergy", transform=ax.transAxes, ha="right")
-    ax.set(xlabel="expected growth (fraction of untreated)", ylabel=f"measured {GROWTH}")
+    ax.set(
+        xlabel="expected growth (fraction of untreated)",
+        ylabel=f"measured {GROWTH}",
+        xticks=np.arange(-1, 1.5, 0.5),
+    )
     return ax
 
 
@@ -212,42 +221,66 @@ def distribution(screens: Mapping[str, Screen], quantity: Quantity, ax: Axes | N
     return ax
 
 
-def split_map(pairs: pd.DataFrame, parts: Split, ax: Axes | None = None) -> Axes:
-    """Draw which rows are trained on and which are tested, one dot a row.
+def split_map(
+    pairs: pd.DataFrame, parts: Split, ax: Axes | None = None, *, drugs: int = 12
+) -> Axes:
+    """Draw which records are trained on and which are tested, for the drugs measured most.
 
-    The horizontal axis numbers the drug pairs and the vertical axis the cell lines; pairs stand in
-    the order of their first drug, then of their second.
+    A square is a drug pair in a cell line, coloured by the part its first record is in; white
+    where nothing was measured. Pairs stand in the order of their first drug, a line between two
+    first drugs, and only the cell lines that measured any of them are shown.
 
     Args:
         pairs: the table that was split.
         parts: the split.
         ax: axes to draw on; a new one if None.
+        drugs: how many drugs to show; all pairs among them are.
     """
     ax = axes(ax)
-    pair = pairs.groupby(["drug_a", "drug_b"]).ngroup().to_numpy()
-    line = np.unique(pairs["cell_line"].astype(str), return_inverse=True)[1]
-    # Several doses of one pair in one line would hide each other: spread them a little.
-    place = pairs.groupby(["drug_a", "drug_b", "cell_line"], observed=True).cumcount().to_numpy()
-    height = line + 0.22 * (place % 4) - 0.33
-    colors = sns.color_palette("colorblind")
-    for rows, label, color in (
-        (parts.train, "training", "0.8"),
-        (parts.validation, "validation", colors[1]),
-        (parts.test, "test", colors[0]),
-    ):
-        ax.plot(
-            pair[rows], height[rows], "s", ms=1.6, mew=0, color=color, label=label, rasterized=True
-        )
-    ax.set(xlabel="drug pair (number)", ylabel="cell line (number)", title=parts.by)
+    part = np.zeros(len(pairs))
+    for number, rows in enumerate((parts.train, parts.validation, parts.test)):
+        part[rows] = number
+    counts = pd.concat([pairs["drug_a"], pairs["drug_b"]]).value_counts(sort=False).sort_index()
+    shown = counts.sort_values(ascending=False, kind="stable").index[:drugs]
+    inside = (pairs["drug_a"].isin(shown) & pairs["drug_b"].isin(shown)).to_numpy()
+    grid = pairs[inside].assign(part=part[inside])
+    grid = grid.pivot_table(
+        index="cell_line",
+        columns=["drug_a", "drug_b"],
+        values="part",
+        aggfunc="first",
+        observed=True,
+    )
+    ax.imshow(grid, cmap=ListedColormap(list(_PARTS.values())), vmin=0, vmax=2, aspect="auto")
+    first = grid.columns.get_level_values("drug_a").to_numpy()
+    for place in np.flatnonzero(np.diff(first)):
+        ax.axvline(place + 0.5, color="black", lw=0.5)
+    ax.set(
+        xlabel="drug pair, ordered by first drug",
+        ylabel="cell line",
+        xticks=[],
+        yticks=[],
+        title=f"by {parts.by.replace('_', ' ')}",
+    )
     return ax
 
 
-def predicted_against_measured(result: Baseline, ax: Axes | None = None) -> Axes:
+def split_legend(ax: Axes) -> Axes:
+    """Draw the colours of `split_map` to the right of an axes; return the axes."""
+    handles = [Patch(color=color, label=name) for name, color in _PARTS.items()]
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1))
+    return ax
+
+
+def predicted_against_measured(
+    result: Baseline, ax: Axes | None = None, *, title: str = ""
+) -> Axes:
     """Draw predicted against measured growth of the test records.
 
     Args:
         result: predictions of a baseline.
         ax: axes to draw on; a new one if None.
+        title: what was predicted; R2 is written after it.
     """
     ax = axes(ax)
     ax.hexbin(
@@ -264,7 +297,7 @@ def predicted_against_measured(result: Baseline, ax: Axes | None = None) -> Axes
     ax.set(
         xlabel=f"measured {GROWTH}",
         ylabel="predicted growth (fraction)",
-        title=f"R² = {result.r2:.2f}",
+        title=f"{title}  R² = {result.r2:.2f}".strip(),
         xlim=(-1.1, 1.5),
         ylim=(-1.1, 1.5),
     )
@@ -280,7 +313,11 @@ def explained(r2: Mapping[str, float], ceiling: float, ax: Axes | None = None) -
         ax: axes to draw on; a new one if None.
     """
     ax = axes(ax)
-    bars = ax.barh(list(r2), list(r2.values()), color=sns.color_palette("colorblind")[0])
+    bars = ax.barh(
+        [name.replace("_", " ") for name in r2],
+        list(r2.values()),
+        color=sns.color_palette("colorblind")[0],
+    )
     ax.bar_label(bars, fmt=" %.2f")
     ax.axvline(ceiling, color="black", ls="--", label=f"ceiling of typical noise, {ceiling:.2f}")
     ax.invert_yaxis()

@@ -20,9 +20,9 @@ class Conversion:
     r"""Everything the spiking network has beyond the weights.
 
     Unit i of hidden layer l becomes an integrate-and-fire neuron driven by the current
-    :math:`J_i = s_l a_i`, where :math:`a_i` is the unit's value before rectification and
-    :math:`s_l` the firing-rate scale; n spikes in a step of `dt` seconds stand for the
-    activation :math:`n / (s_l\,\mathrm{dt})`.
+    :math:`J_i = g_l a_i`, where :math:`a_i` is the unit's value before rectification and
+    :math:`g_l` the firing-rate scale; n spikes in a step of `dt` seconds stand for the
+    activation :math:`n / (g_l\,\mathrm{dt})`.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def calibrate(
 ) -> Conversion:
     r"""Choose every layer's firing-rate scale from its activations on training data.
 
-    .. math:: s_l = \mathrm{rate} / q(a_l)
+    .. math:: g_l = \mathrm{rate} / q(a_l)
 
     with q the `percentile` of layer l's activations over training rows and units, dropout off:
     one neuron in fifty then fires faster than `rate_hz`.
