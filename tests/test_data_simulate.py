@@ -4,12 +4,14 @@ import os
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from spikedrop.data import (
+    Baseline,
     boosting_baseline,
     compare_screens,
     describe_screen,
@@ -23,6 +25,7 @@ from spikedrop.data import (
     split,
 )
 from spikedrop.errors import InputError
+from spikedrop.plots import screen as figures
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +212,37 @@ def test_replicate_noise_of_known_noise():
     np.testing.assert_allclose(table["typical_sd_fraction"], 0.1, rtol=0.10)
     with pytest.raises(InputError, match="fewer bins"):
         replicate_noise(singles.head(4), bins=5)
+
+
+def test_figures_return_their_axes_with_labels(screen):
+    _, given = plt.subplots()
+    parts = split(screen.pairs, "pairs", seed=0)
+    result = Baseline(np.array([0.0, 1.0]), np.array([0.1, 0.8]))
+    screens = {"one": screen, "two": screen}
+    for draw in (
+        lambda ax: figures.growth_scale(ax),
+        lambda ax: figures.dose_grid(screen.pairs, *fullest_grid(screen.pairs), ax),
+        lambda ax: figures.grid_holes(screens, ax),
+        lambda ax: figures.noise_by_growth(screen.singles, ax),
+        lambda ax: figures.expected_against_measured(screen.pairs, ax),
+        *(
+            lambda ax, quantity=quantity: figures.distribution(screens, quantity, ax)
+            for quantity in ("growth", "score", "dose", "replicate_sd")
+        ),
+        lambda ax: figures.split_legend(figures.split_map(screen.pairs, parts, ax)),
+        lambda ax: figures.predicted_against_measured(result, ax),
+        lambda ax: figures.explained({"rows": 0.8, "drugs": -0.1}, 0.9, ax),
+    ):
+        given.clear()
+        assert draw(given) is given
+        assert given.get_xlabel()
+    plt.close("all")
+    assert figures.growth_scale() is not given
+    plt.close("all")
+    with pytest.raises(InputError, match="not measured"):
+        figures.dose_grid(screen.pairs, 1, 2, "LINE-01")
+    with pytest.raises(InputError, match="quantity must be"):
+        figures.distribution(screens, "colour")
 
 
 def test_simulated_beside_real(screen):

@@ -163,15 +163,16 @@ def compare_screens(screens: Mapping[str, Screen]) -> pd.DataFrame:
 def fullest_grid(pairs: pd.DataFrame) -> tuple[int, int, str]:
     """Return the drug pair and cell line with the most dose combinations, as (a, b, line).
 
-    Of several, the one with the most combinations that inhibit growth in part (0.1 to 0.9), and
-    of those the one whose growth varies most.
+    Of several, one whose combinations inhibit growth in part (0.1 to 0.9) about as often as not,
+    and of those the one whose growth varies most.
     """
     partly = pairs["growth_fraction"].between(0.1, 0.9)
     groups = pairs.assign(partly=partly).groupby(_CONDITION, observed=True)
+    size = groups.size()
     ranking = pd.DataFrame(
         {
-            "size": groups.size(),
-            "partly": groups["partly"].sum(),
+            "size": size,
+            "mixed": -(groups["partly"].sum() - size // 2).abs(),
             "sd": groups["growth_fraction"].std(),
         }
     )

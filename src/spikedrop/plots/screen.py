@@ -112,7 +112,7 @@ def grid_holes(screens: Mapping[str, Screen], ax: Axes | None = None) -> Axes:
         share = count.value_counts(normalize=True).reindex(range(1, most + 1), fill_value=0)
         left = share.index + (place - (len(screens) - 1) / 2) * width
         bars = ax.bar(left, 100 * share, width=width, label=name)
-        labels = [f"{100 * value:.1f}" if value else "" for value in share]
+        labels = [f"{100 * value:.{int(value < 0.01)}f}" * (value > 5e-4) for value in share]
         ax.bar_label(bars, labels, fontsize="x-small", padding=1)
     ax.set(
         xlabel="dose combinations measured",
