@@ -302,7 +302,7 @@ def test_without_dropout_every_draw_is_the_same():
 def test_a_draw_is_the_reference_with_its_masks_and_its_spikes_are_counted(setting):
     network, conversion, x = setting
     x = x[:50]
-    samples = sample_snn(network, conversion, x, draws=2, seed=0, steps=20)
+    samples = sample_snn(network, conversion, x, draws=2, seed=0, steps=20, backend="numpy")
     runs = [
         simulate(network, conversion, x, network_masks(network, 0, draw), steps=20, settle=4)
         for draw in (0, 1)
@@ -324,7 +324,7 @@ def test_a_draw_is_the_reference_with_its_masks_and_its_spikes_are_counted(setti
         ({"steps": 0}, "steps=0 and settle=0: present at least one step"),
         ({"steps": 10, "settle": 10}, "steps=10 and settle=10"),
         ({"settle": -1}, "settle=-1"),
-        ({"backend": "loihi"}, "backend='loihi'; use 'numpy', 'nengo' or 'nengo_dl'"),
+        ({"backend": "loihi"}, "backend='loihi'; use 'engine', 'numpy', 'nengo', 'nengo_dl'"),
         ({"hold": "row"}, "hold='row'; use 'presentation'"),
         ({"hold": "step", "backend": "nengo"}, "only backend='numpy'"),
         ({"conversion": Conversion((1.0,))}, "1 firing-rate scales and the network 2 hidden"),
@@ -372,7 +372,10 @@ def silent_network():
         ({"percentile": 0}, r"percentile=0 in \(0, 100\]"),
         ({"percentile": 101}, "percentile=101"),
         ({"x_train": inputs(4)[:, :2]}, r"shape \(4, 2\)"),
-        ({"neuron": "lif"}, "neuron='lif'; use 'charge_keeping' or 'rectified'"),
+        (
+            {"neuron": "lif"},
+            "neuron='lif'; use 'charge_keeping', 'rectified', 'integrate_first', 'radix'",
+        ),
         ({"initial_charge": 1.0}, "initial_charge=1.0 must be below"),
         ({"synapse_s": 0.0}, "synapse_s=0.0 s must be positive"),
         ({"dt": -0.001}, "dt=-0.001"),

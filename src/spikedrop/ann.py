@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spikedrop.masks import Scope, blocks, network_masks
+from spikedrop.engine import chunks, run_ann
+from spikedrop.masks import Scope, blocks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, collect, rows_of_masks
 
@@ -43,7 +44,10 @@ def forward(
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
     """Return the plain network without dropout: axes (observation, output)."""
     x = check_inputs(network, x, 1, "draw")
-    return np.concatenate([forward(network, x[r.start : r.stop])[0] for r in blocks(len(x))])
+    nothing_dropped = [None] * len(network.mask_sizes)
+    return np.concatenate(
+        [run_ann(network, x[r.start : r.stop], nothing_dropped, 1)[0] for r in blocks(len(x))]
+    )
 
 
 def sample_ann(
@@ -54,12 +58,14 @@ def sample_ann(
     seed: int,
     scope: Scope = "draw",
     first_draw: int = 0,
+    memory_gb: float = 1.0,
     progress: bool | None = None,
 ) -> xr.DataArray:
     r"""Sample the predictive distribution of the classical network.
 
     Draw s is :math:`y^{(s)} = f(x; m^{(s)})`, dropout left on (Gal & Ghahramani 2016,
-    arXiv:1506.02142).
+    arXiv:1506.02142). What lies before the first mask is computed once per input and shared by
+    all draws; the rest runs compiled, many draws at a time (`spikedrop.engine`).
 
     Parameters
     ----------
@@ -76,6 +82,8 @@ def sample_ann(
         Keras does. Both have the same distribution at each single observation.
     first_draw : int
         Number of the first draw; draws 0-49 and 50-99 together equal draws 0-99.
+    memory_gb : float
+        What a chunk of the work may take, in gigabytes, besides the samples themselves.
     progress : bool, optional
         Show a bar; by default where a terminal watches.
 
@@ -100,16 +108,18 @@ def sample_ann(
     """
     x = check_inputs(network, x, draws, scope)
 
-    def one_block(draw: int, rows: range) -> np.ndarray:
-        masks = network_masks(network, seed, draw, rows_of_masks(scope, rows))
-        return forward(network, x[rows.start : rows.stop], masks)[0]
+    def predict_chunk(some: range, rows: range) -> np.ndarray:
+        masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
+        return run_ann(network, x[rows.start : rows.stop], masks, len(some))
 
+    numbers = range(first_draw, first_draw + draws)
     return collect(
         "ann",
-        one_block,
+        predict_chunk,
+        list(chunks(network, len(x), numbers, memory_gb)),
         n_observations=len(x),
         n_outputs=network.n_outputs,
-        draws=range(first_draw, first_draw + draws),
+        draws=numbers,
         progress=progress,
         attrs={"seed": seed, "scope": scope},
     )

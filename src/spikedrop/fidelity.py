@@ -133,16 +133,16 @@ def hold_table(
 def agreement_table(
     network: Network, conversion: Conversion, x: np.ndarray, *, seed: int, steps: int = 200
 ) -> pd.DataFrame:
-    """Run one draw, a mask for every row, on NumPy, Nengo and NengoDL, and compare.
+    """Run one draw, a mask for every row, on every backend, and compare.
 
     One row a simulator: ``same spike counts`` is the share of (neuron, presentation) pairs whose
     count equals the reference's, ``largest readout difference`` is in the unit of the output, and
-    ``ms a presentation`` the wall time, building included.
+    ``ms a presentation`` the wall time, building and compiling included.
     """
     x = check_inputs(network, x, 1, "row")
     masks = network_masks(network, seed, 0, range(len(x)))
     results, rows = {}, {}
-    for backend in ("numpy", "nengo", "nengo_dl"):
+    for backend in ("numpy", "engine", "nengo", "nengo_dl"):
         start = time.perf_counter()
         with make_simulator(
             network, conversion, rows=len(x), steps=steps, settle=steps // 5, backend=backend

@@ -107,6 +107,27 @@ def network_masks(
     ]
 
 
+def stacked_masks(
+    network: Network, seed: int, draws: range, observations: range | None = None
+) -> list[np.ndarray | None]:
+    """Return the masks of several draws: of the input, then of every hidden layer.
+
+    Each is float32 with axes (draw, observation or 1, unit), or None where nothing is dropped.
+    """
+    sites = enumerate(zip(network.mask_sizes, network.dropout_rates, strict=True))
+    return [
+        np.stack(
+            [
+                layer_mask(seed, layer, draw, units=units, rate=rate, observations=observations)
+                for draw in draws
+            ]
+        )
+        if rate
+        else None
+        for layer, (units, rate) in sites
+    ]
+
+
 def blocks(n_observations: int, size: int = BLOCK_ROWS) -> Iterator[range]:
     """Cut observations into the fixed blocks every sampler works in.
 

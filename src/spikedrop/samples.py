@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
 from spikedrop.errors import InputError
-from spikedrop.masks import Scope, blocks
+from spikedrop.masks import Scope
 from spikedrop.network import Network
 
 
@@ -40,7 +40,8 @@ def check_inputs(network: Network, x: np.ndarray, draws: int, scope: str) -> np.
 
 def collect(
     name: str,
-    predict: Callable[[int, range], np.ndarray],
+    predict: Callable[[range, range], np.ndarray],
+    chunks: Iterable[tuple[range, range]],
     *,
     n_observations: int,
     n_outputs: int,
@@ -48,16 +49,24 @@ def collect(
     progress: bool | None,
     attrs: dict[str, object],
 ) -> xr.DataArray:
-    """Fill a labelled array block by block from ``predict(draw, observations)``.
+    """Fill a labelled array chunk by chunk from ``predict(draws, observations)``.
 
     Returns axes (draw, observation, output), float32. With `progress` None, a bar is shown
     where a person watches (a terminal) and nowhere else.
     """
     values = np.empty((len(draws), n_observations, n_outputs), dtype=np.float32)
     hidden = None if progress is None else not progress
-    for i, draw in enumerate(tqdm(draws, desc=name, unit="draw", disable=hidden)):
-        for rows in blocks(n_observations):
-            values[i, rows.start : rows.stop] = predict(draw, rows)
+    with tqdm(
+        total=len(draws) * n_observations,
+        desc=name,
+        unit=" presentations",
+        unit_scale=True,
+        disable=hidden,
+    ) as bar:
+        for some, rows in chunks:
+            here = slice(some.start - draws.start, some.stop - draws.start)
+            values[here, rows.start : rows.stop] = predict(some, rows)
+            bar.update(len(some) * len(rows))
     return xr.DataArray(
         values,
         dims=("draw", "observation", "output"),

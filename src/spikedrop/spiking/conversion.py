@@ -12,7 +12,9 @@ from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs
 
-Neuron = Literal["charge_keeping", "rectified"]
+Neuron = Literal["charge_keeping", "rectified", "integrate_first", "radix"]
+NEURONS: tuple[Neuron, ...] = ("charge_keeping", "rectified", "integrate_first", "radix")
+WINDOWED = ("integrate_first", "radix")  # neurons that integrate first and fire afterwards
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,22 @@ class Conversion:
     ----------
     scales_hz : tuple of float
         Firing-rate scale of every hidden layer: hertz per unit of activation.
-    neuron : {"charge_keeping", "rectified"}
+    neuron : {"charge_keeping", "rectified", "integrate_first", "radix"}
         ``charge_keeping``: :math:`v \leftarrow v + J\,dt`, then
         :math:`n = \max(0, \lfloor v \rfloor)`, :math:`v \leftarrow v - n`; negative charge stays.
         ``rectified``: Nengo's `SpikingRectifiedLinear`, which adds :math:`\max(J, 0)\,dt`.
+        ``integrate_first``: a layer integrates for the whole window in which the layer below
+        fires, and fires in the window after it, at most one spike a step. Rounding is its only
+        error. Hardware: a gate a layer (fire or integrate), and one window of latency a layer.
+        ``radix``: the same windows, but the threshold halves at every step, and a spike at step
+        k of T counts :math:`2^{T-1-k}`: the binary digits of the charge. Hardware: besides the
+        gate, synapses that scale with the step (a shift by one bit), or spikes with a payload.
     initial_charge : float
         Voltage at the start of a presentation, in units of the threshold, below 1. One half
         turns rounding down into rounding to the nearest spike.
     synapse_s : float or None
-        Time constant in seconds of a low-pass filter between layers (`nengo.Lowpass`).
+        Time constant in seconds of a low-pass filter between layers (`nengo.Lowpass`); not for
+        the two neurons that integrate first.
     dt : float
         Seconds a time step.
     """
@@ -53,12 +62,32 @@ class Conversion:
             raise InputError(
                 f"scales_hz={self.scales_hz}: every scale must be positive and finite."
             )
-        if self.neuron not in ("charge_keeping", "rectified"):
-            raise InputError(f"neuron={self.neuron!r}; use 'charge_keeping' or 'rectified'.")
+        if self.neuron not in NEURONS:
+            raise InputError(f"neuron={self.neuron!r}; use {', '.join(map(repr, NEURONS))}.")
+        if self.windowed and self.synapse_s is not None:
+            raise InputError(
+                f"neuron={self.neuron!r} waits for a whole window and needs no synapse: "
+                f"leave out synapse_s={self.synapse_s}."
+            )
         if not self.initial_charge < 1:
             raise InputError(f"initial_charge={self.initial_charge} must be below the threshold 1.")
         if not self.dt > 0 or (self.synapse_s is not None and not self.synapse_s > 0):
             raise InputError(f"dt={self.dt} s and synapse_s={self.synapse_s} s must be positive.")
+
+    @property
+    def windowed(self) -> bool:
+        """Whether layers integrate for a whole window before they fire."""
+        return self.neuron in WINDOWED
+
+    def levels(self, steps: int) -> int:
+        """Quanta of charge that stand for full scale, the activation ``1 / (g dt)``.
+
+        `steps` for neurons that count spikes, ``2**steps`` for ``radix``.
+
+        >>> Conversion((500.0,), "radix").levels(8), Conversion((500.0,)).levels(200)
+        (256, 200)
+        """
+        return 2**steps if self.neuron == "radix" else steps
 
 
 def calibrate(

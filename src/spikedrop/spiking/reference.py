@@ -1,6 +1,6 @@
 """The dynamics of the spiking network in plain NumPy, written to be read.
 
-Every backend is held against this one by tests.
+The engine and every backend are held against this file by tests.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def simulate(
     record : list, optional
         Receives one entry a step: ``current``, ``voltage`` (after the spikes) and ``spikes`` of
         every hidden layer, each (observation, unit), and ``readout`` (observation, output).
+        From neurons that integrate first: one entry a layer, with ``voltage`` and ``spikes``,
+        each (step, observation, unit), of the window in which it fires.
 
     Returns
     -------
@@ -47,6 +49,8 @@ def simulate(
     counts : list of numpy.ndarray
         Spikes of every hidden neuron over all steps, axes (observation, unit).
     """
+    if conversion.windowed:
+        return _simulate_windows(network, conversion, x, masks, steps, record)
     dt, scales, hidden = conversion.dt, conversion.scales_hz, network.hidden
     decay = 0.0 if conversion.synapse_s is None else float(np.exp(-dt / conversion.synapse_s))
     shapes = [(len(x), layer.units) for layer in hidden]
@@ -62,7 +66,7 @@ def simulate(
         currents, fired = [first], []
         for i, v in enumerate(voltages):
             spikes = fire(v, currents[i], dt, conversion.neuron)
-            spikes = spikes * (m[i + 1] > 0)  # a dropped neuron is silent
+            spikes = spikes * (m[i + 1] != 0)  # a dropped neuron is silent
             fired.append(spikes)
             counts[i] += spikes
             decoded = spikes * m[i + 1] * (1 / (scales[i] * dt))
@@ -102,6 +106,47 @@ def fire(voltage: np.ndarray, current: np.ndarray, dt: float, neuron: Neuron) ->
     spikes = np.maximum(np.floor(voltage), 0)
     voltage -= spikes
     return spikes
+
+
+def _simulate_windows(
+    network: Network,
+    conversion: Conversion,
+    x: np.ndarray,
+    masks: Masks,
+    steps: int,
+    record: list[dict] | None,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Integrate for a window of `steps` steps, then fire for one, layer after layer."""
+    quanta = conversion.levels(steps) * conversion.dt  # times a scale: quanta of an activation
+    arriving = [x * masks[0] / steps] * steps  # what comes in at each step of a window
+    counts = []
+    for layer, scale, m in zip(network.hidden, conversion.scales_hz, masks[1:], strict=True):
+        v = np.full((len(x), layer.units), conversion.initial_charge, x.dtype)
+        for h in arriving:
+            v += scale * quanta * (h @ layer.weights + layer.bias / steps)
+        count, arriving, trace = np.zeros_like(v), [], {"voltage": [], "spikes": []}
+        for step in range(steps):
+            threshold = fire_threshold(conversion.neuron, step, steps)
+            spikes = (v >= threshold).astype(x.dtype)
+            v -= threshold * spikes
+            spikes = spikes * (m != 0)
+            count += spikes
+            arriving.append(spikes * m * (threshold / (scale * quanta)))
+            trace["voltage"].append(v.copy())
+            trace["spikes"].append(spikes)
+        counts.append(count)
+        if record is not None:
+            record.append({name: np.stack(values) for name, values in trace.items()})
+    return sum(arriving) @ network.readout.weights + network.readout.bias, counts
+
+
+def fire_threshold(neuron: Neuron, step: int, steps: int) -> int:
+    """Return the threshold of a windowed neuron at a step of its firing window, in quanta.
+
+    >>> [fire_threshold("radix", step, 4) for step in range(4)]
+    [8, 4, 2, 1]
+    """
+    return 2 ** (steps - 1 - step) if neuron == "radix" else 1
 
 
 def decode(conversion: Conversion, counts: list[np.ndarray], steps: int) -> list[np.ndarray]:

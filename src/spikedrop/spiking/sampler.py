@@ -11,14 +11,16 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from spikedrop.engine import MAX_RADIX_STEPS, chunks, run_snn
 from spikedrop.errors import InputError
-from spikedrop.masks import BLOCK_ROWS, Scope, network_masks
+from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, collect, rows_of_masks
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.reference import Masks, simulate
 
-Backend = Literal["numpy", "nengo", "nengo_dl"]
+Backend = Literal["engine", "numpy", "nengo", "nengo_dl"]
+BACKENDS: tuple[Backend, ...] = ("engine", "numpy", "nengo", "nengo_dl")
 Hold = Literal["presentation", "step"]
 Simulator = Callable[[np.ndarray, Masks], tuple[np.ndarray, list[np.ndarray]]]
 
@@ -31,6 +33,15 @@ def make_simulator(
     `masks` as in `network_masks`; readout (observation, output); counts a list over hidden
     layers, each (observation, unit).
     """
+    if backend == "engine":
+
+        def one_draw(x: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[np.ndarray]]:
+            readout, _, counts = run_snn(
+                network, conversion, x, [m[None] for m in masks], 1, steps=steps, settle=settle
+            )
+            return readout[0], [count[0] for count in counts]
+
+        return nullcontext(one_draw)
     if backend == "numpy":
         return nullcontext(partial(simulate, network, conversion, steps=steps, settle=settle))
     from spikedrop.backends import simulators  # Nengo is needed from here on, not before
@@ -51,8 +62,9 @@ def sample_snn(
     settle: int | None = None,
     scope: Scope = "draw",
     hold: Hold = "presentation",
-    backend: Backend = "numpy",
+    backend: Backend = "engine",
     first_draw: int = 0,
+    memory_gb: float = 1.0,
     progress: bool | None = None,
 ) -> xr.DataArray:
     """Sample the predictive distribution of the spiking network.
@@ -68,18 +80,20 @@ def sample_snn(
         From `calibrate`.
     x : array
         Axes (observation, input).
-    draws, seed, scope, first_draw, progress : see `sample_ann`
+    draws, seed, scope, first_draw, memory_gb, progress : see `sample_ann`
     steps : int
         Time steps of `conversion.dt` seconds a presentation; the error falls as 1/steps for
-        charge-keeping neurons.
+        charge-keeping neurons. For neurons that integrate first, the steps of one window; the
+        error falls as 1/steps, for ``radix`` as 2**-steps.
     settle : int, optional
         First steps left out of the average, while deeper layers find their rates and synapses
-        fill; by default a fifth of `steps`.
+        fill; by default a fifth of `steps`, and none for neurons that integrate first.
     hold : {"presentation", "step"}
         ``step`` redraws the masks at every time step. It is wrong, and kept as a control: the
         masks average out and the spread shrinks as one over the square root of `steps`.
-    backend : {"numpy", "nengo", "nengo_dl"}
-        The same dynamics in NumPy, on Nengo (one presentation at a time) or on NengoDL.
+    backend : {"engine", "numpy", "nengo", "nengo_dl"}
+        The same dynamics: compiled, many draws at a time; in plain NumPy, to be read; on Nengo,
+        one presentation at a time; on NengoDL.
 
     Returns
     -------
@@ -105,44 +119,53 @@ def sample_snn(
     [0.0, 4.0]
     """
     x = check_inputs(network, x, draws, scope)
-    settle = steps // 5 if settle is None else settle
-    if steps < 1 or not 0 <= settle < steps:
-        raise InputError(
-            f"steps={steps} and settle={settle}: present at least one step after settling."
-        )
-    if backend not in ("numpy", "nengo", "nengo_dl"):
-        raise InputError(f"backend={backend!r}; use 'numpy', 'nengo' or 'nengo_dl'.")
-    if hold not in ("presentation", "step"):
-        raise InputError(f"hold={hold!r}; use 'presentation', or 'step' for the control.")
-    if hold == "step" and backend != "numpy":
-        raise InputError("hold='step' is a control that only backend='numpy' offers.")
-    if len(conversion.scales_hz) != len(network.hidden):
-        raise InputError(
-            f"the conversion has {len(conversion.scales_hz)} firing-rate scales and the network "
-            f"{len(network.hidden)} hidden layers: calibrate it on this network."
-        )
+    if settle is None:
+        settle = 0 if conversion.windowed else steps // 5
+    _check(network, conversion, steps, settle, hold, backend)
     spikes = 0.0
+    numbers = range(first_draw, first_draw + draws)
 
-    def one_block(draw: int, rows: range) -> np.ndarray:
+    def count_spikes(counts: list[np.ndarray]) -> None:
         nonlocal spikes
-        which = rows_of_masks(scope, rows)
-        masks: Masks | Callable[[int], Masks] = network_masks(network, seed, draw, which)
-        if hold == "step":
-            masks = partial(network_masks, network, seed, draw, which)
-        readout, counts = simulator(x[rows.start : rows.stop], masks)
         spikes += float(sum(count.sum(dtype=np.float64) for count in counts))
+
+    def with_engine(some: range, rows: range) -> np.ndarray:
+        masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
+        shown = x[rows.start : rows.stop]
+        readout, fired, _ = run_snn(
+            network, conversion, shown, masks, len(some), steps=steps, settle=settle
+        )
+        count_spikes([fired])
         return readout
 
-    block = min(len(x), BLOCK_ROWS)
-    with make_simulator(
-        network, conversion, rows=block, steps=steps, settle=settle, backend=backend
-    ) as simulator:
+    def one_draw(some: range, rows: range) -> np.ndarray:
+        which = rows_of_masks(scope, rows)
+        masks: Masks | Callable[[int], Masks] = network_masks(network, seed, some.start, which)
+        if hold == "step":
+            masks = partial(network_masks, network, seed, some.start, which)
+        readout, counts = simulator(x[rows.start : rows.stop], masks)
+        count_spikes(counts)
+        return readout
+
+    if backend == "engine" and hold == "presentation":
+        predict, opened = with_engine, nullcontext()
+        cut = list(chunks(network, len(x), numbers, memory_gb))
+    else:  # the control runs in NumPy, the only backend that offers it
+        backend = "numpy" if hold == "step" else backend
+        predict = one_draw
+        block = min(len(x), BLOCK_ROWS)
+        opened = make_simulator(
+            network, conversion, rows=block, steps=steps, settle=settle, backend=backend
+        )
+        cut = [(range(d, d + 1), rows) for d in numbers for rows in blocks(len(x))]
+    with opened as simulator:
         samples = collect(
             "snn",
-            one_block,
+            predict,
+            cut,
             n_observations=len(x),
             n_outputs=network.n_outputs,
-            draws=range(first_draw, first_draw + draws),
+            draws=numbers,
             progress=progress,
             attrs={
                 "seed": seed,
@@ -155,3 +178,42 @@ def sample_snn(
             },
         )
     return samples.assign_attrs(spikes_per_presentation=spikes / (draws * len(x)))
+
+
+def _check(
+    network: Network, conversion: Conversion, steps: int, settle: int, hold: str, backend: str
+) -> None:
+    """Refuse what cannot be run, before any work is done."""
+    if steps < 1 or not 0 <= settle < steps:
+        raise InputError(
+            f"steps={steps} and settle={settle}: present at least one step after settling."
+        )
+    if backend not in BACKENDS:
+        raise InputError(f"backend={backend!r}; use {', '.join(map(repr, BACKENDS))}.")
+    if hold not in ("presentation", "step"):
+        raise InputError(f"hold={hold!r}; use 'presentation', or 'step' for the control.")
+    if hold == "step" and (backend not in ("engine", "numpy") or conversion.windowed):
+        raise InputError(
+            "hold='step' is a control that only backend='numpy' offers, and only for neurons that "
+            "fire while they integrate."
+        )
+    if conversion.windowed and settle:
+        raise InputError(
+            f"settle={settle}: neuron {conversion.neuron!r} integrates a whole window before it "
+            "fires and has nothing to settle; leave settle out."
+        )
+    if conversion.windowed and backend not in ("engine", "numpy"):
+        raise InputError(
+            f"backend={backend!r} does not have neuron {conversion.neuron!r} yet; use 'engine' or "
+            "'numpy'."
+        )
+    if conversion.neuron == "radix" and steps > MAX_RADIX_STEPS:
+        raise InputError(
+            f"steps={steps}: a radix neuron sends one binary digit a step, and more than "
+            f"{MAX_RADIX_STEPS} are beyond float32; 8 to 12 are usual."
+        )
+    if len(conversion.scales_hz) != len(network.hidden):
+        raise InputError(
+            f"the conversion has {len(conversion.scales_hz)} firing-rate scales and the network "
+            f"{len(network.hidden)} hidden layers: calibrate it on this network."
+        )
