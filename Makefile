@@ -14,11 +14,12 @@ export PYTHONHASHSEED := 0
 # made a simulation seventeen times slower.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: book test chapters site strip env lock clean help
+.PHONY: book test bench chapters site strip env lock clean help
 
 help:
 	@echo "make book      execute every chapter and render the site into _build/html"
 	@echo "make test      ruff, unit tests, doctests, the chapters with fast values, the built site"
+	@echo "make bench     speed and fidelity, against the products alone and other simulators"
 	@echo "make chapters  execute the chapters alone (LANE=fast for the fast values,"
 	@echo "               SPIKEDROP_DATA=folder for real records)"
 	@echo "make site      render and check what was executed (LANE=fast for the fast values)"
@@ -43,6 +44,11 @@ test: env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(PY) -m pytest
+
+# The benchmark measures threads too, so it sets none.
+bench: unexport OPENBLAS_NUM_THREADS
+bench: env
+	$(PY) -m benchmarks.bench
 
 env: $(READY)
 

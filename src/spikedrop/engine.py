@@ -21,7 +21,7 @@ Arrays have axes (draw, observation, unit); the draw axis is 1 as long as no mas
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,6 @@ CHUNK_UNITS = 2**20  # (draw, observation, unit) of the widest layer: a few MB, 
 CHUNK_PAIRS = (2048, 8192)  # (draw, observation) pairs in a chunk, at least and at most
 SMALLEST = 128  # below it, matrix products take other code paths, whose last bits differ
 MAX_RADIX_STEPS = 20  # digits that float32 counts exactly
-
-Masks = list[np.ndarray | None]
 
 
 def chunks(
@@ -78,7 +76,7 @@ def _even(whole: range, most: int) -> Iterator[range]:
         yield range(start, min(start + size, whole.stop))
 
 
-def run_ann(network: Network, x: np.ndarray, masks: Masks, draws: int) -> np.ndarray:
+def run_ann(network: Network, x: np.ndarray, masks: list[np.ndarray | None], draws: int) -> np.ndarray:
     """Permanent-dropout outputs, axes (draw, observation, output).
 
     Parameters
@@ -93,7 +91,8 @@ def run_ann(network: Network, x: np.ndarray, masks: Masks, draws: int) -> np.nda
         Length of the masks' first axis.
     """
     rows = len(x)
-    y = _compiled().ann(_padded(x, masks, draws), _layers(network), _pad_masks(masks, rows, draws))
+    x, masks = _padded(x, masks, draws), _pad_masks(masks, rows, draws)
+    y = _compiled(_shapes(network, x, masks)).ann(x, _layers(network), masks)
     return np.broadcast_to(y.numpy()[:, :rows], (draws, rows, network.n_outputs))
 
 
@@ -101,7 +100,7 @@ def run_snn(
     network: Network,
     conversion: Conversion,
     x: np.ndarray,
-    masks: Masks,
+    masks: list[np.ndarray | None],
     draws: int,
     *,
     steps: int,
@@ -120,20 +119,16 @@ def run_snn(
     """
     rows, np32 = len(x), np.float32
     gains = [np.asarray(scale * conversion.dt, np32) for scale in conversion.scales_hz]
-    arguments = (
-        _padded(x, masks, draws),
-        _layers(network),
-        _pad_masks(masks, rows, draws),
-        gains,
-        np32(conversion.initial_charge),
-    )
+    x, masks = _padded(x, masks, draws), _pad_masks(masks, rows, draws)
+    compiled = _compiled(_shapes(network, x, masks))
+    arguments = (x, _layers(network), masks, gains, np32(conversion.initial_charge))
     if conversion.windowed:
         radix = conversion.neuron == "radix"
-        outcome = _compiled().windows(*arguments, np32(conversion.levels(steps)), radix)
+        outcome = compiled.windows(*arguments, np32(conversion.levels(steps)), radix)
     else:
         tau = conversion.synapse_s
         decay = None if tau is None else np32(np.exp(-conversion.dt / tau))
-        outcome = _compiled().timed(
+        outcome = compiled.timed(
             *arguments,
             np.int32(steps),
             np.int32(settle),
@@ -154,17 +149,17 @@ def _layers(network: Network) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(layer.weights.astype("float32"), layer.bias.astype("float32")) for layer in layers]
 
 
-def _rows_wanted(rows: int, masks: Masks, draws: int) -> int:
+def _rows_wanted(rows: int, masks: list[np.ndarray | None], draws: int) -> int:
     return max(rows, -(-SMALLEST // draws) if any(m is not None for m in masks) else SMALLEST)
 
 
-def _padded(x: np.ndarray, masks: Masks, draws: int) -> np.ndarray:
+def _padded(x: np.ndarray, masks: list[np.ndarray | None], draws: int) -> np.ndarray:
     """Repeat the last row until the chunk has `SMALLEST` presentations."""
     more = _rows_wanted(len(x), masks, draws) - len(x)
     return np.pad(x, ((0, more), (0, 0)), mode="edge")
 
 
-def _pad_masks(masks: Masks, rows: int, draws: int) -> Masks:
+def _pad_masks(masks: list[np.ndarray | None], rows: int, draws: int) -> list[np.ndarray | None]:
     more = _rows_wanted(rows, masks, draws) - rows
     return [
         m if m is None or m.shape[1] == 1 else np.pad(m, ((0, 0), (0, more), (0, 0)), mode="edge")
@@ -172,9 +167,17 @@ def _pad_masks(masks: Masks, rows: int, draws: int) -> Masks:
     ]
 
 
-@cache
-def _compiled() -> SimpleNamespace:
-    """Compile-on-first-use functions; XLA compiles each once per shape."""
+def _shapes(network: Network, x: np.ndarray, masks: list[np.ndarray | None]) -> tuple:
+    layers = tuple(layer.weights.shape for layer in (*network.hidden, network.readout))
+    return layers, x.shape, tuple(None if m is None else m.shape for m in masks)
+
+
+@lru_cache(maxsize=64)
+def _compiled(shapes: tuple) -> SimpleNamespace:
+    """Functions that XLA compiles at their first call, a set for each combination of shapes.
+
+    One function for all shapes would do the same, with a warning that it is traced too often.
+    """
     tf = import_tensorflow()
 
     def product(h, weights):  # (draw, observation, unit) @ (unit, unit above)

@@ -13,6 +13,7 @@ from spikedrop.compare import paired_error, predictive_sd
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs
+from spikedrop.spiking.allocation import allocate
 from spikedrop.spiking.conversion import Conversion, Neuron, calibrate
 from spikedrop.spiking.sampler import Hold, make_simulator, sample_snn
 
@@ -98,6 +99,64 @@ def fidelity_table(
                         "spikes": snn.attrs["spikes_per_presentation"],
                     }
                 )
+    return pd.DataFrame(rows)
+
+
+def accuracy_per_spike(
+    network: Network,
+    x_train: np.ndarray,
+    x: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    rates_hz: Sequence[float] = (50, 100, 200, 500),
+    steps: int = 200,
+    windows: Sequence[int] = (50, 100, 200, 400),
+    digits: Sequence[int] = (4, 6, 8, 10),
+) -> pd.DataFrame:
+    """Paired error against the spikes it took, neuron by neuron.
+
+    Parameters
+    ----------
+    network, x_train, x, draws, seed : see `fidelity_table`
+    rates_hz, steps
+        Charge-keeping neurons run at these rates for `steps` steps, with one firing-rate scale a
+        layer and with one a neuron (`spikedrop.spiking.allocation.allocate`).
+    windows
+        Window lengths of ``integrate_first``, in steps.
+    digits
+        Window lengths of ``radix``, in steps: binary digits.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a setting: ``neuron``, ``steps``, ``latency`` (steps until the readout is whole),
+        ``spikes`` of a presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
+    """
+    ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
+    keeping = [calibrate(network, x_train, rate_hz=rate) for rate in rates_hz]
+    runs = [("keeps charge", c, steps) for c in keeping]
+    runs += [
+        ("keeps charge, scale a neuron", allocate(network, c, x_train, seed=seed), steps)
+        for c in keeping
+    ]
+    first = calibrate(network, x_train, neuron="integrate_first")
+    runs += [("integrates first", first, t) for t in windows]
+    runs += [("radix", calibrate(network, x_train, neuron="radix"), t) for t in digits]
+    rows = []
+    for name, conversion, t in runs:
+        snn = sample_snn(network, conversion, x, draws=draws, seed=seed, steps=t)
+        error = paired_error(ann, snn)
+        rows.append(
+            {
+                "neuron": name,
+                "steps": t,
+                "latency": t * (len(network.hidden) + 1 if conversion.windowed else 1),
+                "spikes": snn.attrs["spikes_per_presentation"],
+                "error": error.mean,
+                "error p95": error.p95,
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -143,3 +143,34 @@ def converter_spread(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     _step_ticks(ax, steps)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
+
+
+def error_against_spikes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Paired error against spikes a presentation, a line a neuron; see `accuracy_per_spike`."""
+    ax = axes(ax)
+    colours = [COLOURS[name] for name in ("snn", "other", "ann", "truth")]
+    for (neuron, rows), colour, marker in zip(
+        table.groupby("neuron", sort=False), colours, "osD^", strict=False
+    ):
+        ax.plot(rows["spikes"], rows["error"], marker=marker, ms=5, color=colour, label=neuron)
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="spikes of a presentation",
+        ylabel="mean |SNN - ANN|\n(predictive sd)",
+    )
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def cost_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Microseconds of a draw for one observation, a bar a sampler; see `cost_table`."""
+    ax = axes(ax)
+    time = table["us a draw"].astype(float)
+    colours = [COLOURS["ann" if name == "ANN" else "snn"] for name in table.index]
+    bars = ax.barh(table.index, time, color=colours)
+    ax.bar_label(bars, fmt="%.2g", padding=3)
+    ax.invert_yaxis()
+    ax.set(xscale="log", xlabel="microseconds a draw and observation")
+    ax.margins(x=0.15)
+    return ax

@@ -28,8 +28,9 @@ class Conversion:
 
     Attributes
     ----------
-    scales_hz : tuple of float
-        Firing-rate scale of every hidden layer: hertz per unit of activation.
+    scales_hz : tuple of float or numpy.ndarray
+        Firing-rate scale of every hidden layer: hertz per unit of activation. An array, axis
+        (unit,), gives every neuron its own (see `spikedrop.spiking.allocation`).
     neuron : {"charge_keeping", "rectified", "integrate_first", "radix"}
         ``charge_keeping``: :math:`v \leftarrow v + J\,dt`, then
         :math:`n = \max(0, \lfloor v \rfloor)`, :math:`v \leftarrow v - n`; negative charge stays.
@@ -50,7 +51,7 @@ class Conversion:
         Seconds a time step.
     """
 
-    scales_hz: tuple[float, ...]
+    scales_hz: tuple[float | np.ndarray, ...]
     neuron: Neuron = "charge_keeping"
     initial_charge: float = 0.5
     synapse_s: float | None = None
@@ -58,7 +59,7 @@ class Conversion:
 
     def __post_init__(self) -> None:
         """Refuse what no neuron can do."""
-        if any(not scale > 0 or not np.isfinite(scale) for scale in self.scales_hz):
+        if any(not np.all(np.greater(s, 0) & np.isfinite(s)) for s in self.scales_hz):
             raise InputError(
                 f"scales_hz={self.scales_hz}: every scale must be positive and finite."
             )
@@ -95,7 +96,7 @@ def calibrate(
     x_train: np.ndarray,
     *,
     rate_hz: float = 500.0,
-    percentile: float = 98.0,
+    percentile: float | None = None,
     neuron: Neuron = "charge_keeping",
     initial_charge: float = 0.5,
     synapse_s: float | None = None,
@@ -106,7 +107,7 @@ def calibrate(
     .. math:: g_l = \mathrm{rate} / q(a_l)
 
     with q the `percentile` of layer l's activations over training rows and units, dropout off:
-    one neuron in fifty then fires faster than `rate_hz`.
+    with the 98th, one neuron in fifty fires faster than `rate_hz`.
 
     Parameters
     ----------
@@ -115,8 +116,9 @@ def calibrate(
         Axes (row, input); a few thousand rows are enough.
     rate_hz : float
         Hertz at the percentile.
-    percentile : float
-        Between 0 and 100.
+    percentile : float, optional
+        Between 0 and 100. By default 98, and 99.9 for neurons that integrate first: they send at
+        most one spike a step, and what is beyond ``1 / dt`` is lost.
     neuron, initial_charge, synapse_s, dt : see `Conversion`
 
     Raises
@@ -125,6 +127,8 @@ def calibrate(
         If a layer is silent on every training row, or a number is out of range.
     """
     x = check_inputs(network, x_train, 1, "draw")
+    if percentile is None:
+        percentile = 99.9 if neuron in WINDOWED else 98.0
     if not rate_hz > 0 or not 0 < percentile <= 100:
         raise InputError(
             f"rate_hz={rate_hz} must be positive and percentile={percentile} in (0, 100]."

@@ -175,6 +175,7 @@ def sample_snn(
                 "steps": steps,
                 "settle": settle,
                 **asdict(conversion),
+                "scales_hz": tuple(float(np.mean(scale)) for scale in conversion.scales_hz),
             },
         )
     return samples.assign_attrs(spikes_per_presentation=spikes / (draws * len(x)))
@@ -217,3 +218,9 @@ def _check(
             f"the conversion has {len(conversion.scales_hz)} firing-rate scales and the network "
             f"{len(network.hidden)} hidden layers: calibrate it on this network."
         )
+    for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
+        if np.shape(scale) not in ((), (layer.units,)):
+            raise InputError(
+                f"layer {layer.name!r} has {layer.units} units and firing-rate scales of shape "
+                f"{np.shape(scale)}: give one number, or one for each unit."
+            )

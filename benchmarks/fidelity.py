@@ -1,0 +1,151 @@
+"""Error for a given number of spikes, for every neuron, on the running example."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+import spikedrop as sd
+from benchmarks.work import BACKEND, FOLDER, SEED, figure
+from spikedrop.errors import InputError
+from spikedrop.example import Example, running_example
+from spikedrop.network import Network
+
+BISECTED = ("rectified", "charge_keeping", "integrate_first")  # the rate sets the spikes
+BITS = {"radix": range(4, 13)}  # a step is a bit: the number of steps sets the spikes
+BUDGETS = (2_700, 13_000)
+ROWS, DRAWS, STEPS = 60, 20, 200
+RATES_HZ = (1.0, 20_000.0)
+TRIALS = 8
+
+
+@dataclass(frozen=True)
+class Point:
+    """One neuron at one setting."""
+
+    neuron: str
+    rate_hz: float
+    steps: int
+    spikes: float
+    mean: float
+    p95: float
+
+    def line(self, budget: int) -> str:
+        """Return the row of the table."""
+        return (
+            f"{budget:>8,}  {self.neuron:<16} {self.rate_hz:>9.1f} {self.steps:>6} "
+            f"{self.spikes:>10.0f} {self.mean:>9.4f} {self.p95:>9.4f}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every neuron is measured on."""
+
+    network: Network
+    x_train: np.ndarray
+    x: np.ndarray
+    ann: xr.DataArray
+
+    def point(self, neuron: str, rate_hz: float, steps: int) -> Point:
+        """Sample with one neuron at one setting."""
+        conversion = sd.calibrate(self.network, self.x_train, rate_hz=rate_hz, neuron=neuron)
+        snn = sd.sample_snn(
+            self.network,
+            conversion,
+            self.x,
+            draws=DRAWS,
+            seed=SEED,
+            steps=steps,
+            backend=BACKEND,
+            progress=False,
+        )
+        error = sd.paired_error(self.ann, snn)
+        spikes = float(snn.attrs["spikes_per_presentation"])
+        return Point(neuron, rate_hz, steps, spikes, error.mean, error.p95)
+
+
+def open_bench(data: str) -> Bench:
+    """Train the network of the running example, or load it."""
+    example: Example = running_example(
+        data=data, work=f"{FOLDER}/bench", seed=SEED, hidden=(256,) * 3
+    )
+    x = example.x[example.test_rows(ROWS, seed=SEED)]
+    ann = sd.sample_ann(example.network, x, draws=DRAWS, seed=SEED, progress=False)
+    return Bench(example.network, example.x[example.parts.train][:4000], x, ann)
+
+
+def bisected(bench: Bench, neuron: str, budget: int) -> Iterator[Point]:
+    """Search the rate that spends the budget: spikes grow with the rate."""
+    low, high = RATES_HZ
+    rate = 100.0
+    for _ in range(TRIALS):
+        point = bench.point(neuron, rate, STEPS)
+        yield point
+        if 0.99 * budget <= point.spikes <= budget:
+            return
+        low, high = (rate, high) if point.spikes <= budget else (low, rate)
+        guess = rate * 0.995 * budget / max(point.spikes, 1.0)
+        rate = guess if low < guess < high else float(np.sqrt(low * high))
+
+
+def points(bench: Bench, neuron: str, budget: int) -> Iterator[Point]:
+    """Yield settings of one neuron, within the budget or not."""
+    if neuron in BITS:
+        yield from (bench.point(neuron, 500.0, bits) for bits in BITS[neuron])
+    else:
+        yield from bisected(bench, neuron, budget)
+
+
+def best(bench: Bench, neuron: str, budget: int) -> Point | None:
+    """Return the neuron's most accurate setting within the budget."""
+    within = [point for point in points(bench, neuron, budget) if point.spikes <= budget]
+    return min(within, key=lambda point: point.mean, default=None)
+
+
+def table(bench: Bench) -> dict[int, dict[str, Point]]:
+    """Measure and print every neuron at every budget."""
+    print("  budget  neuron             rate_hz  steps     spikes      mean       p95  (/ sd)")
+    found: dict[int, dict[str, Point]] = {}
+    for budget in BUDGETS:
+        found[budget] = {}
+        for neuron in (*BISECTED, *BITS):
+            try:
+                point = best(bench, neuron, budget)
+            except InputError as error:
+                print(f"{budget:>8,}  {neuron:<16} not offered: {str(error)[:60]}")
+                continue
+            if point is not None:
+                found[budget][neuron] = point
+                print(point.line(budget), flush=True)
+    return found
+
+
+def errors() -> list[dict[str, object]]:
+    """Return the figures of error for each budget of spikes."""
+    data = os.environ.get("SPIKEDROP_DATA", "")
+    found = table(open_bench(data))
+    screen = "real" if data else "simulated"
+    entries = []
+    for budget, attribute, bar in (
+        (2_700, "mean", "<= 0.05"),
+        (13_000, "mean", "<= 0.01"),
+        (13_000, "p95", "<= 0.03"),
+    ):
+        name = f"error_{budget}_spikes" + ("_p95" if attribute == "p95" else "")
+        kept = found[budget]
+        unit = "predictive sd"
+        if not kept:
+            why = "no neuron stays within the spikes"
+            entries.append(figure(name, None, unit, bar, data=screen, why=why))
+            continue
+        top = min(kept.values(), key=lambda point: point.mean)
+        neurons = {n: round(getattr(p, attribute), 5) for n, p in kept.items()}
+        more = {"data": screen, "neuron": top.neuron, "spikes": round(top.spikes)}
+        more |= {"steps": top.steps, "rate_hz": round(top.rate_hz, 2), "neurons": neurons}
+        entries.append(figure(name, getattr(top, attribute), unit, bar, **more))
+    return entries

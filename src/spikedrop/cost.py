@@ -1,0 +1,127 @@
+"""What a draw costs in time, and how close the engine comes to the products alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from spikedrop.ann import sample_ann
+from spikedrop.network import Network
+from spikedrop.quiet import import_tensorflow
+from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.sampler import sample_snn
+
+
+@cache
+def _products() -> Callable:
+    """Compiled matrix products, step after step, each fed by the last so that none is skipped."""
+    tf = import_tensorflow()
+
+    @tf.function(jit_compile=True)
+    def products(states, weights, steps):
+        def step(t, *h):
+            return t + 1, *(a * 0.5 + tf.matmul(a, w) for a, w in zip(h, weights, strict=True))
+
+        return tf.while_loop(lambda t, *_: t < steps, step, (0, *states))
+
+    return products
+
+
+def product_seconds(network: Network, pairs: int, steps: int, repeats: int = 5) -> float:
+    """Time the products that a spiking simulation cannot avoid, alone.
+
+    For each time step, (draw, observation) pairs times the weights between hidden layers; the
+    first layer's current is constant and the readout is linear, so neither has a product a step.
+
+    Parameters
+    ----------
+    network : Network
+        With at least two hidden layers of one width a product.
+    pairs : int
+        Draws times observations.
+    steps : int
+    repeats : int
+        The median of so many runs is returned, after one that compiles.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    square = [layer.weights for layer in network.hidden[1:]]
+    if any(w.shape[0] != w.shape[1] for w in square):
+        raise ValueError("the products are timed for hidden layers of equal width")
+    weights = [np.asarray(1e-3 * w, np.float32) for w in square]
+    states = [np.ones((pairs, w.shape[0]), np.float32) for w in weights]
+    return median_seconds(
+        lambda: _products()(states, weights, np.int32(steps))[-1].numpy(), repeats
+    )
+
+
+def median_seconds(job: Callable[[], object], repeats: int = 5) -> float:
+    """Median wall time of `job` after one run that is not counted (it compiles).
+
+    >>> median_seconds(lambda: None, repeats=3) >= 0
+    True
+    """
+    job()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        job()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def cost_table(
+    network: Network,
+    conversions: Mapping[str, tuple[Conversion, int]],
+    x: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    repeats: int = 3,
+) -> pd.DataFrame:
+    """Microseconds per draw and observation on this machine, sampler by sampler.
+
+    Parameters
+    ----------
+    network : Network
+    conversions : mapping
+        Name to (conversion, time steps).
+    x : numpy.ndarray
+        Axes (observation, input).
+    draws, seed : see `sample_ann`
+    repeats : int
+        The median of so many runs is shown.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a sampler: ``steps``, ``us a draw``, ``against the ANN`` (times the ANN's cost;
+        lower is better) and, where every step needs its products, ``products alone`` (their
+        share of the time; 1 is the best there can be).
+    """
+    pairs, rows = draws * len(x), {}
+    one = {"draws": draws, "seed": seed, "progress": False}
+    ann = median_seconds(lambda: sample_ann(network, x, **one), repeats)
+    rows["ANN"] = {"us a draw": 1e6 * ann / pairs, "against the ANN": 1.0}
+    for name, (conversion, steps) in conversions.items():
+
+        def job(conversion: Conversion = conversion, steps: int = steps) -> object:
+            return sample_snn(network, conversion, x, steps=steps, **one)
+
+        seconds = median_seconds(job, repeats)
+        rows[name] = {
+            "steps": steps,
+            "us a draw": 1e6 * seconds / pairs,
+            "against the ANN": seconds / ann,
+        }
+        if not conversion.windowed:
+            rows[name]["products alone"] = product_seconds(network, pairs, steps, 3) / seconds
+    columns = ["steps", "us a draw", "against the ANN", "products alone"]
+    return pd.DataFrame(rows).T.reindex(columns=columns).rename_axis("sampler")
