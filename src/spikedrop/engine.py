@@ -20,8 +20,9 @@ Arrays have axes (draw, observation, unit); the draw axis is 1 as long as no mas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,9 @@ def _even(whole: range, most: int) -> Iterator[range]:
         yield range(start, min(start + size, whole.stop))
 
 
-def run_ann(network: Network, x: np.ndarray, masks: list[np.ndarray | None], draws: int) -> np.ndarray:
+def run_ann(
+    network: Network, x: np.ndarray, masks: list[np.ndarray | None], draws: int
+) -> np.ndarray:
     """Permanent-dropout outputs, axes (draw, observation, output).
 
     Parameters
@@ -92,7 +95,7 @@ def run_ann(network: Network, x: np.ndarray, masks: list[np.ndarray | None], dra
     """
     rows = len(x)
     x, masks = _padded(x, masks, draws), _pad_masks(masks, rows, draws)
-    y = _compiled(_shapes(network, x, masks)).ann(x, _layers(network), masks)
+    y = _run("ann", x, _layers(network), masks)
     return np.broadcast_to(y.numpy()[:, :rows], (draws, rows, network.n_outputs))
 
 
@@ -120,20 +123,20 @@ def run_snn(
     rows, np32 = len(x), np.float32
     gains = [np.asarray(scale * conversion.dt, np32) for scale in conversion.scales_hz]
     x, masks = _padded(x, masks, draws), _pad_masks(masks, rows, draws)
-    compiled = _compiled(_shapes(network, x, masks))
     arguments = (x, _layers(network), masks, gains, np32(conversion.initial_charge))
     if conversion.windowed:
         radix = conversion.neuron == "radix"
-        outcome = compiled.windows(*arguments, np32(conversion.levels(steps)), radix)
+        outcome = _run("windows", *arguments, np32(conversion.levels(steps)), radix=radix)
     else:
         tau = conversion.synapse_s
         decay = None if tau is None else np32(np.exp(-conversion.dt / tau))
-        outcome = compiled.timed(
+        outcome = _run(
+            "timed",
             *arguments,
             np.int32(steps),
             np.int32(settle),
             decay,
-            conversion.neuron == "charge_keeping",
+            charge_keeping=conversion.neuron == "charge_keeping",
         )
 
     def whole(array: object) -> np.ndarray:
@@ -167,17 +170,51 @@ def _pad_masks(masks: list[np.ndarray | None], rows: int, draws: int) -> list[np
     ]
 
 
-def _shapes(network: Network, x: np.ndarray, masks: list[np.ndarray | None]) -> tuple:
-    layers = tuple(layer.weights.shape for layer in (*network.hidden, network.readout))
-    return layers, x.shape, tuple(None if m is None else m.shape for m in masks)
-
-
 @lru_cache(maxsize=64)
-def _compiled(shapes: tuple) -> SimpleNamespace:
-    """Functions that XLA compiles at their first call, a set for each combination of shapes.
+def _compiled(kind: str, signature: tuple, **fixed: bool) -> Callable:
+    """Compile one kind of run for one combination of shapes, when it is first asked for.
 
-    One function for all shapes would do the same, with a warning that it is traced too often.
+    `signature` mirrors the arguments: a shape and type for each array. One function for all
+    shapes would do the same, and warn that it is traced too often.
     """
+    tf = import_tensorflow()
+
+    def specification(part: object) -> object:
+        if isinstance(part, list | tuple):
+            return [specification(one) for one in part]
+        return None if part is None else tf.TensorSpec(part.shape, part.dtype)
+
+    run = tf.function(getattr(_runs(), kind), jit_compile=True, autograph=False)
+    return run.get_concrete_function(*(specification(part) for part in signature), **fixed)
+
+
+@dataclass(frozen=True)
+class _Array:
+    """Shape and type of an array, as a key."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def _signature(part: object) -> object:
+    if isinstance(part, list | tuple):
+        return tuple(_signature(one) for one in part)
+    return None if part is None else _Array(part.shape, part.dtype.name)
+
+
+def _tensors(part: object) -> object:
+    if isinstance(part, list | tuple):
+        return [_tensors(one) for one in part]
+    return None if part is None else import_tensorflow().convert_to_tensor(part)
+
+
+def _run(kind: str, *arguments: object, **fixed: bool) -> object:
+    return _compiled(kind, _signature(arguments), **fixed)(*_tensors(arguments), **fixed)
+
+
+@cache
+def _runs() -> SimpleNamespace:
+    """Write the three kinds of run in TensorFlow: `ann`, `windows` and `timed`."""
     tf = import_tensorflow()
 
     def product(h, weights):  # (draw, observation, unit) @ (unit, unit above)
@@ -195,14 +232,12 @@ def _compiled(shapes: tuple) -> SimpleNamespace:
         ]
         return sum(tf.reduce_sum(c, axis=-1) for c in alive), alive
 
-    @tf.function(jit_compile=True)
     def ann(x, layers, masks):
         h = masked(x[None], masks[0])
         for (weights, bias), mask in zip(layers[:-1], masks[1:], strict=True):
             h = masked(tf.nn.relu(product(h, weights) + bias), mask)
         return product(h, layers[-1][0]) + layers[-1][1]
 
-    @tf.function(jit_compile=True)
     def windows(x, layers, masks, gains, start, levels, radix):
         h, spikes = masked(x[None], masks[0]), []
         for (weights, bias), mask, gain in zip(layers[:-1], masks[1:], gains, strict=True):
@@ -218,7 +253,6 @@ def _compiled(shapes: tuple) -> SimpleNamespace:
             spikes.append(n)
         return product(h, layers[-1][0]) + layers[-1][1], *silenced(spikes, masks)
 
-    @tf.function(jit_compile=True)
     def timed(x, layers, masks, gains, start, steps, settle, decay, charge_keeping):
         last = len(gains) - 1
         # From spikes below to charge: times the layer's gain, over the gain of the layer below.
