@@ -46,9 +46,8 @@ test: env
 	$(PY) -m pytest
 
 # The benchmark measures threads too, so it sets none.
-bench: unexport OPENBLAS_NUM_THREADS
 bench: env
-	$(PY) -m benchmarks.bench
+	env -u OPENBLAS_NUM_THREADS $(PY) -m benchmarks.bench
 
 env: $(READY)
 

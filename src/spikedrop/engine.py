@@ -108,6 +108,7 @@ def run_snn(
     *,
     steps: int,
     settle: int,
+    keep_counts: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Present inputs to the spiking network; see `run_ann` for `x`, `masks` and `draws`.
 
@@ -118,7 +119,8 @@ def run_snn(
     spikes : numpy.ndarray
         Of all hidden neurons together, axes (draw, observation).
     counts : list of numpy.ndarray
-        Spikes of every hidden neuron, axes (draw, observation, unit).
+        Spikes of every hidden neuron, axes (draw, observation, unit); empty without
+        `keep_counts`, which spares the memory they take.
     """
     rows, np32 = len(x), np.float32
     gains = [np.asarray(scale * conversion.dt, np32) for scale in conversion.scales_hz]
@@ -126,7 +128,9 @@ def run_snn(
     arguments = (x, _layers(network), masks, gains, np32(conversion.initial_charge))
     if conversion.windowed:
         radix = conversion.neuron == "radix"
-        outcome = _run("windows", *arguments, np32(conversion.levels(steps)), radix=radix)
+        outcome = _run(
+            "windows", *arguments, np32(conversion.levels(steps)), radix=radix, keep=keep_counts
+        )
     else:
         tau = conversion.synapse_s
         decay = None if tau is None else np32(np.exp(-conversion.dt / tau))
@@ -137,6 +141,7 @@ def run_snn(
             np.int32(settle),
             decay,
             charge_keeping=conversion.neuron == "charge_keeping",
+            keep=keep_counts,
         )
 
     def whole(array: object) -> np.ndarray:
@@ -224,13 +229,13 @@ def _runs() -> SimpleNamespace:
     def masked(h, mask):
         return h if mask is None else h * mask
 
-    def silenced(counts, masks):
+    def silenced(counts, masks, keep):
         """Counts of the neurons that are not dropped, and their sum over neurons."""
         alive = [
             c if m is None else c * tf.cast(m != 0, c.dtype)
             for c, m in zip(counts, masks[1:], strict=True)
         ]
-        return sum(tf.reduce_sum(c, axis=-1) for c in alive), alive
+        return sum(tf.reduce_sum(c, axis=-1) for c in alive), alive if keep else []
 
     def ann(x, layers, masks):
         h = masked(x[None], masks[0])
@@ -238,7 +243,7 @@ def _runs() -> SimpleNamespace:
             h = masked(tf.nn.relu(product(h, weights) + bias), mask)
         return product(h, layers[-1][0]) + layers[-1][1]
 
-    def windows(x, layers, masks, gains, start, levels, radix):
+    def windows(x, layers, masks, gains, start, levels, radix, keep):
         h, spikes = masked(x[None], masks[0]), []
         for (weights, bias), mask, gain in zip(layers[:-1], masks[1:], gains, strict=True):
             charge = start + gain * levels * (product(h, weights) + bias)
@@ -251,9 +256,9 @@ def _runs() -> SimpleNamespace:
                 )
                 n = tf.cast(n, tf.float32)
             spikes.append(n)
-        return product(h, layers[-1][0]) + layers[-1][1], *silenced(spikes, masks)
+        return product(h, layers[-1][0]) + layers[-1][1], *silenced(spikes, masks, keep)
 
-    def timed(x, layers, masks, gains, start, steps, settle, decay, charge_keeping):
+    def timed(x, layers, masks, gains, start, steps, settle, decay, charge_keeping, keep):
         last = len(gains) - 1
         # From spikes below to charge: times the layer's gain, over the gain of the layer below.
         below = [tf.constant(1.0), *(g[..., None] for g in gains)]
@@ -311,6 +316,6 @@ def _runs() -> SimpleNamespace:
         per_spike = 1 / (gains[last] * tf.cast(steps - settle, tf.float32))
         mean = masked((counts[-1] - early) * per_spike, masks[-1])
         readout = product(mean, layers[-1][0]) + layers[-1][1]
-        return readout, *silenced(counts, masks)
+        return readout, *silenced(counts, masks, keep)
 
     return SimpleNamespace(ann=ann, windows=windows, timed=timed)

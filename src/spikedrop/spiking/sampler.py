@@ -133,7 +133,14 @@ def sample_snn(
         masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
         shown = x[rows.start : rows.stop]
         readout, fired, _ = run_snn(
-            network, conversion, shown, masks, len(some), steps=steps, settle=settle
+            network,
+            conversion,
+            shown,
+            masks,
+            len(some),
+            steps=steps,
+            settle=settle,
+            keep_counts=False,
         )
         count_spikes([fired])
         return readout
