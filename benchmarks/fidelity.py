@@ -15,8 +15,11 @@ from spikedrop.errors import InputError
 from spikedrop.example import Example, running_example
 from spikedrop.network import Network
 
-BISECTED = ("rectified", "charge_keeping", "integrate_first")  # the rate sets the spikes
-BITS = {"radix": range(4, 13)}  # a step is a bit: the number of steps sets the spikes
+BISECTED = ("rectified", "charge_keeping")  # the rate sets the spikes
+WINDOWS = {  # one spike a step, or one bit: the number of steps sets the spikes
+    "integrate_first": (50, 75, 100, 150, 200, 250, 300, 350, 400, 450, 500),
+    "radix": range(4, 13),
+}
 BUDGETS = (2_700, 13_000)
 ROWS, DRAWS, STEPS = 60, 20, 200
 RATES_HZ = (1.0, 20_000.0)
@@ -95,8 +98,8 @@ def bisected(bench: Bench, neuron: str, budget: int) -> Iterator[Point]:
 
 def points(bench: Bench, neuron: str, budget: int) -> Iterator[Point]:
     """Yield settings of one neuron, within the budget or not."""
-    if neuron in BITS:
-        yield from (bench.point(neuron, 500.0, bits) for bits in BITS[neuron])
+    if neuron in WINDOWS:
+        yield from (bench.point(neuron, 500.0, steps) for steps in WINDOWS[neuron])
     else:
         yield from bisected(bench, neuron, budget)
 
@@ -113,7 +116,7 @@ def table(bench: Bench) -> dict[int, dict[str, Point]]:
     found: dict[int, dict[str, Point]] = {}
     for budget in BUDGETS:
         found[budget] = {}
-        for neuron in (*BISECTED, *BITS):
+        for neuron in (*BISECTED, *WINDOWS):
             try:
                 point = best(bench, neuron, budget)
             except InputError as error:

@@ -87,7 +87,7 @@ def spikingjelly(job: dict) -> list[Forward]:
 
     def layers(mode: str) -> list:
         return [
-            neuron.IFNode(v_threshold=1.0, v_reset=None, step_mode=mode, backend="torch").eval()
+            neuron.IFNode(v_threshold=1.0, v_reset=None, step_mode=mode).eval()
             for _ in range(job["depth"])
         ]
 
