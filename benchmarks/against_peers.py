@@ -44,7 +44,7 @@ def write_job(job: Job, file: Path) -> None:
         arrays[f"w{i}"], arrays[f"b{i}"] = (gain * layer.weights).T, gain * layer.bias
     for i, (mask, gain) in enumerate(zip(job.masks(), gains, strict=True)):
         arrays[f"m{i}"] = mask / gain  # a spike stands for the activation 1 / gain
-    arrays |= {"wy": network.readout.weights.T, "by": network.readout.bias}
+    arrays |= {"wy": network.layers[-1].weights.T, "by": network.layers[-1].bias}
     arrays = {key: np.ascontiguousarray(value, np.float32) for key, value in arrays.items()}
     numbers = {
         "depth": len(network.hidden),
@@ -59,7 +59,7 @@ def write_job(job: Job, file: Path) -> None:
 
 def run_peers(job: Job, repeats: int) -> dict[str, dict]:
     """Return seconds, or why there are none, of every peer."""
-    width = job.network.hidden[0].units
+    width = job.network.hidden[0].weights.shape[1]
     file = Path(FOLDER) / "bench" / f"job_{width}.npz"
     python = make_environment()
     write_job(job, file)
@@ -78,7 +78,8 @@ def run_peers(job: Job, repeats: int) -> dict[str, dict]:
 
 def against_peers(job: Job, ours: float, repeats: int, bar: str) -> dict[str, object]:
     """Return the figure of the fastest peer's time over the engine's `ours` seconds."""
-    name, unit = f"peers_{job.network.hidden[0].units}", "fastest peer's time / engine time"
+    width = job.network.hidden[0].weights.shape[1]
+    name, unit = f"peers_{width}", "fastest peer's time / engine time"
     if os.environ.get("PEERS") == "no":
         return figure(name, None, unit, bar, why="PEERS=no")
     try:

@@ -47,7 +47,7 @@ def in_process(module: str, *arguments: str) -> object:
 
 def against_nengo(job: Job, ours: float, repeats: int, bar: str) -> list[Entry]:
     """Return the figures of NengoDL, the fastest way, and of Nengo against the engine."""
-    width = job.network.hidden[0].units
+    width = job.network.hidden[0].weights.shape[1]
     unit = "µs a presentation / engine's"
     try:
         ways = in_process("nengo_peer", "--width", str(width), "--repeats", str(repeats))

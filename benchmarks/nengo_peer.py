@@ -45,20 +45,20 @@ def baked_model(job: Job) -> tuple:
     state = {"voltage": nengo.dists.Choice([conversion.initial_charge])}
     with nengo.Network(seed=0) as net:
         before = inputs = nengo.Node(np.zeros(network.n_inputs))
-        amplitude, kept = 1.0, masks[0][0]
-        for i, (layer, scale) in enumerate(zip(network.hidden, conversion.scales_hz, strict=True)):
+        amplitude, kept = 1.0, np.ones(network.n_inputs)
+        for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
             weights = kept[:, None] * layer.weights * (scale * amplitude)
             neurons = nengo.Ensemble(
-                layer.units,
+                len(layer.bias),
                 1,
                 neuron_type=ChargeKeepingRectifiedLinear(initial_state=state),
-                gain=np.ones(layer.units),
+                gain=np.ones(len(layer.bias)),
                 bias=scale * layer.bias.astype(float),
             ).neurons
             nengo.Connection(before, neurons, transform=weights.T.astype(float), synapse=None)
-            before, amplitude, kept = neurons, 1 / scale, masks[i + 1][0]
+            before, amplitude, kept = neurons, 1 / scale, masks[layer.name][0]
         out = nengo.Node(size_in=network.n_outputs)
-        weights = kept[:, None] * network.readout.weights * amplitude
+        weights = kept[:, None] * network.layers[-1].weights * amplitude
         nengo.Connection(before, out, transform=weights.T.astype(float), synapse=None)
         return net, inputs, nengo.Probe(out)
 

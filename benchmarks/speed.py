@@ -68,7 +68,7 @@ def floor_runs(width: int, rows: int, steps: int) -> list[Callable[[], object]]:
 
 def against_floor(job: Job, repeats: int, bar: str) -> tuple[dict[str, object], float]:
     """Return the figure of floor time over engine time, and the engine's seconds."""
-    width = job.network.hidden[0].units
+    width = job.network.hidden[0].weights.shape[1]
     floors = floor_runs(width, job.presentations, job.steps)
     ours, *products = interleaved([lambda: engine(job), *floors], repeats)
     rate = job.presentations * job.steps * job.synapses / ours

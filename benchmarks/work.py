@@ -41,14 +41,14 @@ class Job:
     @property
     def synapses(self) -> int:
         """Return all weights of the network."""
-        return sum(layer.weights.size for layer in (*self.network.hidden, self.network.readout))
+        return sum(layer.weights.size for layer in self.network.layers if layer.weights is not None)
 
     def masks(self) -> list[np.ndarray]:
         """Return the masks of the hidden layers, each with axes (draw, unit)."""
         every = [network_masks(self.network, SEED, draw) for draw in range(self.draws)]
         return [
-            np.concatenate(layer) for layer in list(zip(*every, strict=True))[1:]
-        ]  # the input has no dropout here
+            np.concatenate([masks[layer.name] for masks in every]) for layer in self.network.hidden
+        ]
 
 
 def random_job(width: int, rows: int, draws: int, *, depth: int = 3, steps: int = STEPS) -> Job:
@@ -61,7 +61,7 @@ def random_job(width: int, rows: int, draws: int, *, depth: int = 3, steps: int 
 
     sizes = [INPUTS] + [width] * depth
     hidden = tuple(layer(f"h{i + 1}", sizes[i], sizes[i + 1], DROPOUT) for i in range(depth))
-    network = Network(hidden, layer("y", width, 1, 0.0))
+    network = Network.chain(hidden, layer("y", width, 1, 0.0))
     x = rng.normal(size=(rows, INPUTS)).astype(np.float32)
     train = rng.normal(size=(1000, INPUTS)).astype(np.float32)
     conversion = calibrate(network, train, rate_hz=RATE_HZ, neuron="charge_keeping")

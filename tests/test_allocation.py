@@ -5,10 +5,11 @@ import pytest
 
 from spikedrop.ann import forward, sample_ann
 from spikedrop.compare import paired_error
+from spikedrop.engine import run_slopes
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.allocation import HEADROOM, allocate, sensitivities
+from spikedrop.spiking.allocation import HEADROOM, allocate
 from spikedrop.spiking.conversion import Conversion, calibrate
 from spikedrop.spiking.sampler import sample_snn
 
@@ -27,31 +28,34 @@ def network(seed=0, spread=1.5):
         for i, n in enumerate(sizes[:2])
     )
     out = rng.normal(size=(60, 1)) * np.exp(spread * rng.normal(size=(60, 1)))
-    return Network(hidden, Layer("y", out.astype("float32"), np.zeros(1, "float32")))
+    return Network.chain(hidden, Layer("y", out.astype("float32"), np.zeros(1, "float32")))
 
 
 def inputs(n, seed=1):
     return np.random.default_rng(seed).normal(size=(n, 6)).astype("float32")
 
 
-def test_sensitivities_are_the_derivatives():
+def test_slopes_are_the_derivatives():
     """Against finite differences of the network above the layer, in float64."""
-    net, x = network(), inputs(4).astype(float)
+    net, x = network(), inputs(4)
     masks = network_masks(net, 0, 0)
-    _, activations = forward(net, x, masks)
-    found = sensitivities(net, activations, masks)
-    step = 1e-6
+    activations, slopes = run_slopes(net, x, masks)
+    expected = forward(net, x, masks)[1]
+    top, readout = net.layers[2:]
+    for found, activation in zip(activations, expected, strict=True):
+        assert found == pytest.approx(activation, rel=1e-5, abs=1e-5)
+    start, step = activations[0].astype(float), 1e-6
     for unit in range(60):
-        nudged = activations[0].copy()
+        nudged = start.copy()
         nudged[:, unit] += step
         outputs = []
-        for a in (activations[0], nudged):
-            h = np.maximum(a * masks[1] @ net.hidden[1].weights + net.hidden[1].bias, 0)
-            outputs.append((h * masks[2]) @ net.readout.weights)
-        slope = (outputs[1] - outputs[0]) / step * (activations[0][:, [unit]] > 0)
-        assert found[0][:, unit] == pytest.approx(slope, rel=1e-4, abs=1e-7)
-    last = (masks[2] * (activations[1] > 0))[:, :, None] * net.readout.weights[None]
-    assert found[1] == pytest.approx(last)
+        for a in (start, nudged):
+            h = np.maximum(a * masks["h0"] @ top.weights.astype(float) + top.bias, 0)
+            outputs.append((h * masks["h1"]) @ readout.weights.astype(float))
+        slope = (outputs[1] - outputs[0]) / step
+        assert slopes[0][:, unit] == pytest.approx(slope, rel=1e-3, abs=1e-5)
+    last = np.broadcast_to(masks["h1"][:, :, None] * readout.weights, (4, 60, 1))
+    assert slopes[1] == pytest.approx(last, rel=1e-6)
 
 
 @pytest.mark.parametrize("neuron", ["charge_keeping", "integrate_first"])
@@ -81,7 +85,7 @@ def test_no_neuron_needs_more_than_one_spike_a_step():
 
 def test_scales_that_fit_no_layer_are_refused():
     net, x = network(), inputs(3)
-    with pytest.raises(InputError, match=r"'h1' has 60 units.*\(2,\)"):
+    with pytest.raises(InputError, match=r"'h1' has values of shape \(60,\).*\(2,\)"):
         sample_snn(net, Conversion((100.0, np.ones(2))), x, draws=1, seed=0)
     with pytest.raises(InputError, match="positive and finite"):
         Conversion((100.0, np.array([1.0, 0.0])))

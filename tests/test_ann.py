@@ -25,7 +25,7 @@ def network(seed=0, *, sizes=(5, 20, 20, 2), rate=0.2, input_rate=0.0):
         )
         for i, (n, m) in enumerate(pairwise(sizes))
     ]
-    return Network(tuple(layers[:-1]), layers[-1], input_rate)
+    return Network.chain(tuple(layers[:-1]), layers[-1], input_rate)
 
 
 def inputs(n, seed=1):
@@ -33,7 +33,7 @@ def inputs(n, seed=1):
 
 
 def test_forward_equals_numbers_worked_by_hand():
-    net = Network(
+    net = Network.chain(
         (Layer("h", np.array([[1.0, -1.0], [2.0, 1.0]]), np.array([0.5, 0.0]), 0.5),),
         Layer("y", np.array([[3.0], [10.0]]), np.array([1.0])),
         0.5,
@@ -41,7 +41,7 @@ def test_forward_equals_numbers_worked_by_hand():
     # plain: h = (1 + 4 + 0.5, -1 + 2) = (5.5, 1), y = 16.5 + 10 + 1
     assert forward(net, np.array([[1.0, 2.0]]))[0].tolist() == [[27.5]]
     # input mask (2, 0): h = (2.5, -2 -> 0); unit mask (2, 2): y = 15 + 0 + 1
-    masks = [np.array([[2.0, 0.0]]), np.array([[2.0, 2.0]])]
+    masks = {"input": np.array([[2.0, 0.0]]), "h": np.array([[2.0, 2.0]])}
     outputs, activations = forward(net, np.array([[1.0, 2.0]]), masks)
     assert outputs.tolist() == [[16.0]]
     assert activations[0].tolist() == [[2.5, 0.0]]

@@ -32,7 +32,7 @@ def random_network(sizes=(6, 24, 20, 2), rate=0.2, input_rate=0.1):
         )
         for i in range(len(sizes) - 1)
     ]
-    return Network(tuple(layers[:-1]), layers[-1], input_rate)
+    return Network.chain(tuple(layers[:-1]), layers[-1], input_rate)
 
 
 def inputs(n):

@@ -15,7 +15,9 @@ def network(rates=(0.0, 0.5), input_dropout=0.0):
         Layer(f"h{i}", np.zeros((n, m), "f4"), np.zeros(m, "f4"), rate)
         for i, (n, m, rate) in enumerate(zip(sizes, sizes[1:], rates, strict=False))
     )
-    return Network(hidden, Layer("y", np.zeros((20, 1), "f4"), np.zeros(1, "f4")), input_dropout)
+    return Network.chain(
+        hidden, Layer("y", np.zeros((20, 1), "f4"), np.zeros(1, "f4")), input_dropout
+    )
 
 
 def test_values_are_zero_or_one_over_keep():
@@ -71,12 +73,57 @@ def test_a_step_redraws_the_mask():
     assert all((a != b).any() for a, b in [steps[:2], steps[1:], steps[::2]])
 
 
-def test_rate_zero_is_all_ones_and_the_network_gets_one_mask_a_layer():
+def test_rate_zero_is_all_ones_and_only_layers_with_dropout_get_masks():
+    assert (layer_mask(0, 1, 0, units=4, rate=0.0) == 1).all()
     masks = network_masks(network(input_dropout=0.5), 0, 0, range(5))
-    assert [m.shape for m in masks] == [(5, 3), (5, 20), (5, 20)]
-    assert (masks[1] == 1).all()
-    assert (masks[2] == 0).any()
-    assert masks[0].dtype == np.float32
+    assert {name: m.shape for name, m in masks.items()} == {"input": (5, 3), "h1": (5, 20)}
+    assert (masks["h1"] == layer_mask(0, 2, 0, units=20, rate=0.5, observations=range(5))).all()
+    assert masks["input"].dtype == np.float32
+
+
+def test_gaussian_noise_has_mean_one_and_the_variance_of_dropout():
+    """Kolmogorov-Smirnov against N(1, p/(1-p)); false-alarm rate 1e-4 over three rates."""
+    for rate in (0.1, 0.5, 0.8):
+        m = layer_mask(3, 1, 2, units=2000, rate=rate, observations=range(5), family="gaussian")
+        p = stats.kstest(m.ravel(), "norm", (1, np.sqrt(rate / (1 - rate)))).pvalue
+        assert p > 1e-4 / 3
+    apart = layer_mask(3, 1, 2, units=2000, rate=0.5, observations=range(4, 5), family="gaussian")
+    m = layer_mask(3, 1, 2, units=2000, rate=0.5, observations=range(5), family="gaussian")
+    assert (apart[0] == m[4]).all()
+
+
+def image_network(family):
+    """Input 4 x 4 x 1, three channels of 3 x 3 with dropout, and a readout."""
+    layers = (
+        Layer("x", op="input", shape=(4, 4, 1)),
+        Layer("c", np.ones((2, 2, 1, 3)), np.zeros(3), 0.5, "conv", ("x",), "relu", family),
+        Layer("f", op="flatten", sources=("c",)),
+        Layer("y", np.ones((27, 1)), np.zeros(1), sources=("f",)),
+    )
+    return Network(layers, ("y",))
+
+
+def test_a_channel_is_dropped_whole():
+    masks = [network_masks(image_network("channel"), 0, draw, range(6)) for draw in range(50)]
+    assert {m["c"].shape for m in masks} == {(6, 1, 1, 3)}
+    silent = sum(int((m["c"] == 0).sum()) for m in masks)
+    assert stats.binomtest(silent, 900, 0.5).pvalue > 1e-4
+    assert network_masks(image_network("unit"), 0, 0)["c"].shape == (1, 3, 3, 3)
+
+
+def test_weights_are_dropped_one_by_one():
+    net = network().with_dropout(0.25, family="weights")
+    mask = network_masks(net, 0, 0)["h1"]
+    assert mask.shape == (1, 20, 20)
+    assert set(np.unique(mask)) == {0.0, np.float32(1 / 0.75)}
+
+
+def test_stored_masks_come_round_again():
+    net = network().with_dropout(stored_masks=3)
+    masks = [network_masks(net, 7, draw)["h1"] for draw in range(7)]
+    assert all((masks[d] == masks[d % 3]).all() for d in range(7))
+    assert len({m.tobytes() for m in masks}) == 3
+    assert (masks[1] == network_masks(network(), 7, 1)["h1"]).all()
 
 
 def test_known_stream():

@@ -13,7 +13,7 @@ from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.spiking import sampler
 from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.reference import decode, fire, simulate
+from spikedrop.spiking.reference import decode, neurons, simulate
 from spikedrop.spiking.sampler import sample_snn
 
 NEURONS = ["charge_keeping", "rectified"]
@@ -30,7 +30,7 @@ def random_network(seed=0, *, sizes=(6, 30, 30, 1), rate=0.2, input_rate=0.0, dt
         )
         for i, (n, m) in enumerate(pairwise(sizes))
     ]
-    return Network(tuple(layers[:-1]), layers[-1], input_rate)
+    return Network.chain(tuple(layers[:-1]), layers[-1], input_rate)
 
 
 def inputs(n, seed=1, dtype="float32"):
@@ -41,11 +41,7 @@ def identity(units=1, bias=0.0, layers=1):
     """Chain of identity layers in float64: activations are the inputs, current per step too."""
     eye = np.eye(units)
     hidden = tuple(Layer(f"h{i}", eye, np.full(units, bias)) for i in range(layers))
-    return Network(hidden, Layer("y", eye, np.zeros(units)))
-
-
-def ones(*sizes):
-    return [np.ones((1, n)) for n in sizes]
+    return Network.chain(hidden, Layer("y", eye, np.zeros(units)))
 
 
 def per_step(neuron="charge_keeping", layers=1, **change):
@@ -65,30 +61,29 @@ BY_HAND = {
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_one_neuron_by_hand(neuron):
     voltages, spikes = BY_HAND[neuron]
-    v = np.array([0.5])
-    for charge, voltage, fired in zip(DRIVE, voltages, spikes, strict=True):
-        assert fire(v, np.array([charge * 1000]), 0.001, neuron).tolist() == [fired]
-        assert v[0] == pytest.approx(voltage, abs=1e-12)
+    fired, v = neurons(per_step(neuron), np.array(DRIVE) * 1000)
+    assert fired.tolist() == spikes
+    assert v == pytest.approx(voltages, abs=1e-12)
 
 
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_one_neuron_in_the_network_by_hand(neuron):
     """The input mask of every step is used here to make the current vary in time."""
     voltages, spikes = BY_HAND[neuron]
-    record = []
+    record = {}
     readout, counts = simulate(
         identity(),
         per_step(neuron),
         np.array([[1.0]]),
-        lambda step: [np.array([[DRIVE[step]]]), np.ones((1, 1))],
+        {"input": np.reshape(DRIVE, (6, 1, 1))},
         steps=6,
         settle=2,
         record=record,
     )
-    assert [r["voltage"][0][0, 0] for r in record] == pytest.approx(voltages, abs=1e-12)
-    assert [r["spikes"][0][0, 0] for r in record] == spikes
-    assert [r["current"][0][0, 0] for r in record] == pytest.approx(np.multiply(DRIVE, 1000))
-    assert [r["readout"][0, 0] for r in record] == pytest.approx(spikes)
+    assert record["h0"]["voltage"].ravel() == pytest.approx(voltages, abs=1e-12)
+    assert record["h0"]["spikes"].ravel().tolist() == spikes
+    assert record["h0"]["current"].ravel() == pytest.approx(np.multiply(DRIVE, 1000))
+    assert record["readout"].ravel() == pytest.approx(spikes)
     assert counts[0].tolist() == [[sum(spikes)]]
     assert readout[0, 0] == pytest.approx(sum(spikes[2:]) / 4)
 
@@ -100,7 +95,7 @@ def test_a_constant_current_gives_the_floor_of_its_charge(neuron, charge):
     rng = np.random.default_rng(0)
     current = rng.integers(-300, 3000, size=(40, 25)).astype(float)
     conversion = Conversion((1.0,), neuron, initial_charge=charge, dt=1 / 1024)
-    _, (counts,) = simulate(identity(25), conversion, current, ones(25, 25), steps=77)
+    _, (counts,) = simulate(identity(25), conversion, current, {}, steps=77)
     expected = np.maximum(np.floor(charge + current * 77 / 1024), 0)
     assert (counts == expected).all()
     assert counts.max() > 100
@@ -109,23 +104,22 @@ def test_a_constant_current_gives_the_floor_of_its_charge(neuron, charge):
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_two_layers_by_hand(neuron):
     """Unit 1 passes 1 spike on in every second step, through the weight -0.6 and the bias 0.5."""
-    network = Network(
+    network = Network.chain(
         (
             Layer("a", np.array([[0.5]]), np.array([0.0])),
             Layer("b", np.array([[-0.6]]), np.array([0.5])),
         ),
         Layer("y", np.array([[2.0]]), np.array([10.0])),
     )
-    record = []
+    record = {}
     readout, counts = simulate(
-        network, per_step(neuron, layers=2), np.array([[1.0]]), ones(1, 1, 1), steps=6,
-        record=record,
-    )  # fmt: skip
-    assert [r["spikes"][0][0, 0] for r in record] == [1, 0, 1, 0, 1, 0]
-    assert [r["current"][1][0, 0] / 1000 for r in record] == pytest.approx([-0.1, 0.5] * 3)
+        network, per_step(neuron, layers=2), np.array([[1.0]]), {}, steps=6, record=record
+    )
+    assert record["a"]["spikes"].ravel().tolist() == [1, 0, 1, 0, 1, 0]
+    assert record["b"]["current"].ravel() / 1000 == pytest.approx([-0.1, 0.5] * 3)
     kept = [0.4, 0.9, 0.8, 0.3, 0.2, 0.7]  # 1.3 fires once in step 4
     rectified = [0.5, 0.0, 0.0, 0.5, 0.5, 0.0]  # 1.0 fires in steps 2 and 6
-    voltages = [r["voltage"][1][0, 0] for r in record]
+    voltages = record["b"]["voltage"].ravel()
     assert voltages == pytest.approx(kept if neuron == "charge_keeping" else rectified, abs=1e-9)
     fired = 1 if neuron == "charge_keeping" else 2
     assert counts[1].tolist() == [[fired]]
@@ -135,11 +129,9 @@ def test_two_layers_by_hand(neuron):
 def test_the_synapse_is_a_low_pass_that_lags_one_step():
     """A neuron that fires in every step: the current behind it is 1 - exp(-t dt / tau)."""
     conversion = per_step(layers=2, synapse_s=0.004)
-    record = []
-    simulate(
-        identity(layers=2), conversion, np.array([[1.0]]), ones(1, 1, 1), steps=30, record=record
-    )
-    current = [r["current"][1][0, 0] / 1000 for r in record]
+    record = {}
+    simulate(identity(layers=2), conversion, np.array([[1.0]]), {}, steps=30, record=record)
+    current = record["h1"]["current"].ravel() / 1000
     assert current == pytest.approx(1 - np.exp(-np.arange(30) / 4))
 
 
@@ -150,13 +142,13 @@ def test_dropped_units_are_silent_and_kept_ones_are_scaled(neuron):
     masks = network_masks(network, 0, 0, range(20))
     conversion = calibrate(network, x, neuron=neuron)
     _, counts = simulate(network, conversion, x, masks, steps=100)
-    for count, mask in zip(counts, masks[1:], strict=True):
+    for count, mask in zip(counts, masks.values(), strict=True):
         assert (count[mask == 0] == 0).all()
         assert (count[mask > 0] > 0).mean() > 0.2
     # the first layer's kept units decode to their activation, to half a spike
     activations = forward(network, x, masks)[1]
     decoded = decode(conversion, counts, 100)[0]
-    kept = masks[1] > 0
+    kept = masks["layer_0"] > 0
     one_spike = 1 / (conversion.scales_hz[0] * 100 * conversion.dt)
     assert np.abs(decoded - activations[0])[kept].max() <= 0.5 * one_spike * (1 + 1e-4)
 
@@ -202,13 +194,13 @@ def test_settling_leaves_the_filling_of_the_synapses_out():
     network, x = random_network(rate=0.0, dtype="float64"), inputs(40, dtype="float64")
     ann = forward(network, x)[0]
     conversion = calibrate(network, x, synapse_s=0.02)
-    record = []
+    record = {}
     runs = [
         simulate(network, conversion, x, network_masks(network, 0, 0), steps=600, settle=s)[0]
         for s in (0, 200)
     ]
     simulate(network, conversion, x, network_masks(network, 0, 0), steps=600, record=record)
-    assert np.allclose(runs[1], np.mean([r["readout"] for r in record[200:]], axis=0))
+    assert np.allclose(runs[1], record["readout"][200:].mean(axis=0))
     early, late = (np.abs(run - ann).mean() for run in runs)
     assert late < early / 3
 
@@ -218,7 +210,7 @@ def firing_in_every_step(units=60, rate=0.3):
     rng = np.random.default_rng(4)
     one = np.ones((1, units), "float32")
     readout = Layer("y", rng.normal(size=(units, 1)).astype("float32"), np.zeros(1, "float32"))
-    network = Network((Layer("h", one, one[0] * 0, rate),), readout)
+    network = Network.chain((Layer("h", one, one[0] * 0, rate),), readout)
     variance = rate / (1 - rate) * float((readout.weights**2).sum())
     return network, Conversion((1000.0,)), variance
 
@@ -360,7 +352,7 @@ def test_rates_follow_the_scale():
 
 def silent_network():
     layers = (Layer("loud", np.eye(6), np.ones(6)), Layer("mute", np.eye(6), np.full(6, -99.0)))
-    return Network(layers, Layer("y", np.ones((6, 1)), np.zeros(1)))
+    return Network.chain(layers, Layer("y", np.ones((6, 1)), np.zeros(1)))
 
 
 @pytest.mark.parametrize(

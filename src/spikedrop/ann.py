@@ -6,48 +6,50 @@ import numpy as np
 import xarray as xr
 
 from spikedrop.engine import chunks, run_ann
+from spikedrop.layers import linear, masked, with_masked_weights
 from spikedrop.masks import Scope, blocks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, collect, rows_of_masks
 
 
 def forward(
-    network: Network, x: np.ndarray, masks: list[np.ndarray] | None = None
+    network: Network, x: np.ndarray, masks: dict[str, np.ndarray] | None = None
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Run the network once.
+    """Run the network once, in plain NumPy.
 
     Parameters
     ----------
     network : Network
     x : numpy.ndarray
-        Axes (observation, input).
-    masks : list of numpy.ndarray, optional
-        Of the input, then of every hidden layer, each (observation or 1, unit); without them
-        the plain network without dropout.
+        Axes (observation, feature), as `check_inputs` returns them.
+    masks : dict of numpy.ndarray, optional
+        As `network_masks` returns them; without, the plain network without dropout.
 
     Returns
     -------
     outputs : numpy.ndarray
         Axes (observation, output).
     activations : list of numpy.ndarray
-        Of every hidden layer before its mask, axes (observation, unit).
+        Of every hidden layer before its mask, axes (observation, *shape).
     """
-    h = x if masks is None else x * masks[0]
-    activations = []
-    for i, layer in enumerate(network.hidden):
-        a = np.maximum(h @ layer.weights + layer.bias, 0)
-        activations.append(a)
-        h = a if masks is None else a * masks[i + 1]
-    return h @ network.readout.weights + network.readout.bias, activations
+    masks, values, activations = masks or {}, network.split(x), []
+    for layer in network.layers:
+        if layer.op == "input":
+            h = values[layer.name]
+        else:
+            below = [values[source] for source in layer.sources]
+            h = linear(with_masked_weights(layer, masks), below)
+        if layer.spiking:
+            h = np.maximum(h, 0)
+            activations.append(h)
+        values[layer.name] = masked(layer, h, masks)
+    return network.join(values), activations
 
 
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
     """Return the plain network without dropout: axes (observation, output)."""
     x = check_inputs(network, x, 1, "draw")
-    nothing_dropped = [None] * len(network.mask_sizes)
-    return np.concatenate(
-        [run_ann(network, x[r.start : r.stop], nothing_dropped, 1)[0] for r in blocks(len(x))]
-    )
+    return np.concatenate([run_ann(network, x[r.start : r.stop], {}, 1)[0] for r in blocks(len(x))])
 
 
 def sample_ann(
@@ -70,8 +72,9 @@ def sample_ann(
     Parameters
     ----------
     network : Network
-    x : array
-        Axes (observation, input).
+    x : array, or a mapping or sequence of arrays
+        Axes (observation, *shape of the input); with several inputs one array for each, by name
+        or in order.
     draws : int
         Monte-Carlo samples, at least 1.
     seed : int
@@ -90,7 +93,8 @@ def sample_ann(
     Returns
     -------
     xarray.DataArray
-        float32, axes (draw, observation, output).
+        float32, axes (draw, observation, output). Heads are applied: probabilities where the
+        network ends in a softmax. Several outputs stand side by side on the last axis.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def sample_ann(
     --------
     >>> from spikedrop.network import Layer, Network
     >>> one = np.ones((1, 1), "float32")
-    >>> network = Network((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
     >>> samples = sample_ann(network, [[1.0]], draws=1000, seed=0)
     >>> sorted(set(samples.values.ravel().tolist()))  # either silent, or 2 x (1 + 1)
     [0.0, 4.0]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikedrop.network import Layer, Network
+from spikedrop.errors import InputError
+from spikedrop.network import Network
 
 
 def without_mask_scale(network: Network) -> Network:
@@ -14,12 +15,20 @@ def without_mask_scale(network: Network) -> Network:
 
     The missing factor is taken out of the next layer's weights.
 
+    >>> from spikedrop.layers import Layer
     >>> one = np.ones((1, 1), "float32")
-    >>> network = Network((Layer("h", one, one[0], 0.5),), Layer("y", one, one[0]))
-    >>> without_mask_scale(network).readout.weights.tolist()
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, one[0]))
+    >>> without_mask_scale(network).layers[-1].weights.tolist()
     [[0.5]]
     """
-    layers: list[Layer] = []
-    for rate, layer in zip(network.dropout_rates, (*network.hidden, network.readout), strict=True):
-        layers.append(replace(layer, weights=layer.weights * np.float32(1 - rate)))
-    return replace(network, hidden=tuple(layers[:-1]), readout=layers[-1])
+    layers = []
+    for layer in network.layers:
+        lost = [network[source] for source in layer.sources if network[source].dropout]
+        if lost and layer.op != "dense":
+            raise InputError(
+                f"layer {layer.name!r} ({layer.op}) reads {lost[0].name!r}, which has dropout: the "
+                "factor is taken out of dense weights alone."
+            )
+        factor = np.float32(np.prod([1 - source.dropout for source in lost]))
+        layers.append(replace(layer, weights=layer.weights * factor) if lost else layer)
+    return replace(network, layers=tuple(layers))

@@ -118,7 +118,7 @@ def as_network(weights: np.ndarray, rate: float, *, offset: float = 64.0) -> Net
     dropout sits on the inputs. Inputs times masks must stay above ``-offset``.
     """
     n = len(weights)
-    return Network(
+    return Network.chain(
         hidden=(Layer("copy", np.eye(n, dtype="float32"), np.full(n, offset, "float32")),),
         readout=Layer(
             "sum",

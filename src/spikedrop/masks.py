@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+from scipy.special import ndtri
 
 from spikedrop.errors import InputError
+from spikedrop.layers import Family
 from spikedrop.network import Network
 
 Scope = Literal["draw", "row"]
@@ -29,21 +31,25 @@ def layer_mask(
     rate: float,
     observations: range | None = None,
     step: int | None = None,
+    family: Family = "unit",
 ) -> np.ndarray:
     r"""Multipliers of one layer's outputs in one draw.
 
     .. math:: m_i = z_i / (1 - p), \qquad z_i \sim \mathrm{Bernoulli}(1 - p)
+
+    and for the family ``gaussian`` :math:`m_i \sim N(1, p / (1 - p))`, which has the same mean
+    and variance (Srivastava et al. 2014, section 10).
 
     Parameters
     ----------
     seed : int
         0 <= seed < 2**64.
     layer : int
-        0 is the input, 1 the first hidden layer.
+        Position of the layer in the network; 0 is the (first) input.
     draw : int
         Which Monte-Carlo sample.
     units : int
-        Units of the layer.
+        Units of the layer, or channels, or weights, whatever is multiplied.
     rate : float
         Dropout probability p, 0 <= p < 1; resolved to 2**-32.
     observations : range, optional
@@ -51,6 +57,8 @@ def layer_mask(
         without, one mask serves all (scope ``draw``).
     step : int, optional
         Only for the wrong control that redraws the mask at every time step.
+    family : {"unit", "channel", "weights", "gaussian"}
+        The first three draw the same numbers, for different things.
 
     Returns
     -------
@@ -83,8 +91,11 @@ def layer_mask(
     )
     words = generator.random_raw(rows * blocks * 4)
     uniforms = np.stack([words & np.uint64(0xFFFFFFFF), words >> np.uint64(32)], axis=-1)
-    keep = uniforms.reshape(rows, blocks * _BITS_PER_BLOCK)[:, :units] >= round(rate * 2**32)
-    return keep.astype(np.float32) * np.float32(1 / (1 - rate))
+    uniforms = uniforms.reshape(rows, blocks * _BITS_PER_BLOCK)[:, :units]
+    if family == "gaussian":
+        normal = ndtri((uniforms + 0.5) / 2**32)
+        return (1 + np.sqrt(rate / (1 - rate)) * normal).astype(np.float32)
+    return (uniforms >= round(rate * 2**32)).astype(np.float32) * np.float32(1 / (1 - rate))
 
 
 def network_masks(
@@ -93,39 +104,49 @@ def network_masks(
     draw: int,
     observations: range | None = None,
     step: int | None = None,
-) -> list[np.ndarray]:
-    """Return the masks of one draw: of the input, then of every hidden layer.
+) -> dict[str, np.ndarray]:
+    """Return the masks of one draw, by the name of the layer; layers without dropout have none.
 
-    Each is float32 with axes (observation, unit); the first axis has length 1 when
-    `observations` is None (scope ``draw``). See `layer_mask`.
+    Each is float32 with axes (observation, *shape), to multiply the layer's values; the first
+    axis has length 1 when `observations` is None (scope ``draw``), and axes along which a channel
+    is dropped as one have length 1. Of the family ``weights``: axes (1, unit below, unit), to
+    multiply the layer's weights. See `layer_mask`.
     """
-    return [
-        layer_mask(seed, layer, draw, units=units, rate=rate, observations=observations, step=step)
-        for layer, (units, rate) in enumerate(
-            zip(network.mask_sizes, network.dropout_rates, strict=True)
-        )
-    ]
+    if network.stored_masks is not None:
+        draw = draw % network.stored_masks
+    masks = {}
+    for position, layer in enumerate(network.layers):
+        if layer.dropout:
+            shape = mask_shape(network, layer.name)
+            flat = layer_mask(
+                seed,
+                position,
+                draw,
+                units=int(np.prod(shape)),
+                rate=layer.dropout,
+                observations=observations,
+                step=step,
+                family=layer.family,
+            )
+            masks[layer.name] = flat.reshape(len(flat), *shape)
+    return masks
+
+
+def mask_shape(network: Network, name: str) -> tuple[int, ...]:
+    """Shape of the mask of a layer, for one draw (and observation)."""
+    layer = network[name]
+    if layer.family == "weights":
+        return layer.weights.shape
+    shape = network.shapes[name]
+    return (1,) * (len(shape) - 1) + shape[-1:] if layer.family == "channel" else shape
 
 
 def stacked_masks(
     network: Network, seed: int, draws: range, observations: range | None = None
-) -> list[np.ndarray | None]:
-    """Return the masks of several draws: of the input, then of every hidden layer.
-
-    Each is float32 with axes (draw, observation or 1, unit), or None where nothing is dropped.
-    """
-    sites = enumerate(zip(network.mask_sizes, network.dropout_rates, strict=True))
-    return [
-        np.stack(
-            [
-                layer_mask(seed, layer, draw, units=units, rate=rate, observations=observations)
-                for draw in draws
-            ]
-        )
-        if rate
-        else None
-        for layer, (units, rate) in sites
-    ]
+) -> dict[str, np.ndarray]:
+    """Return the masks of several draws: as `network_masks`, each with a first axis of draws."""
+    every = [network_masks(network, seed, draw, observations) for draw in draws]
+    return {name: np.stack([masks[name] for masks in every]) for name in every[0]}
 
 
 def blocks(n_observations: int, size: int = BLOCK_ROWS) -> Iterator[range]:

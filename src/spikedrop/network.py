@@ -1,378 +1,311 @@
-"""The network that every sampler reads: NumPy weights, ReLU layers, dropout rates.
+"""The network that every sampler reads: a graph of layers with NumPy weights and dropout.
 
-`Network.from_keras` is the only door in. What cannot be converted faithfully to
-spiking neurons is refused here, with the layer's name and what to do instead.
+`Network.from_keras` reads a trained model (`spikedrop.keras_model`); `Network.chain` puts layers
+one after the other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from spikedrop.errors import InputError
+from spikedrop.layers import Family, Layer, linear
 
 if TYPE_CHECKING:
     import keras
 
-SUPPORTED = ("InputLayer", "Dense", "Dropout", "BatchNormalization", "ReLU", "Activation")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One dense layer: ``activation(h @ weights + bias)``, then dropout.
-
-    Attributes
-    ----------
-    name : str
-        The Keras layer's name, used in every error.
-    weights : numpy.ndarray
-        float32, axes (input unit, unit).
-    bias : numpy.ndarray
-        float32, axis (unit,).
-    dropout : float
-        Probability p, 0 <= p < 1, that a unit's output is set to zero; kept units are
-        multiplied by 1/(1-p).
-    """
-
-    name: str
-    weights: np.ndarray
-    bias: np.ndarray
-    dropout: float = 0.0
-
-    @property
-    def units(self) -> int:
-        """Number of units."""
-        return self.weights.shape[1]
+N_SOURCES = {"input": (0, 0), "add": (1, np.inf), "concatenate": (1, np.inf)}  # others: one
 
 
 @dataclass(frozen=True)
 class Network:
-    r"""A feed-forward network with permanent dropout.
-
-    .. math::
-
-        h_0 = m_0 \odot x, \qquad
-        h_l = m_l \odot \max(0, h_{l-1} W_l + b_l), \qquad
-        y = h_L W_{L+1} + b_{L+1}
-
-    with masks :math:`m_l \in \{0, 1/(1-p_l)\}`.
+    r"""A feed-forward network with permanent dropout: a graph of layers without loops.
 
     Attributes
     ----------
-    hidden : tuple of Layer
-        The ReLU layers, first to last; each becomes one layer of spiking neurons.
-    readout : Layer
-        The linear layer at the end; it has no neurons and no dropout.
-    input_dropout : float
-        Dropout rate on the inputs themselves.
+    layers : tuple of Layer
+        Every layer after the layers it reads; inputs first. A sub-network used twice stands here
+        twice, with the same weight arrays and masks of its own each time.
+    outputs : tuple of str
+        Names of the layers that are read out; they have no neurons and no dropout.
+    stored_masks : int, optional
+        Number K of masks that the hardware stores: draw s uses mask s modulo K. Without, every
+        draw has masks of its own.
+
+    Raises
+    ------
+    InputError
+        If a name, a source, a shape, a rate or a weight cannot be used, or nothing spikes.
 
     Examples
     --------
-    >>> network = Network(
+    >>> network = Network.chain(
     ...     hidden=(Layer("h", np.eye(2, dtype="float32"), np.zeros(2, "float32"), 0.5),),
     ...     readout=Layer("y", np.ones((2, 1), "float32"), np.zeros(1, "float32")),
     ... )
     >>> network.n_inputs, network.n_outputs, network.dropout_rates
-    (2, 1, (0.0, 0.5))
+    (2, 1, {'h': 0.5})
     """
 
-    hidden: tuple[Layer, ...]
-    readout: Layer
-    input_dropout: float = 0.0
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    stored_masks: int | None = None
 
     def __post_init__(self) -> None:
-        """Check shapes, rates and values once, so that no sampler has to."""
+        """Check names, shapes, rates and values once, so that no sampler has to."""
+        known: set[str] = set()
+        for layer in self.layers:
+            _check_layer(layer, known)
+            known.add(layer.name)
         if not self.hidden:
             raise InputError(
                 "the network has no hidden layer: add at least one Dense layer with "
                 "activation='relu', because only hidden layers become spiking neurons."
             )
-        _check_rate("the input", self.input_dropout)
-        before = None
-        for layer in (*self.hidden, self.readout):
-            if layer.weights.ndim != 2 or layer.bias.shape != (layer.units,):
-                raise InputError(
-                    f"layer {layer.name!r}: weights have shape {layer.weights.shape} and bias "
-                    f"{layer.bias.shape}; expected (inputs, units) and (units,)."
-                )
-            if before is not None and layer.weights.shape[0] != before.units:
-                raise InputError(
-                    f"layer {layer.name!r} takes {layer.weights.shape[0]} inputs, but layer "
-                    f"{before.name!r} before it has {before.units} units."
-                )
-            if not (np.isfinite(layer.weights).all() and np.isfinite(layer.bias).all()):
-                raise InputError(
-                    f"layer {layer.name!r} has NaN or infinite weights: the training diverged; "
-                    "train again, with a lower learning rate."
-                )
-            _check_rate(f"layer {layer.name!r}", layer.dropout)
-            before = layer
-        if self.readout.dropout:
+        if not self.outputs or not known.issuperset(self.outputs):
             raise InputError(
-                f"layer {self.readout.name!r} is the readout and has dropout "
-                f"{self.readout.dropout}: remove it, dropout belongs before the last layer."
+                f"outputs={self.outputs}: name layers of the network, {sorted(known)}."
             )
+        for layer in self.layers:
+            self._check_place(layer)
+        if self.stored_masks is not None and self.stored_masks < 1:
+            raise InputError(f"stored_masks={self.stored_masks}: store at least one mask, or None.")
+        _ = self.shapes  # infers, and refuses what does not fit
+
+    def _check_place(self, layer: Layer) -> None:
+        """Refuse what a layer may not do where it stands."""
+        ends = layer.name in self.outputs
+        if ends and layer.spiking:
+            raise InputError(
+                f"layer {layer.name!r} is the readout and rectifies: end with a layer without "
+                "'relu', whose average over time can be read."
+            )
+        if ends and layer.dropout and layer.family != "weights":
+            raise InputError(
+                f"layer {layer.name!r} is the readout and has dropout {layer.dropout}: remove it, "
+                "dropout belongs before the last layer."
+            )
+        read_on = any(layer.name in other.sources for other in self.layers)
+        if layer.activation in ("softmax", "sigmoid") and (read_on or not ends):
+            raise InputError(
+                f"layer {layer.name!r} has activation {layer.activation!r}: only where the network "
+                "ends; spikes carry sums, not ratios."
+            )
+        if not (ends or read_on):
+            raise InputError(f"layer {layer.name!r} is read by no other layer: remove it.")
+
+    @classmethod
+    def chain(
+        cls, hidden: tuple[Layer, ...], readout: Layer, input_dropout: float = 0.0
+    ) -> Network:
+        """Build a chain of dense layers: every hidden one rectifies, the readout is linear.
+
+        The input layer is named ``input``.
+        """
+        first = (*hidden, readout)[0]
+        if first.weights is None or first.weights.ndim != 2:
+            raise InputError(f"layer {first.name!r} needs weights with axes (input, unit).")
+        inputs = Layer("input", op="input", shape=first.weights.shape[:1], dropout=input_dropout)
+        layers = [inputs]
+        for layer in hidden:
+            layers.append(replace(layer, sources=(layers[-1].name,), activation="relu"))
+        layers.append(replace(readout, sources=(layers[-1].name,)))
+        return cls(tuple(layers), (readout.name,))
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one observation at every layer."""
+        values: dict[str, np.ndarray] = {}
+        for layer in self.layers:
+            below = [values[source] for source in layer.sources]
+            if layer.op == "input":
+                values[layer.name] = np.zeros((1, *layer.shape), np.float32)
+                continue
+            _check_shapes(layer, below)
+            values[layer.name] = linear(layer, below)
+        for layer in self.layers:
+            if layer.dropout and layer.family == "channel" and values[layer.name].ndim < 3:
+                raise InputError(
+                    f"layer {layer.name!r} has no channels to drop (its shape is "
+                    f"{values[layer.name].shape[1:]}): use family='unit'."
+                )
+        return {name: value.shape[1:] for name, value in values.items()}
+
+    def units(self, name: str) -> int:
+        """Return how many values a layer has."""
+        return int(np.prod(self.shapes[name]))
+
+    def __getitem__(self, name: str) -> Layer:
+        """Return the layer of that name."""
+        return next(layer for layer in self.layers if layer.name == name)
+
+    @property
+    def inputs(self) -> tuple[Layer, ...]:
+        """The input layers."""
+        return tuple(layer for layer in self.layers if layer.op == "input")
+
+    @property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The layers that become spiking neurons."""
+        return tuple(layer for layer in self.layers if layer.spiking)
 
     @property
     def n_inputs(self) -> int:
-        """Number of input features."""
-        return self.hidden[0].weights.shape[0]
+        """Number of input features, of all inputs together."""
+        return sum(self.units(layer.name) for layer in self.inputs)
 
     @property
     def n_outputs(self) -> int:
-        """Number of outputs."""
-        return self.readout.units
+        """Number of outputs, of all readouts together."""
+        return sum(self.units(name) for name in self.outputs)
 
     @property
     def n_neurons(self) -> int:
-        """Return how many spiking neurons the conversion makes: all hidden units."""
-        return sum(layer.units for layer in self.hidden)
+        """Return how many spiking neurons the conversion makes."""
+        return sum(self.units(layer.name) for layer in self.hidden)
 
     @property
-    def dropout_rates(self) -> tuple[float, ...]:
-        """Dropout rate of the input, then of every hidden layer."""
-        return (self.input_dropout, *(layer.dropout for layer in self.hidden))
+    def dropout_rates(self) -> dict[str, float]:
+        """Dropout rate of every layer that has one."""
+        return {layer.name: layer.dropout for layer in self.layers if layer.dropout}
 
-    @property
-    def mask_sizes(self) -> tuple[int, ...]:
-        """Units of the input, then of every hidden layer."""
-        return (self.n_inputs, *(layer.units for layer in self.hidden))
+    def split(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Cut (observation, feature) into the inputs, each (observation, *shape)."""
+        ends = np.cumsum([self.units(layer.name) for layer in self.inputs])
+        parts = np.split(x, ends[:-1], axis=1)
+        return {
+            layer.name: part.reshape(len(x), *layer.shape)
+            for layer, part in zip(self.inputs, parts, strict=True)
+        }
 
-    def with_dropout(self, rate: float) -> Network:
-        """Return the same weights with `rate` wherever there is dropout now.
+    def join(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """Apply the heads (softmax, sigmoid) and put all outputs side by side.
 
-        >>> one = np.ones((1, 1), "float32")
-        >>> network = Network((Layer("h", one, one[0], 0.5),), Layer("y", one, one[0]))
-        >>> network.with_dropout(0.1).dropout_rates
-        (0.0, 0.1)
+        `values` holds an array for every output layer, axes (..., *shape); the result has axes
+        (..., output).
         """
-        hidden = tuple(
-            replace(layer, dropout=rate if layer.dropout else 0.0) for layer in self.hidden
-        )
-        return replace(self, hidden=hidden, input_dropout=rate if self.input_dropout else 0.0)
+        heads = {"softmax": partial(softmax, axis=-1), "sigmoid": expit}
+        joined = []
+        for name in self.outputs:
+            y = heads.get(self[name].activation, np.asarray)(values[name])
+            joined.append(y.reshape(*y.shape[: y.ndim - len(self.shapes[name])], -1))
+        return np.concatenate(joined, axis=-1)
 
-    @classmethod
-    def from_keras(cls, model: keras.Model) -> Network:
-        """Read a built Keras 3 model: a chain of Dense, ReLU, Dropout and BatchNormalization.
-
-        Batch normalisation is folded into the Dense layer before or after it, with its
-        moving statistics, as Keras uses them at inference.
+    def with_dropout(
+        self,
+        rate: float | None = None,
+        *,
+        family: Family | None = None,
+        stored_masks: int | None = None,
+    ) -> Network:
+        """Return the same weights with another dropout, wherever there is dropout now.
 
         Parameters
         ----------
-        model : keras.Model
-            Sequential or functional, one input, one output, no branches; ends with a
-            linear Dense layer.
-
-        Raises
-        ------
-        InputError
-            If a layer, an activation or a branch cannot be converted faithfully, if the model
-            has no Dropout layer, if a rate is 1, or if a weight is NaN. The message names the
-            layer and says what to do.
+        rate : float, optional
+            By default each layer keeps its own.
+        family : {"unit", "channel", "gaussian", "weights"}, optional
+            What is dropped, see `Layer`.
+        stored_masks : int, optional
+            As in `Network`.
 
         Examples
         --------
-        >>> from spikedrop.quiet import import_tensorflow
-        >>> _ = import_tensorflow()
-        >>> import keras
-        >>> model = keras.Sequential([
-        ...     keras.Input((3,)), keras.layers.Dense(8, activation="relu"),
-        ...     keras.layers.Dropout(0.1), keras.layers.Dense(1)])
-        >>> Network.from_keras(model).mask_sizes
-        (3, 8)
+        >>> one = np.ones((1, 1), "float32")
+        >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, one[0]))
+        >>> network.with_dropout(0.1).dropout_rates
+        {'h': 0.1}
         """
-        return _read_keras(cls, model)
+        layers = tuple(
+            replace(
+                layer,
+                dropout=layer.dropout if rate is None else rate,
+                family=family or layer.family,
+            )
+            if layer.dropout
+            else layer
+            for layer in self.layers
+        )
+        return replace(self, layers=layers, stored_masks=stored_masks or self.stored_masks)
+
+    @classmethod
+    def from_keras(cls, model: keras.Model) -> Network:
+        """Read a built Keras 3 model. See `spikedrop.keras_model.read`."""
+        from spikedrop.keras_model import read  # it builds networks, so it imports this file
+
+        return read(model)
 
 
-def _check_rate(where: str, rate: float) -> None:
-    if not 0 <= rate < 1:
+def _check_layer(layer: Layer, known: set[str]) -> None:
+    """Check what a layer says of itself."""
+    if layer.name in known:
+        raise InputError(f"two layers are named {layer.name!r}: give each a name of its own.")
+    missing = [source for source in layer.sources if source not in known]
+    if missing:
         raise InputError(
-            f"{where} has dropout rate {rate}: a rate must be at least 0 and below 1 (a rate of 1 "
-            "silences every unit). Set a smaller rate and train again."
+            f"layer {layer.name!r} reads {missing[0]!r}, which is not among the layers before it: "
+            "name a layer and put it first."
+        )
+    least, most = N_SOURCES.get(layer.op, (1, 1))
+    if not least <= len(layer.sources) <= most:
+        raise InputError(f"layer {layer.name!r} ({layer.op}) reads {len(layer.sources)} layers.")
+    if not 0 <= layer.dropout < 1:
+        raise InputError(
+            f"layer {layer.name!r} has dropout rate {layer.dropout}: a rate must be at least 0 and "
+            "below 1 (a rate of 1 silences every unit). Set a smaller rate and train again."
+        )
+    if layer.dropout and layer.family == "weights" and layer.op != "dense":
+        raise InputError(
+            f"layer {layer.name!r} ({layer.op}) has family='weights': only weights of dense layers "
+            "can be dropped one by one."
+        )
+    if layer.op not in ("dense", "conv", "scale"):
+        return
+    if layer.weights is None or layer.bias is None or layer.bias.shape != layer.weights.shape[-1:]:
+        shapes = [None if a is None else a.shape for a in (layer.weights, layer.bias)]
+        raise InputError(
+            f"layer {layer.name!r}: weights have shape {shapes[0]} and bias {shapes[1]}; expected "
+            "(inputs, units) and (units,)."
+        )
+    if not (np.isfinite(layer.weights).all() and np.isfinite(layer.bias).all()):
+        raise InputError(
+            f"layer {layer.name!r} has NaN or infinite weights: the training diverged; "
+            "train again, with a lower learning rate."
         )
 
 
-def _activation(layer: keras.layers.Layer) -> str:
-    """Name of a layer's activation; ``relu`` only if it is one."""
-    function = layer.activation
-    name = getattr(function, "__name__", type(function).__name__)
-    if name == "relu":  # a function of the user's may carry the name
-        probe = np.array([-2.0, -0.5, 0.0, 0.5, 2.0, 50.0], dtype=np.float32)
-        if not np.array_equal(np.asarray(function(probe)), np.maximum(probe, 0)):
-            return "relu, but not the rectifier max(0, x)"
-    return name
-
-
-def _is_plain_relu(layer: keras.layers.ReLU) -> bool:
-    return layer.max_value is None and layer.negative_slope == 0 and layer.threshold == 0
-
-
-def _chain(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers of an unbranched model in order; refuse every other model."""
-    import keras
-
-    if not isinstance(model, keras.Model):
+def _check_shapes(layer: Layer, below: list[np.ndarray]) -> None:
+    """Refuse values that a layer cannot take, with the names of both."""
+    shapes = [value.shape[1:] for value in below]
+    ranks = {"dense": 2, "scale": 1}
+    if layer.op in ranks and layer.weights.ndim != ranks[layer.op]:
         raise InputError(
-            f"{type(model).__module__}.{type(model).__name__} is not a Keras 3 model: pass a "
-            "keras.Model."
+            f"layer {layer.name!r}: weights have shape {layer.weights.shape} and bias "
+            f"{layer.bias.shape}; expected (inputs, units) and (units,)."
         )
-    if not model.built or not model.layers:
-        raise InputError(
-            f"model {model.name!r} is not built: give it an Input layer or call it once on data."
-        )
-    if getattr(model, "inputs", None) is None:
-        raise InputError(
-            f"model {model.name!r} ({type(model).__name__}) is a subclass of keras.Model, whose "
-            "layers have no order to read: build it with keras.Sequential or the functional API."
-        )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError(
-            f"model {model.name!r} must have one input and one output; it has "
-            f"{len(model.inputs)} and {len(model.outputs)}. Concatenate the inputs beforehand."
-        )
-    layers = [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
-    for layer in layers:
-        if type(layer).__name__ not in SUPPORTED:
+    if layer.op in ("dense", "scale", "conv"):
+        takes = layer.weights.shape[-1 if layer.op == "scale" else -2]
+        if shapes[0][-1] != takes or (
+            layer.op == "conv" and len(shapes[0]) + 1 != layer.weights.ndim
+        ):
             raise InputError(
-                f"layer {layer.name!r} ({type(layer).__name__}) cannot be converted to spiking "
-                f"neurons: use only {', '.join(SUPPORTED)} (with relu)."
+                f"layer {layer.name!r} takes {takes} inputs, but layer {layer.sources[0]!r} before "
+                f"it has {shapes[0][-1]} units (weights {layer.weights.shape}, values {shapes[0]})."
             )
-    if len(model.inputs[0].shape) != 2:
+    same = shapes if layer.op == "add" else [shape[:-1] for shape in shapes]
+    if layer.op in ("add", "concatenate") and len(set(same)) > 1:
         raise InputError(
-            f"model {model.name!r} has inputs of shape {tuple(model.inputs[0].shape[1:])}; "
-            "expected (features,): flatten them beforehand."
+            f"layer {layer.name!r} cannot {layer.op} values of shapes {shapes} from "
+            f"{', '.join(map(repr, layer.sources))}: they must agree."
         )
-    if isinstance(model, keras.Sequential):
-        return layers  # a chain by construction
-    reached = model.inputs[0]
-    for layer in layers:
-        try:
-            follows = layer.input is reached
-        except (AttributeError, ValueError):  # several inputs, or called more than once
-            follows = False
-        if not follows:
-            raise InputError(
-                f"layer {layer.name!r} ({type(layer).__name__}) does not simply follow the layer "
-                "before it: branches, shared layers and several inputs cannot be converted. Use an "
-                "unbranched model."
-            )
-        reached = layer.output
-    if reached is not model.outputs[0]:
+    if layer.op == "average_pool" and len(layer.window) + 1 != len(shapes[0]):
         raise InputError(
-            f"layer {layers[-1].name!r} ({type(layers[-1]).__name__}) is the last layer of model "
-            f"{model.name!r}, but its output is not the model's: arithmetic on tensors and layers "
-            "called twice cannot be converted. End the model with a linear Dense layer, used once."
+            f"layer {layer.name!r} pools over windows of {layer.window}, but layer "
+            f"{layer.sources[0]!r} has values of shape {shapes[0]}: one window size an axis before "
+            "the channels."
         )
-    return layers
-
-
-def _read_keras(cls: type[Network], model: keras.Model) -> Network:
-    chain = _chain(model)
-    dense_before: list[dict] = []  # what was read so far, one entry a Dense layer
-    input_dropout = 0.0
-    scale = shift = None  # a BatchNormalization after ReLU, waiting for the next Dense
-    seen_dropout = False
-    for layer in chain:
-        kind = type(layer).__name__
-        last = dense_before[-1] if dense_before else None
-        if kind == "Dense":
-            if last and not last["relu"]:
-                raise InputError(
-                    f"layer {last['name']!r} (Dense) is hidden and linear: spikes rectify. "
-                    "Give it activation='relu', or merge it with the next Dense layer."
-                )
-            if layer.quantization_mode is not None:
-                raise InputError(
-                    f"layer {layer.name!r} (Dense) is quantized ({layer.quantization_mode}): its "
-                    "weights are codes, not numbers. Convert the model before quantizing it."
-                )
-            activation = _activation(layer)
-            if activation not in ("relu", "linear"):
-                raise InputError(
-                    f"layer {layer.name!r} (Dense) has activation {activation!r}: use 'relu' in "
-                    "hidden layers (a firing rate is never negative) and no activation at the end."
-                )
-            weights = np.asarray(layer.kernel, dtype=np.float64)
-            bias = np.zeros(weights.shape[1]) if layer.bias is None else np.asarray(layer.bias)
-            bias = bias.astype(np.float64)
-            if scale is not None:
-                bias = bias + shift @ weights
-                weights = scale[:, None] * weights
-                scale = shift = None
-            dense_before.append(
-                {
-                    "name": layer.name,
-                    "weights": weights,
-                    "bias": bias,
-                    "relu": activation == "relu",
-                    "dropout": 0.0,
-                }
-            )
-        elif kind == "Dropout":
-            seen_dropout = True
-            if layer.noise_shape is not None:
-                raise InputError(
-                    f"layer {layer.name!r} (Dropout) has noise_shape={layer.noise_shape}: only one "
-                    "mask value per unit can be converted; remove noise_shape."
-                )
-            _check_rate(f"layer {layer.name!r} (Dropout)", layer.rate)
-            if last is None and input_dropout == 0 and scale is None:
-                input_dropout = float(layer.rate)
-            elif last and last["relu"] and last["dropout"] == 0 and scale is None:
-                last["dropout"] = float(layer.rate)
-            else:
-                raise InputError(
-                    f"layer {layer.name!r} (Dropout) must follow the input or a ReLU directly, "
-                    "once: move it there (a mask silences neurons, which stand after the ReLU)."
-                )
-        elif kind in ("ReLU", "Activation"):
-            plain = _is_plain_relu(layer) if kind == "ReLU" else _activation(layer) == "relu"
-            if not plain:
-                raise InputError(
-                    f"layer {layer.name!r} ({kind}) is not a plain rectifier: use activation "
-                    "'relu' without max_value, negative_slope or threshold."
-                )
-            if last is None or last["relu"] or last["dropout"]:
-                raise InputError(
-                    f"layer {layer.name!r} ({kind}) must follow a linear Dense layer directly."
-                )
-            last["relu"] = True
-        else:  # BatchNormalization
-            factor, offset = _batch_normalization(layer)
-            if last is not None and not last["relu"]:
-                last["weights"] = last["weights"] * factor
-                last["bias"] = last["bias"] * factor + offset
-            elif scale is None:
-                scale, shift = factor, offset
-            else:
-                scale, shift = scale * factor, shift * factor + offset
-    if not seen_dropout:
-        raise InputError(
-            f"model {model.name!r} has no Dropout layer, so every draw would be the same: add "
-            "keras.layers.Dropout after the hidden layers and train again."
-        )
-    if not dense_before or dense_before[-1]["relu"] or dense_before[-1]["dropout"]:
-        raise InputError(
-            f"model {model.name!r} must end with a linear Dense layer, the readout: add "
-            "keras.layers.Dense(outputs) at the end."
-        )
-    *hidden, readout = (
-        Layer(d["name"], d["weights"].astype("float32"), d["bias"].astype("float32"), d["dropout"])
-        for d in dense_before
-    )
-    return cls(tuple(hidden), readout, input_dropout)
-
-
-def _batch_normalization(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """Factor and offset of a BatchNormalization at inference: ``y = factor * x + offset``."""
-    mean = np.asarray(layer.moving_mean, dtype=np.float64)
-    factor = 1 / np.sqrt(np.asarray(layer.moving_variance, dtype=np.float64) + layer.epsilon)
-    if layer.gamma is not None:
-        factor = factor * np.asarray(layer.gamma, dtype=np.float64)
-    offset = -mean * factor
-    if layer.beta is not None:
-        offset = offset + np.asarray(layer.beta, dtype=np.float64)
-    return factor, offset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -13,28 +13,69 @@ from spikedrop.masks import Scope
 from spikedrop.network import Network
 
 
-def check_inputs(network: Network, x: np.ndarray, draws: int, scope: str) -> np.ndarray:
-    """Return `x` as float32 (observation, input), or raise `InputError` before any work."""
-    x = np.asarray(x)
-    if x.ndim != 2 or x.shape[1] != network.n_inputs or len(x) == 0:
+def check_inputs(network: Network, x: object, draws: int, scope: str) -> np.ndarray:
+    """Return `x` as float32 (observation, feature), or raise `InputError` before any work.
+
+    A network with several inputs takes a mapping from their names, or a sequence in their order;
+    inside the package all their features stand side by side.
+    """
+    if len(network.inputs) == 1:
+        arrays = [np.asarray(x)]
+    elif isinstance(x, Mapping):
+        names = [layer.name for layer in network.inputs]
+        if set(x) != set(names):
+            raise InputError(f"x names the inputs {sorted(x)}; the network has {names}.")
+        arrays = [np.asarray(x[name]) for name in names]
+    elif isinstance(x, list | tuple):
+        arrays = [np.asarray(part) for part in x]
+    else:  # joined already
+        cuts = np.cumsum([network.units(layer.name) for layer in network.inputs])[:-1]
+        arrays = np.split(np.asarray(x), cuts, axis=-1)
+    if len(arrays) != len(network.inputs):
         raise InputError(
-            f"x has shape {x.shape}; expected (observations, {network.n_inputs}), at least one row."
+            f"x has {len(arrays)} arrays; the network has {len(network.inputs)} inputs."
         )
-    if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
-        raise InputError(f"x has type {x.dtype}; expected real numbers.")
-    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused
-        x = x.astype(np.float32)
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        row, column = bad[0]
+    if len({len(part) if part.ndim else 0 for part in arrays}) > 1:
         raise InputError(
-            f"x has {len(bad)} NaN or infinite value(s), the first in row {row}, column {column}: "
-            "fill or drop them first."
+            f"the inputs have {[len(part) for part in arrays]} rows: give as many each."
         )
+    x = np.concatenate(
+        [
+            _check_input(f"x[{layer.name!r}]" if len(arrays) > 1 else "x", layer.shape, part)
+            for layer, part in zip(network.inputs, arrays, strict=True)
+        ],
+        axis=1,
+    )
     if not isinstance(draws, int | np.integer) or draws < 1:
         raise InputError(f"draws={draws}; ask for a whole number, at least one.")
     if scope not in ("draw", "row"):
         raise InputError(f"scope={scope!r}; use 'draw' (one mask for all rows) or 'row'.")
+    for layer in network.layers:
+        if scope == "row" and layer.dropout and layer.family == "weights":
+            raise InputError(
+                f"layer {layer.name!r} drops single weights, and scope='row' would need a weight "
+                "matrix for every row: use scope='draw'."
+            )
+    return x
+
+
+def _check_input(name: str, shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+    """Check the array of one input; return it as float32 (observation, feature)."""
+    flat = (int(np.prod(shape)),)
+    if x.ndim == 0 or x.shape[1:] not in (shape, flat) or len(x) == 0:
+        expected = ", ".join(map(str, ("observations", *shape)))
+        raise InputError(f"{name} has shape {x.shape}; expected ({expected}), at least one row.")
+    if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
+        raise InputError(f"{name} has type {x.dtype}; expected real numbers.")
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused
+        x = x.astype(np.float32).reshape(len(x), *flat)
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        row, column = bad[0]
+        raise InputError(
+            f"{name} has {len(bad)} NaN or infinite value(s), the first in row {row}, column "
+            f"{column}: fill or drop them first."
+        )
     return x
 
 

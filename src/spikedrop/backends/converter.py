@@ -11,6 +11,7 @@ import pandas as pd
 from spikedrop.ann import sample_ann
 from spikedrop.backends.nengo_dl_door import import_nengo_dl
 from spikedrop.compare import predictive_sd
+from spikedrop.errors import InputError
 from spikedrop.network import Network
 
 
@@ -21,6 +22,10 @@ def legacy_model(network: Network, *, subclass: bool) -> object:
     of `Dropout` that is always on. In Keras both are permanent dropout.
     """
     import tf_keras
+
+    *hidden, readout = network.layers[1:]
+    if [layer.op for layer in network.layers] != ["input", *["dense"] * len(network.layers[1:])]:
+        raise InputError("the converter is tried on chains of dense layers alone: pass one.")
 
     class PermanentDropout(tf_keras.layers.Dropout):
         """Dropout that is on in every call."""
@@ -34,12 +39,12 @@ def legacy_model(network: Network, *, subclass: bool) -> object:
         return tf_keras.layers.Dropout(rate)(h, training=True)
 
     inputs = h = tf_keras.Input((network.n_inputs,))
-    for layer in network.hidden:
-        h = tf_keras.layers.Dense(layer.units, activation="relu", name=layer.name)(h)
+    for layer in hidden:
+        h = tf_keras.layers.Dense(len(layer.bias), activation="relu", name=layer.name)(h)
         h = dropped(h, layer.dropout)
-    outputs = tf_keras.layers.Dense(network.n_outputs, name=network.readout.name)(h)
+    outputs = tf_keras.layers.Dense(network.n_outputs, name=readout.name)(h)
     model = tf_keras.Model(inputs, outputs)
-    for layer in (*network.hidden, network.readout):
+    for layer in (*hidden, readout):
         model.get_layer(layer.name).set_weights([layer.weights, layer.bias])
     return model
 

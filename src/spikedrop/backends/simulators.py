@@ -2,7 +2,8 @@
 
 One model serves both. A mask freezes a neuron by a strong inhibitory current for the whole
 presentation, so that the weights stay what they are and one build serves every draw; the
-factor 1/(1-p) of the neurons that stay is constant and folded into their amplitude.
+factor 1/(1-p) of the neurons that stay is constant and folded into their amplitude. Masks of
+layers without neurons, and Gaussian noise, are gates that multiply.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import numpy as np
 from nengo.dists import Choice
 
 from spikedrop.backends.neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.reference import Masks
 from spikedrop.spiking.sampler import Simulator
 
 INHIBITION = -1e9  # threshold units a second: no input lifts a neuron out of it
@@ -27,20 +28,39 @@ INHIBITION = -1e9  # threshold units a second: no input lifts a neuron out of it
 
 @dataclass(frozen=True)
 class NengoModel:
-    """A `nengo.Network` and the objects a simulation reads."""
+    """A `nengo.Network` and the objects a simulation reads, by layer."""
 
     net: nengo.Network
     inputs: nengo.Node
-    spikes: list[nengo.Probe]
-    readout: nengo.Probe
-    amplitudes: list[float]
+    spikes: dict[str, nengo.Probe]
+    readouts: dict[str, nengo.Probe]
+    amplitudes: dict[str, np.ndarray]
+
+
+def _matrices(network: Network, layer: Layer) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return a layer's linear map as a matrix (unit, unit below) a source, and its bias."""
+    shapes = [network.shapes[source] for source in layer.sources]
+    still = linear(layer, [np.zeros((1, *shape)) for shape in shapes])
+    found = []
+    for i, source in enumerate(layer.sources):
+        n = network.units(source)
+        below = [np.zeros((n, *shape)) for shape in shapes]
+        below[i] = np.eye(n).reshape(n, *shapes[i])
+        found.append((linear(layer, below) - still).reshape(n, -1).T)
+    return found, still.ravel()
+
+
+def gated(layer: Layer) -> bool:
+    """Whether the layer's mask is a gate that multiplies, not an inhibitory current."""
+    silences = layer.spiking and layer.family in ("unit", "channel")
+    return layer.dropout > 0 and layer.op != "input" and not silences
 
 
 def build_model(
     network: Network,
     conversion: Conversion,
     inputs: Callable[[float], np.ndarray] | np.ndarray,
-    gate: Callable[[int, int], object],
+    gate: Callable[[str, int, bool], object],
 ) -> NengoModel:
     """Express the converted network in Nengo.
 
@@ -48,60 +68,120 @@ def build_model(
     ----------
     network, conversion : what to build
     inputs : array or function of time
-        Output of the input node: the inputs after their own mask, axis (input,).
+        Output of the input node: the inputs after their own masks, axis (feature,).
     gate : function
-        ``gate(layer, units)`` returns the Nengo object that delivers the inhibitory current of
-        hidden layer `layer` (0 first), axis (unit,).
+        ``gate(name, units, multiplies)`` returns a Nengo object that delivers the inhibitory
+        current of a hidden layer, or one that multiplies what it receives, axis (unit,).
 
     Returns
     -------
     NengoModel
-        With probes on every hidden layer's spikes and on the readout.
+        With probes on every hidden layer's spikes and on every output.
     """
     kind = {
         "charge_keeping": ChargeKeepingRectifiedLinear,
         "rectified": nengo.SpikingRectifiedLinear,
     }[conversion.neuron]
     state = {"voltage": Choice([conversion.initial_charge])}
-    spikes, amplitudes = [], []
+    scales = dict(zip((h.name for h in network.hidden), conversion.scales_hz, strict=True))
+    spikes, amplitudes = {}, {}
+    made: dict[tuple[str, bool], object] = {}  # what a layer sends, behind a synapse or not
+
+    def passed(name: str, units: int, source: object, synapse: float | None) -> object:
+        relay = nengo.Node(size_in=units)
+        nengo.Connection(source, relay, synapse=synapse)
+        if not gated(network[name]):
+            return relay
+        multiplier = gate(name, units, True)
+        nengo.Connection(relay, multiplier, synapse=None)
+        return multiplier
+
+    def connect(layer: Layer, target: object, scale: np.ndarray, behind: bool) -> np.ndarray:
+        """Connect what a layer reads to `target`; return its bias."""
+        matrices, bias = _matrices(network, layer)
+        for source, matrix in zip(layer.sources, matrices, strict=True):
+            scaled = np.broadcast_to(scale, bias.shape)[:, None] * matrix
+            nengo.Connection(made[source, behind], target, transform=scaled, synapse=None)
+        return bias
+
     with nengo.Network(seed=0) as net:
-        before = node = nengo.Node(inputs, size_out=network.n_inputs)
-        for i, (layer, scale) in enumerate(zip(network.hidden, conversion.scales_hz, strict=True)):
-            amplitude = 1 / (scale * (1 - layer.dropout))
-            neurons = nengo.Ensemble(
-                layer.units,
-                1,
-                neuron_type=kind(amplitude=amplitude, initial_state=state),
-                gain=np.ones(layer.units),
-                bias=scale * layer.bias.astype(float),
-                label=layer.name,
-            ).neurons
-            nengo.Connection(
-                before,
-                neurons,
-                transform=scale * layer.weights.T.astype(float),
-                synapse=None if i == 0 else conversion.synapse_s,
-            )
-            nengo.Connection(gate(i, layer.units), neurons, synapse=None)
-            spikes.append(nengo.Probe(neurons))
-            amplitudes.append(amplitude)
-            before = neurons
-        out = nengo.Node(size_in=network.n_outputs)
-        nengo.Connection(before, out, transform=network.readout.weights.T, synapse=None)
-        readout = nengo.Probe(out)
-    return NengoModel(net, node, spikes, readout, amplitudes)
+        node = nengo.Node(inputs, size_out=network.n_inputs)
+        one = nengo.Node([1.0])
+        start = 0
+        for layer in network.layers:
+            units = network.units(layer.name)
+            if layer.op == "input":
+                relay = nengo.Node(size_in=units)
+                nengo.Connection(node[start : start + units], relay, synapse=None)
+                made[layer.name, True] = made[layer.name, False] = relay
+                start += units
+            elif layer.spiking:
+                scale = np.ravel(scales[layer.name]).astype(float)
+                kept = 1.0 if gated(layer) else 1 - layer.dropout
+                amplitudes[layer.name] = 1 / (scale * kept)
+                ensemble = nengo.Ensemble(
+                    units,
+                    1,
+                    neuron_type=kind(initial_state=state),
+                    gain=np.ones(units),
+                    bias=scale * _matrices(network, layer)[1],
+                    label=layer.name,
+                )
+                connect(layer, ensemble.neurons, scale, behind=True)
+                if layer.dropout and not gated(layer):
+                    held = gate(layer.name, units, False)
+                    nengo.Connection(held, ensemble.neurons, synapse=None)
+                spikes[layer.name] = nengo.Probe(ensemble.neurons)
+                decoded = nengo.Node(size_in=units)
+                worth = np.broadcast_to(amplitudes[layer.name], units)
+                nengo.Connection(ensemble.neurons, decoded, transform=worth, synapse=None)
+                for behind in (False, True):
+                    synapse = conversion.synapse_s if behind else None
+                    made[layer.name, behind] = passed(layer.name, units, decoded, synapse)
+            else:
+                for behind in (False, True):
+                    relay = nengo.Node(size_in=units)
+                    bias = connect(layer, relay, np.ones(1), behind)
+                    if bias.any():
+                        nengo.Connection(one, relay, transform=bias[:, None], synapse=None)
+                    made[layer.name, behind] = passed(layer.name, units, relay, None)
+        readouts = {name: nengo.Probe(made[name, False]) for name in network.outputs}
+    return NengoModel(net, node, spikes, readouts, amplitudes)
 
 
 def _results(
     model: NengoModel, network: Network, data: dict, dt: float, settle: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Average the readout and count spikes; `data` holds axes (observation, step, unit)."""
-    readout = data[model.readout][:, settle:].mean(axis=1) + network.readout.bias
+
+    def shaped(values: np.ndarray, name: str) -> np.ndarray:
+        return values.reshape(-1, *network.shapes[name])
+
+    means = {
+        name: shaped(data[probe][:, settle:].mean(axis=1), name)
+        for name, probe in model.readouts.items()
+    }
     counts = [
-        np.rint(data[probe].sum(axis=1) * (dt / amplitude))
-        for probe, amplitude in zip(model.spikes, model.amplitudes, strict=True)
+        shaped(np.rint(data[probe].sum(axis=1) * dt), name) for name, probe in model.spikes.items()
     ]
-    return readout, counts
+    return network.join(means), counts
+
+
+def _held(network: Network, masks: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
+    """What each gate delivers for these masks, axes (observation, unit)."""
+    held = {}
+    for name, mask in masks.items():
+        layer = network[name]
+        if layer.op != "input":
+            mask = np.broadcast_to(mask, (rows, *network.shapes[name])).reshape(rows, -1)
+            held[name] = mask if gated(layer) else np.where(mask > 0, 0.0, INHIBITION)
+    return held
+
+
+def _masked_inputs(network: Network, x: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
+    parts = network.split(x)
+    masked = [h * masks[name] if name in masks else h for name, h in parts.items()]
+    return np.concatenate([h.reshape(len(x), -1) for h in masked], axis=1)
 
 
 @contextmanager
@@ -109,22 +189,23 @@ def nengo_simulator(
     network: Network, conversion: Conversion, *, steps: int, settle: int
 ) -> Iterator[Simulator]:
     """Run on Nengo's own simulator, float64, one presentation after the other."""
-    current: dict[object, np.ndarray] = {"x": np.zeros(network.n_inputs)}
+    current: dict[str | None, np.ndarray] = {None: np.zeros(network.n_inputs)}
 
-    def gate(layer: int, units: int) -> nengo.Node:
-        current[layer] = np.zeros(units)
-        return nengo.Node(lambda t: current[layer], size_out=units)
+    def gate(name: str, units: int, multiplies: bool) -> nengo.Node:
+        current[name] = np.zeros(units)
+        if multiplies:
+            return nengo.Node(lambda t, h: h * current[name], size_in=units, size_out=units)
+        return nengo.Node(lambda t: current[name], size_out=units)
 
-    model = build_model(network, conversion, lambda t: current["x"], gate)
+    model = build_model(network, conversion, lambda t: current[None], gate)
+    probes = (*model.spikes.values(), *model.readouts.values())
 
-    def run(x: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[np.ndarray]]:
-        history: dict[nengo.Probe, list] = {p: [] for p in (*model.spikes, model.readout)}
-        masked = x * masks[0]
+    def run(x: np.ndarray, masks: dict[str, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+        history: dict[nengo.Probe, list] = {probe: [] for probe in probes}
+        shown, held = _masked_inputs(network, x, masks), _held(network, masks, len(x))
         for row in range(len(x)):
-            current["x"] = masked[row]
-            for i, mask in enumerate(masks[1:]):
-                kept = mask[row if len(mask) > 1 else 0] > 0
-                current[i] = np.where(kept, 0.0, INHIBITION)
+            current[None] = shown[row]
+            current.update({name: values[row] for name, values in held.items()})
             sim.reset()
             sim.run_steps(steps)
             for probe, values in history.items():
@@ -146,26 +227,31 @@ def nengo_dl_simulator(
     import tf_keras
 
     class Gate(tf_keras.layers.Layer):
-        """Hold the inhibitory current of one layer for every row: the mask as state."""
+        """Hold a mask for every row as state: a current to deliver, or a factor."""
 
-        def __init__(self, units: int, **kwargs: object) -> None:
+        def __init__(self, units: int, multiplies: bool, **kwargs: object) -> None:
             super().__init__(**kwargs)
-            self.units = units
+            self.units, self.multiplies = units, multiplies
 
         def build(self, input_shape: object) -> None:
-            self.current = self.add_weight(
-                name="current", shape=(rows, self.units), initializer="zeros", trainable=False
+            self.held = self.add_weight(
+                name="held", shape=(rows, self.units), initializer="zeros", trainable=False
             )
 
         def call(self, inputs: object) -> object:
-            return self.current
+            return inputs * self.held if self.multiplies else self.held
 
-    gates: list[Gate] = []
+    gates: list[tuple[str, Gate]] = []
 
-    def gate(layer: int, units: int) -> nengo_dl.TensorNode:
-        gates.append(Gate(units, name=f"mask_{layer}"))
+    def gate(name: str, units: int, multiplies: bool) -> nengo_dl.TensorNode:
+        label = f"mask_{len(gates)}"
+        gates.append((name, Gate(units, multiplies, name=label)))
         return nengo_dl.TensorNode(
-            gates[-1], shape_in=(1,), shape_out=(units,), pass_time=False, label=f"mask_{layer}"
+            gates[-1][1],
+            shape_in=(units if multiplies else 1,),
+            shape_out=(units,),
+            pass_time=False,
+            label=label,
         )
 
     model = build_model(network, conversion, np.zeros(network.n_inputs), gate)
@@ -177,14 +263,14 @@ def nengo_dl_simulator(
             model.net, dt=conversion.dt, minibatch_size=rows, progress_bar=False, seed=0
         )
 
-    def run(x: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[np.ndarray]]:
+    def run(x: np.ndarray, masks: dict[str, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
         def padded(values: np.ndarray) -> np.ndarray:
-            full = np.broadcast_to(values, (len(x), values.shape[1]))
-            return np.concatenate([full, np.repeat(full[-1:], rows - len(x), axis=0)])
+            return np.pad(values, ((0, rows - len(values)), (0, 0)), mode="edge")
 
-        for layer, mask in zip(gates, masks[1:], strict=True):
-            layer.set_weights([np.where(padded(mask) > 0, 0.0, INHIBITION)])
-        shown = np.repeat(padded(x * masks[0])[:, None, :], steps, axis=1)
+        held = _held(network, masks, len(x))
+        for name, layer in gates:
+            layer.set_weights([padded(held[name])])
+        shown = np.repeat(padded(_masked_inputs(network, x, masks))[:, None, :], steps, axis=1)
         data = sim.predict({model.inputs: shown.astype(np.float32)}, verbose=0)
         data = {probe: values[: len(x)] for probe, values in data.items()}
         return _results(model, network, data, conversion.dt, settle)

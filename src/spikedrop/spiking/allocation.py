@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikedrop.ann import forward
+from spikedrop.engine import run_slopes
 from spikedrop.errors import InputError
+from spikedrop.layers import masked
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs
@@ -46,7 +47,7 @@ def allocate(
     Returns
     -------
     Conversion
-        ``scales_hz`` holds an array (unit,) for every hidden layer.
+        ``scales_hz`` holds an array, axes of the layer's values, for every hidden layer.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def allocate(
     >>> from spikedrop.spiking.conversion import calibrate
     >>> eye, zero = np.eye(2, dtype="float32"), np.zeros(2, "float32")
     >>> readout = Layer("y", np.array([[8.0], [1.0]], "float32"), zero[:1])
-    >>> network = Network((Layer("h", eye, zero, 0.1),), readout)
+    >>> network = Network.chain((Layer("h", eye, zero, 0.1),), readout)
     >>> x = np.ones((5, 2), "float32")
     >>> uniform = calibrate(network, x, rate_hz=100)
     >>> loud, quiet = allocate(network, uniform, x, seed=0, draws=200).scales_hz[0]
@@ -74,16 +75,18 @@ def allocate(
             "'integrate_first' or 'charge_keeping'."
         )
     x = x[:: max(1, len(x) // ROWS)]
-    squared = [np.zeros(layer.units) for layer in network.hidden]
-    mean = [np.zeros(layer.units) for layer in network.hidden]
-    peak = [np.zeros(layer.units) for layer in network.hidden]
+    squared, mean, peak = (
+        [np.zeros(network.shapes[layer.name]) for layer in network.hidden] for _ in range(3)
+    )
     for draw in range(draws):
         masks = network_masks(network, seed, draw)
-        _, activations = forward(network, x, masks)
-        for i, sensitivity in enumerate(sensitivities(network, activations, masks)):
-            squared[i] += (sensitivity**2).sum(axis=-1).mean(axis=0)
-            mean[i] += (activations[i] * (masks[i + 1] != 0)).mean(axis=0)
-            peak[i] = np.maximum(peak[i], activations[i].max(axis=0))
+        for i, (layer, a, slope) in enumerate(
+            zip(network.hidden, *run_slopes(network, x, masks), strict=True)
+        ):
+            # a silent neuron rounds nothing
+            squared[i] += ((slope * (a > 0)[..., None]) ** 2).sum(axis=-1).mean(axis=0)
+            mean[i] += (a * (masked(layer, np.ones_like(a), masks) != 0)).mean(axis=0)
+            peak[i] = np.maximum(peak[i], a.max(axis=0))
     scales = [
         np.cbrt(np.maximum(s, QUIETEST * s.mean()) / np.maximum(a, QUIETEST * a.mean()))
         for s, a in zip(squared, mean, strict=True)
@@ -95,20 +98,3 @@ def allocate(
         room = [1 / (HEADROOM * conversion.dt * np.maximum(p, 1e-30)) for p in peak]
         scales = [np.minimum(g, most) for g, most in zip(scales, room, strict=True)]
     return replace(conversion, scales_hz=tuple(scales))
-
-
-def sensitivities(
-    network: Network, activations: list[np.ndarray], masks: list[np.ndarray]
-) -> list[np.ndarray]:
-    """Return the derivatives of the outputs by every hidden activation.
-
-    One array a hidden layer, axes (observation, unit, output); zero where a unit is dropped or
-    not active, because there it rounds nothing.
-    """
-    found = []
-    above = network.readout.weights[None]  # (observation or 1, unit, output)
-    for i in reversed(range(len(network.hidden))):
-        here = (masks[i + 1] * (activations[i] > 0))[:, :, None] * above
-        found.append(here)
-        above = np.einsum("uv,rvk->ruk", network.hidden[i].weights, here, optimize=True)
-    return found[::-1]

@@ -14,6 +14,7 @@ from spikedrop.samples import check_inputs
 
 Neuron = Literal["charge_keeping", "rectified", "integrate_first", "radix"]
 NEURONS: tuple[Neuron, ...] = ("charge_keeping", "rectified", "integrate_first", "radix")
+MAX_RADIX_STEPS = 20  # digits that float32 counts exactly
 WINDOWED = ("integrate_first", "radix")  # neurons that integrate first and fire afterwards
 
 
@@ -29,8 +30,8 @@ class Conversion:
     Attributes
     ----------
     scales_hz : tuple of float or numpy.ndarray
-        Firing-rate scale of every hidden layer: hertz per unit of activation. An array, axis
-        (unit,), gives every neuron its own (see `spikedrop.spiking.allocation`).
+        Firing-rate scale of every hidden layer: hertz per unit of activation. An array, axes of
+        the layer's values, gives every neuron its own (see `spikedrop.spiking.allocation`).
     neuron : {"charge_keeping", "rectified", "integrate_first", "radix"}
         ``charge_keeping``: :math:`v \leftarrow v + J\,dt`, then
         :math:`n = \max(0, \lfloor v \rfloor)`, :math:`v \leftarrow v - n`; negative charge stays.
@@ -113,7 +114,7 @@ def calibrate(
     ----------
     network : Network
     x_train : array
-        Axes (row, input); a few thousand rows are enough.
+        As for `sample_ann`; a few thousand rows are enough.
     rate_hz : float
         Hertz at the percentile.
     percentile : float, optional

@@ -5,148 +5,135 @@ The engine and every backend are held against this file by tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from spikedrop.layers import Layer, linear, masked, with_masked_weights
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import Conversion, Neuron
-
-Masks = list[np.ndarray]
+from spikedrop.spiking.conversion import Conversion
 
 
 def simulate(
     network: Network,
     conversion: Conversion,
     x: np.ndarray,
-    masks: Masks | Callable[[int], Masks],
+    masks: dict[str, np.ndarray],
     *,
     steps: int,
     settle: int = 0,
-    record: list[dict] | None = None,
+    record: dict | None = None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Present inputs for `steps` time steps and average the readout.
+
+    Layer after layer, each for all steps at once; what a layer sends has its activation as mean.
 
     Parameters
     ----------
     network, conversion : the trained network and how it is converted
     x : numpy.ndarray
-        Axes (observation, input), constant while presented.
-    masks : list of numpy.ndarray, or function of the step
-        As `network_masks` gives them. A function redraws them at every step: the wrong control.
+        Axes (observation, feature), constant while presented.
+    masks : dict of numpy.ndarray
+        As `network_masks` gives them; with an axis of steps in front, they change at every step.
     steps, settle : int
         Steps presented; the first `settle` of them do not count in the average.
-    record : list, optional
-        Receives one entry a step: ``current``, ``voltage`` (after the spikes) and ``spikes`` of
-        every hidden layer, each (observation, unit), and ``readout`` (observation, output).
-        From neurons that integrate first: one entry a layer, with ``voltage`` and ``spikes``,
-        each (step, observation, unit), of the window in which it fires.
+    record : dict, optional
+        Receives ``current``, ``voltage`` (after the spikes) and ``spikes`` of every hidden layer,
+        by its name, each (step, observation, *shape); and as ``readout`` (step, observation,
+        output).
 
     Returns
     -------
     readout : numpy.ndarray
         Mean readout after `settle`, axes (observation, output).
     counts : list of numpy.ndarray
-        Spikes of every hidden neuron over all steps, axes (observation, unit).
+        Spikes of every hidden neuron over all steps, axes (observation, *shape).
     """
-    if conversion.windowed:
-        return _simulate_windows(network, conversion, x, masks, steps, record)
-    dt, scales, hidden = conversion.dt, conversion.scales_hz, network.hidden
-    decay = 0.0 if conversion.synapse_s is None else float(np.exp(-dt / conversion.synapse_s))
-    shapes = [(len(x), layer.units) for layer in hidden]
-    voltages = [np.full(shape, conversion.initial_charge, x.dtype) for shape in shapes]
-    counts = [np.zeros(shape, x.dtype) for shape in shapes]
-    filtered = [np.zeros(shape, x.dtype) for shape in shapes]  # the synapses' state
-    decoded_sum = np.zeros(shapes[-1], x.dtype)  # the readout is linear: average, then read out
-
-    for step in range(steps):
-        m = masks(step) if callable(masks) else masks
-        if step == 0 or callable(masks):  # the first layer's current is constant
-            first = scales[0] * ((x * m[0]) @ hidden[0].weights + hidden[0].bias)
-        currents, fired = [first], []
-        for i, v in enumerate(voltages):
-            spikes = fire(v, currents[i], dt, conversion.neuron)
-            spikes = spikes * (m[i + 1] != 0)  # a dropped neuron is silent
-            fired.append(spikes)
-            counts[i] += spikes
-            decoded = spikes * m[i + 1] * (1 / (scales[i] * dt))
-            if i + 1 == len(hidden):
-                break
-            through = decoded
-            if conversion.synapse_s is not None:  # what passes is the state before this step
-                through = filtered[i]
-                filtered[i] = decay * through + (1 - decay) * decoded
-            above = hidden[i + 1]
-            currents.append(scales[i + 1] * (through @ above.weights + above.bias))
-        if step >= settle:
-            decoded_sum += decoded
+    scales = dict(zip((layer.name for layer in network.hidden), conversion.scales_hz, strict=True))
+    inputs = {name: np.stack([h] * steps) for name, h in network.split(x).items()}
+    sent: dict[str, np.ndarray] = {}  # by each layer, axes (step, observation, *shape)
+    passed = sent if conversion.synapse_s is None else {}  # the same, behind the synapses
+    counts = []
+    for layer in network.layers:
+        if not layer.spiking:
+            for values in (sent,) if passed is sent else (sent, passed):
+                h = inputs[layer.name] if layer.op == "input" else weigh(layer, values, masks)
+                values[layer.name] = masked(layer, h, masks)
+            continue
+        scale = scales[layer.name]
+        current = scale * weigh(layer, passed, masks)
+        spikes, voltage = neurons(conversion, current)
+        if layer.name in masks and layer.family != "weights":  # a dropped neuron is silent
+            spikes = spikes * (masks[layer.name] != 0)
+        worth = payload(conversion, steps).reshape(-1, *[1] * (spikes.ndim - 1))
+        sent[layer.name] = masked(layer, spikes * worth / (scale * conversion.dt), masks)
+        if passed is not sent:
+            passed[layer.name] = low_pass(sent[layer.name], conversion)
+        counts.append(spikes.sum(axis=0))
         if record is not None:
-            readout = decoded @ network.readout.weights + network.readout.bias
-            voltage = [v.copy() for v in voltages]
-            record.append(
-                {"current": currents, "voltage": voltage, "spikes": fired, "readout": readout}
-            )
-    mean = decoded_sum / (steps - settle)
-    return mean @ network.readout.weights + network.readout.bias, counts
+            record[layer.name] = {"current": current, "voltage": voltage, "spikes": spikes}
+    if record is not None:
+        record["readout"] = network.join(sent)
+    return network.join(
+        {name: sent[name][settle:].mean(axis=0) for name in network.outputs}
+    ), counts
 
 
-def fire(voltage: np.ndarray, current: np.ndarray, dt: float, neuron: Neuron) -> np.ndarray:
-    """Advance neurons by one step, in place, and return their spikes.
+def weigh(layer: Layer, values: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> np.ndarray:
+    """Apply a layer's linear map to what its sources send, all steps at once."""
+    below = [values[source] for source in layer.sources]
+    flat = [h.reshape(-1, *h.shape[2:]) for h in below]
+    out = linear(with_masked_weights(layer, masks), flat)
+    return out.reshape(*below[0].shape[:2], *out.shape[1:])
+
+
+def neurons(conversion: Conversion, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Drive integrate-and-fire neurons; see `Conversion` for the four kinds.
 
     Hand-worked: charge 0.5 and -0.9 of current over one second leave -0.4 and no spike; 2.5 more
     leave 0.1 and two spikes.
 
-    >>> v = np.array([0.5])
-    >>> [fire(v, np.array([j]), 1.0, "charge_keeping").tolist() for j in (-0.9, 2.5)]
-    [[0.0], [2.0]]
-    >>> round(float(v[0]), 6)
-    0.1
+    >>> keeping = Conversion((1.0,), "charge_keeping", initial_charge=0.5, dt=1.0)
+    >>> spikes, voltage = neurons(keeping, np.array([-0.9, 2.5]))
+    >>> spikes.tolist(), voltage.round(6).tolist()
+    ([0.0, 2.0], [-0.4, 0.1])
     """
-    voltage += (current if neuron == "charge_keeping" else np.maximum(current, 0)) * dt
-    spikes = np.maximum(np.floor(voltage), 0)
-    voltage -= spikes
-    return spikes
+    steps, dt = len(current), conversion.dt
+    v = np.full(current.shape[1:], conversion.initial_charge, current.dtype)
+    if conversion.windowed:  # all charge is there before the first spike
+        v = v + conversion.levels(steps) * dt * current.mean(axis=0)
+    spikes, voltage = np.zeros_like(current), np.zeros_like(current)
+    for t in range(steps):
+        if conversion.windowed:
+            threshold = 2.0 ** (steps - 1 - t) if conversion.neuron == "radix" else 1.0
+            spikes[t] = v >= threshold
+            v = v - threshold * spikes[t]
+        else:
+            j = current[t] if conversion.neuron == "charge_keeping" else np.maximum(current[t], 0)
+            v = v + j * dt
+            spikes[t] = np.maximum(np.floor(v), 0)
+            v = v - spikes[t]
+        voltage[t] = v
+    return spikes, voltage
 
 
-def _simulate_windows(
-    network: Network,
-    conversion: Conversion,
-    x: np.ndarray,
-    masks: Masks,
-    steps: int,
-    record: list[dict] | None,
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Integrate for a window of `steps` steps, then fire for one, layer after layer."""
-    quanta = conversion.levels(steps) * conversion.dt  # times a scale: quanta of an activation
-    arriving = [x * masks[0] / steps] * steps  # what comes in at each step of a window
-    counts = []
-    for layer, scale, m in zip(network.hidden, conversion.scales_hz, masks[1:], strict=True):
-        v = np.full((len(x), layer.units), conversion.initial_charge, x.dtype)
-        for h in arriving:
-            v += scale * quanta * (h @ layer.weights + layer.bias / steps)
-        count, arriving, trace = np.zeros_like(v), [], {"voltage": [], "spikes": []}
-        for step in range(steps):
-            threshold = fire_threshold(conversion.neuron, step, steps)
-            spikes = (v >= threshold).astype(x.dtype)
-            v -= threshold * spikes
-            spikes = spikes * (m != 0)
-            count += spikes
-            arriving.append(spikes * m * (threshold / (scale * quanta)))
-            trace["voltage"].append(v.copy())
-            trace["spikes"].append(spikes)
-        counts.append(count)
-        if record is not None:
-            record.append({name: np.stack(values) for name, values in trace.items()})
-    return sum(arriving) @ network.readout.weights + network.readout.bias, counts
+def payload(conversion: Conversion, steps: int) -> np.ndarray:
+    """What a spike counts at step t of T: 1; for ``radix`` its binary place, ``T 2**-(t+1)``.
 
-
-def fire_threshold(neuron: Neuron, step: int, steps: int) -> int:
-    """Return the threshold of a windowed neuron at a step of its firing window, in quanta.
-
-    >>> [fire_threshold("radix", step, 4) for step in range(4)]
-    [8, 4, 2, 1]
+    >>> payload(Conversion((1.0,), "radix"), 4).tolist()
+    [2.0, 1.0, 0.5, 0.25]
     """
-    return 2 ** (steps - 1 - step) if neuron == "radix" else 1
+    if conversion.neuron != "radix":
+        return np.ones(steps, np.float32)
+    return np.float32(steps) * np.float32(2) ** -np.arange(1, steps + 1, dtype=np.float32)
+
+
+def low_pass(sent: np.ndarray, conversion: Conversion) -> np.ndarray:
+    """Filter along time as `nengo.Lowpass` does: what passes is the state before the step."""
+    decay = np.exp(-conversion.dt / conversion.synapse_s).astype(sent.dtype)
+    passed, state = np.zeros_like(sent), np.zeros_like(sent[0])
+    for t, now in enumerate(sent):
+        passed[t] = state
+        state = decay * state + (1 - decay) * now
+    return passed
 
 
 def decode(conversion: Conversion, counts: list[np.ndarray], steps: int) -> list[np.ndarray]:

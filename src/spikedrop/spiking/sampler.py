@@ -11,18 +11,18 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from spikedrop.engine import MAX_RADIX_STEPS, chunks, run_snn
+from spikedrop.engine import chunks, run_snn
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, collect, rows_of_masks
-from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.reference import Masks, simulate
+from spikedrop.spiking.conversion import MAX_RADIX_STEPS, Conversion
+from spikedrop.spiking.reference import simulate
 
 Backend = Literal["engine", "numpy", "nengo", "nengo_dl"]
 BACKENDS: tuple[Backend, ...] = ("engine", "numpy", "nengo", "nengo_dl")
 Hold = Literal["presentation", "step"]
-Simulator = Callable[[np.ndarray, Masks], tuple[np.ndarray, list[np.ndarray]]]
+Simulator = Callable[[np.ndarray, dict[str, np.ndarray]], tuple[np.ndarray, list[np.ndarray]]]
 
 
 def make_simulator(
@@ -35,9 +35,12 @@ def make_simulator(
     """
     if backend == "engine":
 
-        def one_draw(x: np.ndarray, masks: Masks) -> tuple[np.ndarray, list[np.ndarray]]:
+        def one_draw(
+            x: np.ndarray, masks: dict[str, np.ndarray]
+        ) -> tuple[np.ndarray, list[np.ndarray]]:
+            stacked = {name: mask[None] for name, mask in masks.items()}
             readout, _, counts = run_snn(
-                network, conversion, x, [m[None] for m in masks], 1, steps=steps, settle=settle
+                network, conversion, x, stacked, 1, steps=steps, settle=settle
             )
             return readout[0], [count[0] for count in counts]
 
@@ -78,8 +81,8 @@ def sample_snn(
     network : Network
     conversion : Conversion
         From `calibrate`.
-    x : array
-        Axes (observation, input).
+    x : array, or a mapping or sequence of arrays
+        As for `sample_ann`.
     draws, seed, scope, first_draw, memory_gb, progress : see `sample_ann`
     steps : int
         Time steps of `conversion.dt` seconds a presentation; the error falls as 1/steps for
@@ -112,7 +115,7 @@ def sample_snn(
     >>> from spikedrop.network import Layer
     >>> from spikedrop.spiking.conversion import calibrate
     >>> one = np.ones((1, 1), "float32")
-    >>> network = Network((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
     >>> conversion = calibrate(network, [[1.0]], rate_hz=100)
     >>> samples = sample_snn(network, conversion, [[1.0]], draws=20, seed=0, steps=100)
     >>> sorted(set(samples.values.ravel().tolist()))
@@ -147,9 +150,11 @@ def sample_snn(
 
     def one_draw(some: range, rows: range) -> np.ndarray:
         which = rows_of_masks(scope, rows)
-        masks: Masks | Callable[[int], Masks] = network_masks(network, seed, some.start, which)
         if hold == "step":
-            masks = partial(network_masks, network, seed, some.start, which)
+            every = [network_masks(network, seed, some.start, which, t) for t in range(steps)]
+            masks = {name: np.stack([masks[name] for masks in every]) for name in every[0]}
+        else:
+            masks = network_masks(network, seed, some.start, which)
         readout, counts = simulator(x[rows.start : rows.stop], masks)
         count_spikes(counts)
         return readout
@@ -215,6 +220,13 @@ def _check(
             f"backend={backend!r} does not have neuron {conversion.neuron!r} yet; use 'engine' or "
             "'numpy'."
         )
+    for layer in network.layers:
+        dropped = layer.dropout and layer.family == "weights"
+        if dropped and (hold == "step" or backend in ("nengo", "nengo_dl")):
+            raise InputError(
+                f"layer {layer.name!r} drops single weights, which only backend='engine' and "
+                "'numpy' can do, with hold='presentation'."
+            )
     if conversion.neuron == "radix" and steps > MAX_RADIX_STEPS:
         raise InputError(
             f"steps={steps}: a radix neuron sends one binary digit a step, and more than "
@@ -226,8 +238,9 @@ def _check(
             f"{len(network.hidden)} hidden layers: calibrate it on this network."
         )
     for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
-        if np.shape(scale) not in ((), (layer.units,)):
+        shape = network.shapes[layer.name]
+        if np.shape(scale) not in ((), shape):
             raise InputError(
-                f"layer {layer.name!r} has {layer.units} units and firing-rate scales of shape "
+                f"layer {layer.name!r} has values of shape {shape} and firing-rate scales of shape "
                 f"{np.shape(scale)}: give one number, or one for each unit."
             )

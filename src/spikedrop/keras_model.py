@@ -1,0 +1,256 @@
+"""Read a trained Keras model as a `Network`: every call of every layer becomes a node.
+
+What cannot be converted faithfully to spiking neurons is refused here, with the layer's name and
+what to do instead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from spikedrop.errors import InputError
+from spikedrop.layers import Layer, linear
+from spikedrop.network import Network
+from spikedrop.quiet import import_tensorflow
+
+import_tensorflow()  # before Keras, which would import it with all its start-up lines
+import keras  # noqa: E402
+
+from spikedrop.keras_layers import READERS, check_layer  # noqa: E402
+
+
+def read(model: keras.Model) -> Network:
+    """Read a built Keras 3 model, Sequential or functional.
+
+    Dense, Conv1D and Conv2D, average pooling, Flatten, Add, Concatenate, BatchNormalization, ReLU,
+    every kind of Dropout, and nested models; layers and models may be shared; several inputs and
+    outputs; softmax or sigmoid at the end. Batch normalisation is folded into the weights beside
+    it, with its moving statistics, as Keras uses them at inference. A layer that is called twice
+    becomes two nodes with the same weights, and dropout masks of their own, as in Keras.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built; with at least one dropout layer.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        If a layer or activation cannot be converted faithfully, if the model has no dropout or is
+        a subclass of `keras.Model`, or if a rate or weight is unusable. The message names the
+        layer and says what to do.
+
+    Examples
+    --------
+    >>> kl = keras.layers
+    >>> drug = keras.Sequential([kl.Dense(8, activation="relu"), kl.Dropout(0.1)], name="drug")
+    >>> a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    >>> both = kl.Concatenate(name="both")([drug(a), drug(b)])
+    >>> network = read(keras.Model([a, b], kl.Dense(1, name="growth")(both)))
+    >>> network.n_inputs, network.n_neurons, network.shapes["both"]
+    (6, 16, (16,))
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"{type(model).__module__}.{type(model).__name__} is not a Keras 3 model: pass a "
+            "keras.Model."
+        )
+    rates = [check_layer(layer) for layer in _all_layers(model)]
+    if not any(rates):
+        raise InputError(
+            f"model {model.name!r} has no Dropout layer, so every draw would be the same: add "
+            "keras.layers.Dropout after the hidden layers and train again."
+        )
+    reader = _Reader()
+    inputs = [reader.input(tensor) for tensor in model.inputs]
+    outputs = reader.model(model, inputs)
+    layers, outputs = _merged(reader.layers, outputs)
+    layers, outputs = _normalisation_folded_forward(layers, outputs), tuple(outputs)
+    single: dict[int, np.ndarray] = {}  # by identity, so that shared weights stay shared
+
+    def float32(array: np.ndarray | None) -> np.ndarray | None:
+        return array if array is None else single.setdefault(id(array), array.astype(np.float32))
+
+    return Network(
+        tuple(replace(one, weights=float32(one.weights), bias=float32(one.bias)) for one in layers),
+        outputs,
+    )
+
+
+def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Every layer once, nested models opened; refuse a model whose layers have no order."""
+    if not model.built or not model.layers:
+        raise InputError(
+            f"model {model.name!r} is not built: give it an Input layer or call it once on data."
+        )
+    if getattr(model, "inputs", None) is None:
+        raise InputError(
+            f"model {model.name!r} ({type(model).__name__}) is a subclass of keras.Model, whose "
+            "layers have no order to read: build it with keras.Sequential or the functional API."
+        )
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+        else:
+            yield layer
+
+
+@dataclass
+class _Reader:
+    """Collects a node for every call, in float64, in an order in which they can be computed."""
+
+    layers: list[Layer] = field(default_factory=list)
+    values: dict[str, np.ndarray] = field(default_factory=dict)  # one row of zeros, for the shape
+    arrays: dict[int, tuple] = field(default_factory=dict)  # of each Keras layer, read once
+    names: Counter = field(default_factory=Counter)
+
+    def add(self, node: Layer) -> str:
+        """Add a node under a name of its own, and return the name."""
+        self.names[node.name] += 1
+        times = self.names[node.name]
+        node = node if times == 1 else replace(node, name=f"{node.name} ({times})")
+        self.layers.append(node)
+        if node.op == "input":
+            self.values[node.name] = np.zeros((1, *node.shape))
+        else:
+            self.values[node.name] = linear(node, [self.values[s] for s in node.sources])
+        return node.name
+
+    def input(self, tensor: keras.KerasTensor) -> str:
+        """Add an input; one that the user did not name is called ``input``."""
+        name = "input" if tensor.name.startswith("keras_tensor") else tensor.name
+        shape = tuple(tensor.shape[1:])
+        if None in shape:
+            raise InputError(
+                f"input {name!r} has shape {shape}: give every axis a length, because each unit "
+                "becomes a neuron or a synapse."
+            )
+        return self.add(Layer(name, op="input", shape=shape))
+
+    def model(self, model: keras.Model, sources: list[str]) -> list[str]:
+        """Add all calls of a model's layers; return the names of its outputs."""
+        if isinstance(model, keras.Sequential):
+            for layer in model.layers:
+                sources = self.call(layer, sources)
+            return sources
+        # Cloning is the public way to see which call reads which: every call of a layer passes
+        # through `call_function`, on new tensors, and the model itself stays as it is.
+        tensors = keras.tree.map_structure(
+            lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name), model.input
+        )
+        seen = dict(zip(map(id, keras.tree.flatten(tensors)), sources, strict=True))
+        alive = []  # an id is a name as long as its tensor lives
+
+        def call(clone: keras.Operation, *args: object, **kwargs: object) -> object:
+            if not isinstance(clone, keras.layers.Layer):
+                raise InputError(
+                    f"model {model.name!r} computes with {type(clone).__name__!r} outside of any "
+                    "layer: arithmetic on tensors cannot be converted; use keras.layers.Add or "
+                    "Concatenate."
+                )
+            read = [seen[id(t)] for t in keras.tree.flatten((args, kwargs)) if id(t) in seen]
+            made = clone(*args, **kwargs)
+            alive.append(made)
+            names = self.call(model.get_layer(clone.name), read)
+            seen.update(zip(map(id, keras.tree.flatten(made)), names, strict=True))
+            return made
+
+        clone = keras.models.clone_model(
+            model, input_tensors=tensors, clone_function=_clone, call_function=call
+        )
+        return [seen[id(tensor)] for tensor in clone.outputs]
+
+    def call(self, layer: keras.layers.Layer, sources: list[str]) -> list[str]:
+        """Add one call of a layer or a nested model."""
+        if isinstance(layer, keras.Model):
+            return self.model(layer, sources)
+        nodes = READERS[type(layer).__name__](
+            layer, self.values[sources[0]].shape[1:], self.weights
+        )
+        for node in nodes:
+            sources = [self.add(replace(node, sources=tuple(sources)))]
+        return sources
+
+    def weights(self, layer: keras.layers.Layer, read: Callable[[], tuple]) -> tuple:
+        """Return a layer's arrays, the same objects at every call."""
+        return self.arrays.setdefault(id(layer), read())
+
+
+def _clone(operation: keras.Operation) -> keras.Operation:
+    """Copy a layer, to be called on other tensors; arithmetic has no state to copy."""
+    if not isinstance(operation, keras.layers.Layer):
+        return operation
+    return type(operation).from_config(operation.get_config())
+
+
+def _merged(layers: list[Layer], outputs: list[str]) -> tuple[list[Layer], list[str]]:
+    """Merge activations, dropout and normalisation into the node that they alone read."""
+    readers = Counter([source for layer in layers for source in layer.sources] + outputs)
+    kept: dict[str, Layer] = {}
+    became: dict[str, str] = {}
+    folded: dict[tuple[int, int], tuple] = {}
+    for layer in layers:
+        layer = replace(layer, sources=tuple(became[source] for source in layer.sources))
+        below = kept[layer.sources[0]] if len(layer.sources) == 1 else None
+        new = None
+        if below is not None:
+            alone = readers[below.name] == 1
+            new = _into(below, layer, folded) if alone else None
+            if layer.op == "add" and layer.activation == "linear" and not layer.dropout:
+                new = below  # nothing is done at all
+        if new is None:
+            kept[layer.name] = layer
+            became[layer.name] = layer.name
+        else:
+            kept[below.name] = new
+            became[layer.name] = below.name
+            readers[below.name] += readers[layer.name] - 1
+    return list(kept.values()), [became[name] for name in outputs]
+
+
+def _into(below: Layer, layer: Layer, folded: dict[tuple[int, int], tuple]) -> Layer | None:
+    """Return the node below with what `layer` does merged into it, or None if it cannot be."""
+    plain = below.activation == "linear" and not below.dropout
+    if layer.op == "scale" and plain and below.op in ("dense", "conv", "scale"):
+        key = (id(below.weights), id(layer.weights))
+        if key not in folded:
+            factor, offset = layer.weights, layer.bias
+            weights, bias = below.weights * factor, below.bias * factor + offset
+            folded[key] = (weights, bias, below.weights)  # the last keeps the identity taken
+        weights, bias, _ = folded[key]
+        return replace(below, weights=weights, bias=bias, activation=layer.activation)
+    if layer.op != "add":
+        return None
+    if layer.activation != "linear":
+        return replace(below, activation=layer.activation) if plain and below.sources else None
+    if layer.dropout and not below.dropout and below.activation in ("linear", "relu"):
+        return replace(below, dropout=layer.dropout, family=layer.family)
+    return None
+
+
+def _normalisation_folded_forward(layers: list[Layer], outputs: list[str]) -> list[Layer]:
+    """Fold a normalisation after neurons into the dense layer that alone reads it."""
+    known = {layer.name: layer for layer in layers}
+    readers = Counter([source for layer in layers for source in layer.sources] + outputs)
+    for layer in layers:
+        scale = known[layer.sources[0]] if layer.op == "dense" else None
+        if scale is None or scale.op != "scale" or scale.dropout or readers[scale.name] > 1:
+            continue
+        if scale.activation != "linear":
+            continue
+        known[layer.name] = replace(
+            layer,
+            weights=scale.weights[:, None] * layer.weights,
+            bias=layer.bias + scale.bias @ layer.weights,
+            sources=scale.sources,
+        )
+        del known[scale.name]
+    return list(known.values())

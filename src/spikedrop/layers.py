@@ -1,0 +1,152 @@
+"""One layer of a network, and the linear map it applies, in plain NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from spikedrop.errors import InputError
+
+Operation = Literal[
+    "input", "dense", "conv", "average_pool", "flatten", "add", "concatenate", "scale"
+]
+Family = Literal["unit", "channel", "gaussian", "weights"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    r"""One layer: a linear map of the layers below, an activation, then dropout.
+
+    .. math:: h = m \odot \phi(A(h_1, h_2, \ldots))
+
+    with A the `op`, :math:`\phi` the `activation` and m the mask. Layers with ``relu`` become
+    spiking neurons; all others are synapses, or the readout.
+
+    Attributes
+    ----------
+    name : str
+        The Keras layer's name, used in every error; unique in a network.
+    weights : numpy.ndarray, optional
+        float32. ``dense``: axes (unit below, unit). ``conv``: (row, column, channel below,
+        channel), or (position, channel below, channel) in one dimension. ``scale``: (channel,).
+    bias : numpy.ndarray, optional
+        float32, axis (unit,) or (channel,); goes with `weights`.
+    dropout : float
+        Probability p, 0 <= p < 1, that a value is set to zero; kept values are multiplied by
+        1/(1-p).
+    op : str
+        ``input``; ``dense``: h W + b; ``conv``: the same in a sliding window; ``average_pool``;
+        ``flatten``; ``add``; ``concatenate`` (last axis); ``scale``: w h + b, channel by channel.
+    sources : tuple of str
+        Names of the layers it reads, in order.
+    activation : {"linear", "relu", "softmax", "sigmoid"}
+        The last two only where the network ends.
+    family : {"unit", "channel", "gaussian", "weights"}
+        What dropout silences: units one by one; whole channels (spatial dropout); nothing, but
+        every unit is multiplied by noise of mean 1 and variance p/(1-p); or single weights of a
+        dense layer (DropConnect). See `spikedrop.masks`.
+    shape : tuple of int
+        Of one observation; for ``input`` alone, elsewhere it follows.
+    window, strides : tuple of int
+        Of ``average_pool`` and ``conv`` (whose window is that of its weights).
+    padding : {"valid", "same"}
+        As in Keras: whether windows stop at the edge or are filled up with zeros, which an
+        average does not count.
+    """
+
+    name: str
+    weights: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    dropout: float = 0.0
+    op: Operation = "dense"
+    sources: tuple[str, ...] = ()
+    activation: Literal["linear", "relu", "softmax", "sigmoid"] = "linear"
+    family: Family = "unit"
+    shape: tuple[int, ...] = ()
+    window: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    padding: Literal["valid", "same"] = "valid"
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the layer becomes neurons."""
+        return self.activation == "relu"
+
+
+def linear(layer: Layer, below: Sequence[np.ndarray], amount: float = 1.0) -> np.ndarray:
+    """Apply a layer's linear map.
+
+    Parameters
+    ----------
+    layer : Layer
+    below : sequence of numpy.ndarray
+        Values of its sources, each with axes (observation, *shape).
+    amount : float
+        How many times the bias is added; a sum over several steps holds it several times.
+
+    Returns
+    -------
+    numpy.ndarray
+        Axes (observation, *shape).
+
+    Examples
+    --------
+    >>> pool = Layer("pool", op="average_pool", window=(2,), strides=(2,), padding="same")
+    >>> linear(pool, [np.array([[[1.0], [3.0], [5.0]]])])[0, :, 0].tolist()
+    [2.0, 5.0]
+    """
+    first = below[0]
+    if layer.op == "dense":
+        return first @ layer.weights + amount * layer.bias
+    if layer.op == "scale":
+        return first * layer.weights + amount * layer.bias
+    if layer.op == "conv":
+        rank = layer.weights.ndim - 2
+        views = _sliding(first, layer.weights.shape[:rank], layer)
+        seen = [*range(rank + 2, 2 * rank + 2), rank + 1]  # window axes, then channels
+        return np.tensordot(views, layer.weights, (seen, range(rank + 1))) + amount * layer.bias
+    if layer.op == "average_pool":
+        window = tuple(range(-len(layer.window), 0))
+        inside = _sliding(np.ones((1, *first.shape[1:-1], 1), first.dtype), layer.window, layer)
+        return _sliding(first, layer.window, layer).sum(window) / inside.sum(window)
+    if layer.op == "flatten":
+        return first.reshape(len(first), int(np.prod(first.shape[1:])))
+    if layer.op == "add":
+        return sum(below[1:], start=first)
+    return np.concatenate(below, axis=-1)
+
+
+def _sliding(h: np.ndarray, window: tuple[int, ...], layer: Layer) -> np.ndarray:
+    """Views of a sliding window: axes (observation, *position, channel, *window)."""
+    strides = layer.strides or (1,) * len(window)
+    axes = range(1, 1 + len(window))
+    if layer.padding == "same":
+        short = [
+            max(-(-n // s) * s - s + k - n, 0)
+            for n, k, s in zip(h.shape[1:], window, strides, strict=False)
+        ]
+        h = np.pad(h, [(0, 0), *((n // 2, n - n // 2) for n in short), (0, 0)])
+    if any(n < k for n, k in zip(h.shape[1:], window, strict=False)):
+        raise InputError(
+            f"layer {layer.name!r} has a window of {window}, larger than its input of shape "
+            f"{h.shape[1:]}: use a smaller window, or padding='same'."
+        )
+    views = np.lib.stride_tricks.sliding_window_view(h, window, axis=tuple(axes))
+    return views[(slice(None), *(slice(None, None, s) for s in strides))]
+
+
+def masked(layer: Layer, h: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
+    """Multiply a layer's values by its mask, if it has one that multiplies values."""
+    if layer.name not in masks or layer.family == "weights":
+        return h
+    return h * masks[layer.name]
+
+
+def with_masked_weights(layer: Layer, masks: dict[str, np.ndarray]) -> Layer:
+    """Return the layer, with single weights dropped if that is what its mask does."""
+    if layer.name not in masks or layer.family != "weights":
+        return layer
+    return replace(layer, weights=layer.weights * masks[layer.name][0])
