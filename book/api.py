@@ -12,11 +12,15 @@ from book.tree import BookError
 #: The parts in the order data flows, each with what it does.
 PARTS = {
     "data": "real screen records, the simulated screen, splits, features",
-    "network": "a small graph of layers with NumPy weights, taken from a Keras model",
+    "network": "a small graph of layers with NumPy weights",
+    "layers": "what one layer of the graph computes",
+    "keras_model": "a Keras model read as a graph of layers",
+    "keras_layers": "each kind of Keras layer, read",
     "masks": "which units are silent in a draw",
     "linear_gaussian": "a case whose Bayesian answer is known exactly",
     "training": "fit a Keras network with dropout",
     "engine": "both samplers, compiled: many draws of many inputs at once",
+    "compiled": "the TensorFlow programs the engine runs",
     "ann": "samples of the artificial network",
     "spiking": "neurons, conversion, and the spiking samples",
     "backends": "the same network on Nengo and NengoDL",

@@ -30,7 +30,7 @@ def forward(
     outputs : numpy.ndarray
         Axes (observation, output).
     activations : list of numpy.ndarray
-        Of every hidden layer before its mask, axes (observation, *shape).
+        Of every hidden layer before its mask, axes ``(observation, *shape)``.
     """
     masks, values, activations = masks or {}, network.split(x), []
     for layer in network.layers:
@@ -73,7 +73,7 @@ def sample_ann(
     ----------
     network : Network
     x : array, or a mapping or sequence of arrays
-        Axes (observation, *shape of the input); with several inputs one array for each, by name
+        Axes ``(observation, *shape of the input)``; with several inputs one array for each, by name
         or in order.
     draws : int
         Monte-Carlo samples, at least 1.

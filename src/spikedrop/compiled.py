@@ -1,7 +1,7 @@
 """The programs that the engine compiles, in TensorFlow; see `spikedrop.engine` for the ideas.
 
-Values have axes (draw, observation, *shape); the draw axis is 1 as long as no mask came. Importing
-this file imports TensorFlow.
+Values have axes ``(draw, observation, *shape)``; the draw axis is 1 as long as no mask came.
+Importing this file imports TensorFlow.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def run_ann(
     x : numpy.ndarray
         Axes (observation, feature).
     masks : dict
-        As `stacked_masks` returns them, axes (draw, observation or 1, *shape).
+        As `stacked_masks` returns them, axes ``(draw, observation or 1, *shape)``.
     draws : int
         Length of the masks' first axis.
     """
@@ -126,7 +126,7 @@ def run_snn(
     spikes : numpy.ndarray
         Of all hidden neurons together, axes (draw, observation).
     counts : list of numpy.ndarray
-        Spikes of every hidden neuron, axes (draw, observation, *shape); empty without
+        Spikes of every hidden neuron, axes ``(draw, observation, *shape)``; empty without
         `keep_counts`, which spares the memory they take.
     """
     np32 = np.float32
@@ -161,8 +161,8 @@ def run_slopes(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Activations of the hidden layers in one draw, and the derivatives of the outputs by them.
 
-    Axes (observation, *shape) and (observation, *shape, output). Outputs are taken before softmax
-    and sigmoid.
+    Axes ``(observation, *shape)`` and ``(observation, *shape, output)``. Outputs are taken before
+    softmax and sigmoid.
     """
     stacked = {name: mask[None] for name, mask in masks.items()}
     found = _run("slopes", *_work(network, x, stacked, 1))

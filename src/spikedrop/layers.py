@@ -29,10 +29,10 @@ class Layer:
     ----------
     name : str
         The Keras layer's name, used in every error; unique in a network.
-    weights : numpy.ndarray, optional
+    weights : numpy.ndarray
         float32. ``dense``: axes (unit below, unit). ``conv``: (row, column, channel below,
         channel), or (position, channel below, channel) in one dimension. ``scale``: (channel,).
-    bias : numpy.ndarray, optional
+    bias : numpy.ndarray
         float32, axis (unit,) or (channel,); goes with `weights`.
     dropout : float
         Probability p, 0 <= p < 1, that a value is set to zero; kept values are multiplied by
@@ -83,14 +83,14 @@ def linear(layer: Layer, below: Sequence[np.ndarray], amount: float = 1.0) -> np
     ----------
     layer : Layer
     below : sequence of numpy.ndarray
-        Values of its sources, each with axes (observation, *shape).
+        Values of its sources, each with axes ``(observation, *shape)``.
     amount : float
         How many times the bias is added; a sum over several steps holds it several times.
 
     Returns
     -------
     numpy.ndarray
-        Axes (observation, *shape).
+        Axes ``(observation, *shape)``.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def linear(layer: Layer, below: Sequence[np.ndarray], amount: float = 1.0) -> np
 
 
 def _sliding(h: np.ndarray, window: tuple[int, ...], layer: Layer) -> np.ndarray:
-    """Views of a sliding window: axes (observation, *position, channel, *window)."""
+    """Views of a sliding window: axes ``(observation, *position, channel, *window)``."""
     strides = layer.strides or (1,) * len(window)
     axes = range(1, 1 + len(window))
     if layer.padding == "same":

@@ -107,7 +107,7 @@ def network_masks(
 ) -> dict[str, np.ndarray]:
     """Return the masks of one draw, by the name of the layer; layers without dropout have none.
 
-    Each is float32 with axes (observation, *shape), to multiply the layer's values; the first
+    Each is float32 with axes ``(observation, *shape)``, to multiply the layer's values; the first
     axis has length 1 when `observations` is None (scope ``draw``), and axes along which a channel
     is dropped as one have length 1. Of the family ``weights``: axes (1, unit below, unit), to
     multiply the layer's weights. See `layer_mask`.

@@ -33,7 +33,7 @@ class Network:
         twice, with the same weight arrays and masks of its own each time.
     outputs : tuple of str
         Names of the layers that are read out; they have no neurons and no dropout.
-    stored_masks : int, optional
+    stored_masks : int
         Number K of masks that the hardware stores: draw s uses mask s modulo K. Without, every
         draw has masks of its own.
 
@@ -175,7 +175,7 @@ class Network:
         return {layer.name: layer.dropout for layer in self.layers if layer.dropout}
 
     def split(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Cut (observation, feature) into the inputs, each (observation, *shape)."""
+        """Cut (observation, feature) into the inputs, each ``(observation, *shape)``."""
         ends = np.cumsum([self.units(layer.name) for layer in self.inputs])
         parts = np.split(x, ends[:-1], axis=1)
         return {
@@ -186,7 +186,7 @@ class Network:
     def join(self, values: dict[str, np.ndarray]) -> np.ndarray:
         """Apply the heads (softmax, sigmoid) and put all outputs side by side.
 
-        `values` holds an array for every output layer, axes (..., *shape); the result has axes
+        `values` holds an array for every output layer, axes ``(..., *shape)``; the result has axes
         (..., output).
         """
         heads = {"softmax": partial(softmax, axis=-1), "sigmoid": expit}

@@ -37,7 +37,7 @@ def simulate(
         Steps presented; the first `settle` of them do not count in the average.
     record : dict, optional
         Receives ``current``, ``voltage`` (after the spikes) and ``spikes`` of every hidden layer,
-        by its name, each (step, observation, *shape); and as ``readout`` (step, observation,
+        by its name, each ``(step, observation, *shape)``; and as ``readout`` (step, observation,
         output).
 
     Returns
@@ -45,7 +45,7 @@ def simulate(
     readout : numpy.ndarray
         Mean readout after `settle`, axes (observation, output).
     counts : list of numpy.ndarray
-        Spikes of every hidden neuron over all steps, axes (observation, *shape).
+        Spikes of every hidden neuron over all steps, axes ``(observation, *shape)``.
     """
     scales = dict(zip((layer.name for layer in network.hidden), conversion.scales_hz, strict=True))
     inputs = {name: np.stack([h] * steps) for name, h in network.split(x).items()}
