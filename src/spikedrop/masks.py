@@ -7,7 +7,7 @@ same draw therefore has the same mask on every backend, in any batch, after any 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -74,28 +74,61 @@ def layer_mask(
     >>> bool((rows[4:6] == some).all())
     True
     """
+    return _multipliers(
+        seed,
+        layer,
+        [draw],
+        units=units,
+        rate=rate,
+        observations=observations,
+        step=step,
+        family=family,
+    )[0]
+
+
+def _multipliers(
+    seed: int,
+    layer: int,
+    draws: Sequence[int],
+    *,
+    units: int,
+    rate: float,
+    observations: range | None,
+    step: int | None,
+    family: Family,
+) -> np.ndarray:
+    """`layer_mask` of several draws: axes (draw, observation, unit)."""
     if not 0 <= rate < 1:
         raise InputError(f"layer {layer}: dropout rate {rate} must be at least 0 and below 1.")
-    if not 0 <= seed < 2**64 or draw < 0:
-        raise InputError(f"seed {seed} and draw {draw} must not be negative (seed below 2**64).")
+    if not 0 <= seed < 2**64 or min(draws) < 0:
+        raise InputError(
+            f"seed {seed} and draw {min(draws)} must not be negative (seed below 2**64)."
+        )
     rows = 1 if observations is None else len(observations)
     if rate == 0:
-        return np.ones((rows, units), dtype=np.float32)
+        return np.ones((len(draws), rows, units), dtype=np.float32)
     if observations is not None and observations.step != 1:
         raise InputError(f"observations must be consecutive, got a step of {observations.step}.")
     blocks = -(-units // _BITS_PER_BLOCK)
     first = 0 if observations is None else observations.start * blocks
-    counter = (first, 0 if observations is None else 1, draw, 0 if step is None else step + 1)
-    generator = np.random.Philox(
-        key=np.array([seed, layer], dtype=np.uint64), counter=np.array(counter, dtype=np.uint64)
+    counter = np.array(
+        [first, 0 if observations is None else 1, 0, 0 if step is None else step + 1], np.uint64
     )
-    words = generator.random_raw(rows * blocks * 4)
-    uniforms = np.stack([words & np.uint64(0xFFFFFFFF), words >> np.uint64(32)], axis=-1)
-    uniforms = uniforms.reshape(rows, blocks * _BITS_PER_BLOCK)[:, :units]
+    # One generator whose counter is set for each draw: to make one costs more than to use it.
+    generator = np.random.Philox(key=np.array([seed, layer], np.uint64))
+    state = generator.state
+    state["state"]["counter"] = counter
+    words = np.empty((len(draws), rows * blocks * 4), "<u8")
+    for row, draw in zip(words, draws, strict=True):
+        counter[2] = draw
+        generator.state = state
+        row[:] = generator.random_raw(len(row))
+    uniforms = words.view("<u4").reshape(len(draws), rows, blocks * _BITS_PER_BLOCK)[..., :units]
     if family == "gaussian":
         normal = ndtri((uniforms + 0.5) / 2**32)
         return (1 + np.sqrt(rate / (1 - rate)) * normal).astype(np.float32)
-    return (uniforms >= round(rate * 2**32)).astype(np.float32) * np.float32(1 / (1 - rate))
+    kept = uniforms >= round(rate * 2**32)
+    return np.multiply(kept, np.float32(1 / (1 - rate)), dtype=np.float32)
 
 
 def network_masks(
@@ -112,24 +145,8 @@ def network_masks(
     is dropped as one have length 1. Of the family ``weights``: axes (1, unit below, unit), to
     multiply the layer's weights. See `layer_mask`.
     """
-    if network.stored_masks is not None:
-        draw = draw % network.stored_masks
-    masks = {}
-    for position, layer in enumerate(network.layers):
-        if layer.dropout:
-            shape = mask_shape(network, layer.name)
-            flat = layer_mask(
-                seed,
-                position,
-                draw,
-                units=int(np.prod(shape)),
-                rate=layer.dropout,
-                observations=observations,
-                step=step,
-                family=layer.family,
-            )
-            masks[layer.name] = flat.reshape(len(flat), *shape)
-    return masks
+    masks = stacked_masks(network, seed, range(draw, draw + 1), observations, step)
+    return {name: mask[0] for name, mask in masks.items()}
 
 
 def mask_shape(network: Network, name: str) -> tuple[int, ...]:
@@ -142,11 +159,31 @@ def mask_shape(network: Network, name: str) -> tuple[int, ...]:
 
 
 def stacked_masks(
-    network: Network, seed: int, draws: range, observations: range | None = None
+    network: Network,
+    seed: int,
+    draws: range,
+    observations: range | None = None,
+    step: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the masks of several draws: as `network_masks`, each with a first axis of draws."""
-    every = [network_masks(network, seed, draw, observations) for draw in draws]
-    return {name: np.stack([masks[name] for masks in every]) for name in every[0]}
+    stored = network.stored_masks
+    numbers = list(draws) if stored is None else [draw % stored for draw in draws]
+    masks = {}
+    for position, layer in enumerate(network.layers):
+        if layer.dropout:
+            shape = mask_shape(network, layer.name)
+            flat = _multipliers(
+                seed,
+                position,
+                numbers,
+                units=int(np.prod(shape)),
+                rate=layer.dropout,
+                observations=observations,
+                step=step,
+                family=layer.family,
+            )
+            masks[layer.name] = flat.reshape(*flat.shape[:2], *shape)
+    return masks
 
 
 def blocks(n_observations: int, size: int = BLOCK_ROWS) -> Iterator[range]:
