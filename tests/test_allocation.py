@@ -5,7 +5,7 @@ import pytest
 
 from spikedrop.ann import forward, sample_ann
 from spikedrop.compare import paired_error
-from spikedrop.engine import run_slopes
+from spikedrop.engine import load, run_slopes
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
@@ -39,7 +39,7 @@ def test_slopes_are_the_derivatives():
     """Against finite differences of the network above the layer, in float64."""
     net, x = network(), inputs(4)
     masks = network_masks(net, 0, 0)
-    activations, slopes = run_slopes(net, x, masks)
+    activations, slopes = run_slopes(load(net), x, masks)
     expected = forward(net, x, masks)[1]
     top, readout = net.layers[2:]
     for found, activation in zip(activations, expected, strict=True):

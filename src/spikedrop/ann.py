@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spikedrop.engine import chunks, run_ann
+from spikedrop.engine import chunks, load, run_ann
 from spikedrop.layers import linear, masked, with_masked_weights
 from spikedrop.masks import Scope, blocks, stacked_masks
 from spikedrop.network import Network
@@ -49,7 +49,8 @@ def forward(
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
     """Return the plain network without dropout: axes (observation, output)."""
     x = check_inputs(network, x, 1, "draw")
-    return np.concatenate([run_ann(network, x[r.start : r.stop], {}, 1)[0] for r in blocks(len(x))])
+    loaded = load(network)
+    return np.concatenate([run_ann(loaded, x[r.start : r.stop], {}, 1)[0] for r in blocks(len(x))])
 
 
 def sample_ann(
@@ -111,10 +112,11 @@ def sample_ann(
     [0.0, 4.0]
     """
     x = check_inputs(network, x, draws, scope)
+    loaded = load(network)
 
     def predict_chunk(some: range, rows: range) -> np.ndarray:
         masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
-        return run_ann(network, x[rows.start : rows.stop], masks, len(some))
+        return run_ann(loaded, x[rows.start : rows.stop], masks, len(some))
 
     numbers = range(first_draw, first_draw + draws)
     return collect(

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikedrop.errors import InputError
+from spikedrop.layers import Layer
 from spikedrop.network import Network
 from spikedrop.quiet import import_tensorflow
 
@@ -88,14 +89,46 @@ def _even(whole: range, most: int) -> Iterator[range]:
         yield range(start, min(start + size, whole.stop))
 
 
-def run_ann(
-    network: Network, x: np.ndarray, masks: dict[str, np.ndarray], draws: int
-) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A network whose arrays are on the device, ready to run chunk after chunk.
+
+    Attributes
+    ----------
+    network : Network
+    bare : tuple of Layer
+        Its layers without their arrays and rates.
+    arrays : dict
+        Weights and bias by name of the layer, as TensorFlow tensors.
+    """
+
+    network: Network
+    bare: tuple[Layer, ...]
+    arrays: dict[str, tuple[object, object]]
+
+
+def load(network: Network) -> Loaded:
+    """Hand a network's arrays to TensorFlow, once for all chunks of a job."""
+    return Loaded(
+        network,
+        tuple(replace(layer, weights=None, bias=None, dropout=0.0) for layer in network.layers),
+        _tensors(
+            {
+                layer.name: (layer.weights.astype("float32"), layer.bias.astype("float32"))
+                for layer in network.layers
+                if layer.weights is not None
+            }
+        ),
+    )
+
+
+def run_ann(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: int) -> np.ndarray:
     """Permanent-dropout outputs, axes (draw, observation, output).
 
     Parameters
     ----------
-    network : Network
+    loaded : Loaded
+        From `load`.
     x : numpy.ndarray
         Axes (observation, feature).
     masks : dict
@@ -103,11 +136,12 @@ def run_ann(
     draws : int
         Length of the masks' first axis.
     """
-    return _joined(network, _run("ann", *_work(network, x, masks, draws)), draws, len(x))
+    outputs = _run("ann", *_work(loaded, x, masks, draws))
+    return _joined(loaded.network, outputs, draws, len(x))
 
 
 def run_snn(
-    network: Network,
+    loaded: Loaded,
     conversion: Conversion,
     x: np.ndarray,
     masks: dict[str, np.ndarray],
@@ -117,7 +151,7 @@ def run_snn(
     settle: int,
     keep_counts: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Present inputs to the spiking network; see `run_ann` for `x`, `masks` and `draws`.
+    """Present inputs to the spiking network; see `run_ann` for the other arguments.
 
     Returns
     -------
@@ -129,12 +163,12 @@ def run_snn(
         Spikes of every hidden neuron, axes ``(draw, observation, *shape)``; empty without
         `keep_counts`, which spares the memory they take.
     """
-    np32 = np.float32
+    np32, network = np.float32, loaded.network
     gains = {
         layer.name: np.asarray(scale * conversion.dt, np32)
         for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True)
     }
-    arguments = (*_work(network, x, masks, draws), gains, np32(conversion.initial_charge))
+    arguments = (*_work(loaded, x, masks, draws), gains, np32(conversion.initial_charge))
     if conversion.windowed:
         radix = conversion.neuron == "radix"
         levels = np32(conversion.levels(steps))
@@ -157,7 +191,7 @@ def run_snn(
 
 
 def run_slopes(
-    network: Network, x: np.ndarray, masks: dict[str, np.ndarray]
+    loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Activations of the hidden layers in one draw, and the derivatives of the outputs by them.
 
@@ -165,8 +199,9 @@ def run_slopes(
     softmax and sigmoid.
     """
     stacked = {name: mask[None] for name, mask in masks.items()}
-    found = _run("slopes", *_work(network, x, stacked, 1))
-    return tuple([_whole(part[h.name], 1, len(x))[0] for h in network.hidden] for part in found)
+    found = _run("slopes", *_work(loaded, x, stacked, 1))
+    hidden = loaded.network.hidden
+    return tuple([_whole(part[layer.name], 1, len(x))[0] for layer in hidden] for part in found)
 
 
 def _joined(network: Network, outputs: dict, draws: int, rows: int) -> np.ndarray:
@@ -179,13 +214,14 @@ def _whole(tensor: object, draws: int, rows: int) -> np.ndarray:
     return np.broadcast_to(values, (draws, *values.shape[1:]))
 
 
-def _work(network: Network, x: np.ndarray, masks: dict[str, np.ndarray], draws: int) -> tuple:
+def _work(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: int) -> tuple:
     """Return the first four arguments of every program: plan, inputs, arrays, masks.
 
     The last row is repeated until every product has `SMALLEST` rows: products before the first
     mask have one a row, those after it one a (draw, row), and those with dropped weights one a
     row again.
     """
+    network = loaded.network
     single = any(
         mask.ndim == 4 and network[name].family == "weights" for name, mask in masks.items()
     )
@@ -198,18 +234,13 @@ def _work(network: Network, x: np.ndarray, masks: dict[str, np.ndarray], draws: 
         for name, mask in masks.items()
     }
     plan = _plan(
-        tuple(replace(layer, weights=None, bias=None, dropout=0.0) for layer in network.layers),
+        loaded.bare,
         tuple(network.shapes.values()),
         network.outputs,
         frozenset(masks),
         rows,
     )
-    arrays = {
-        layer.name: (layer.weights.astype("float32"), layer.bias.astype("float32"))
-        for layer in network.layers
-        if layer.weights is not None
-    }
-    return plan, x, arrays, masks
+    return plan, x, loaded.arrays, masks
 
 
 def _plan(*parts: object) -> object:
@@ -256,7 +287,7 @@ def _signature(part: object) -> object:
         return tuple(_signature(one) for one in part)
     if isinstance(part, dict):
         return frozenset((name, _signature(one)) for name, one in part.items())
-    return None if part is None else _Array(part.shape, part.dtype.name)
+    return None if part is None else _Array(tuple(part.shape), part.dtype.name)
 
 
 def _tensors(part: object) -> object:

@@ -6,6 +6,7 @@ in a notebook they land on the page. Exceptions pass, and so do Python's warning
 """
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -27,8 +28,9 @@ def native_stderr_silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
+@functools.cache
 def import_tensorflow() -> ModuleType:
-    """Import TensorFlow and start its runtime, quietly; return the module.
+    """Import TensorFlow and start its runtime, quietly and once; return the module.
 
     Sets `TF_CPP_MIN_LOG_LEVEL` and `KERAS_BACKEND` unless the caller already did.
     """

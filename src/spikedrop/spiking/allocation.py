@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikedrop.engine import run_slopes
+from spikedrop.engine import load, run_slopes
 from spikedrop.errors import InputError
 from spikedrop.layers import masked
 from spikedrop.masks import network_masks
@@ -78,10 +78,11 @@ def allocate(
     squared, mean, peak = (
         [np.zeros(network.shapes[layer.name]) for layer in network.hidden] for _ in range(3)
     )
+    loaded = load(network)
     for draw in range(draws):
         masks = network_masks(network, seed, draw)
         for i, (layer, a, slope) in enumerate(
-            zip(network.hidden, *run_slopes(network, x, masks), strict=True)
+            zip(network.hidden, *run_slopes(loaded, x, masks), strict=True)
         ):
             # a silent neuron rounds nothing
             squared[i] += ((slope * (a > 0)[..., None]) ** 2).sum(axis=-1).mean(axis=0)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from spikedrop.engine import chunks, run_snn
+from spikedrop.engine import chunks, load, run_snn
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network import Network
@@ -34,13 +34,14 @@ def make_simulator(
     layers, each (observation, unit).
     """
     if backend == "engine":
+        loaded = load(network)
 
         def one_draw(
             x: np.ndarray, masks: dict[str, np.ndarray]
         ) -> tuple[np.ndarray, list[np.ndarray]]:
             stacked = {name: mask[None] for name, mask in masks.items()}
             readout, _, counts = run_snn(
-                network, conversion, x, stacked, 1, steps=steps, settle=settle
+                loaded, conversion, x, stacked, 1, steps=steps, settle=settle
             )
             return readout[0], [count[0] for count in counts]
 
@@ -136,7 +137,7 @@ def sample_snn(
         masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
         shown = x[rows.start : rows.stop]
         readout, fired, _ = run_snn(
-            network,
+            loaded,
             conversion,
             shown,
             masks,
@@ -160,7 +161,7 @@ def sample_snn(
         return readout
 
     if backend == "engine" and hold == "presentation":
-        predict, opened = with_engine, nullcontext()
+        predict, opened, loaded = with_engine, nullcontext(), load(network)
         cut = list(chunks(network, len(x), numbers, memory_gb))
     else:  # the control runs in NumPy, the only backend that offers it
         backend = "numpy" if hold == "step" else backend
