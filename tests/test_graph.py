@@ -138,9 +138,14 @@ def test_same_spike_counts_and_readouts_as_the_reference(make, neuron):
     settle = 0 if conversion.windowed else 8
     rows = None if make is dropped_weights else range(ROWS)
     readout, spikes, counts = engine.run_snn(
-        engine.load(network), conversion, x, stacked_masks(network, 4, range(DRAWS), rows), DRAWS, steps=steps,
+        engine.load(network),
+        conversion,
+        x,
+        stacked_masks(network, 4, range(DRAWS), rows),
+        DRAWS,
+        steps=steps,
         settle=settle,
-    )  # fmt: skip
+    )
     for draw in range(DRAWS):
         masks = network_masks(network, 4, draw, rows)
         expected, wanted = simulate(network, conversion, x, masks, steps=steps, settle=settle)
