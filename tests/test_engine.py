@@ -128,12 +128,13 @@ def test_bits_do_not_depend_on_how_the_work_is_cut(neuron, scope):
     assert (little == everything).all()
 
 
-def test_chunks_cover_the_job_once_and_respect_the_memory():
+@pytest.mark.parametrize("timed", [True, False])
+def test_chunks_cover_the_job_once_and_respect_the_memory(timed):
     network = random_network((64, 64))
     per_pair = 4 * 8 * (6 + 128 + 2)
     for memory_gb in (1.0, 300 * per_pair / 1e9):
         seen = np.zeros((70, 333), int)
-        for draws, rows in engine.chunks(network, 333, range(70), memory_gb):
+        for draws, rows in engine.chunks(network, 333, range(70), memory_gb, timed=timed):
             seen[draws.start : draws.stop, rows.start : rows.stop] += 1
             assert len(draws) * len(rows) * per_pair <= max(memory_gb * 1e9, 1)
         assert (seen == 1).all()

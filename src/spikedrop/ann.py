@@ -122,7 +122,7 @@ def sample_ann(
     return collect(
         "ann",
         predict_chunk,
-        list(chunks(network, len(x), numbers, memory_gb)),
+        list(chunks(network, len(x), numbers, memory_gb, timed=False)),
         n_observations=len(x),
         n_outputs=network.n_outputs,
         draws=numbers,

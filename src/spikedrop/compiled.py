@@ -147,17 +147,31 @@ class Walk:
 
     def silenced(self, counts: Values, keep: bool) -> tuple[tf.Tensor, Values]:
         """Sum the spikes of neurons that are not dropped, and keep them neuron by neuron."""
-        alive, total = {}, 0.0
+        kept, total = {}, 0.0
         for layer in self.plan.layers:
             if layer.spiking:
-                n = counts[layer.name]
-                if layer.name in self.masks and layer.family != "weights":
-                    dropped = tf.cast(self.masks[layer.name] != 0, n.dtype)
-                    n = n[:, : self.plan.rows] * dropped
-                n = n[:, : self.plan.rows]
-                total += tf.reduce_sum(n, axis=range(2, len(n.shape)))
-                alive[layer.name] = n
-        return total, alive if keep else {}
+                n = counts[layer.name][:, : self.plan.rows]
+                if layer.name not in self.masks or layer.family == "weights":
+                    alive = tf.ones((1, 1, *n.shape[2:]), n.dtype)
+                else:
+                    alive = tf.cast(self.masks[layer.name] != 0, n.dtype)
+                total += _sum_alive(n, alive)
+                if keep:
+                    kept[layer.name] = n * alive
+        return total, kept
+
+
+def _sum_alive(n: tf.Tensor, alive: tf.Tensor) -> tf.Tensor:
+    """Sum ``n * alive`` over units; axes (draw, observation).
+
+    Counts that are the same in all draws and masks that are the same for all rows meet in one
+    small product: exact, as sums of whole numbers below 2**24 are.
+    """
+    if n.shape[0] == 1 and alive.shape[1] == 1:
+        alive = tf.broadcast_to(alive, (*alive.shape[:2], *n.shape[2:]))
+        flat = [tf.reshape(part, (part.shape[0] * part.shape[1], -1)) for part in (alive, n)]
+        return tf.matmul(*flat, transpose_b=True)
+    return tf.reduce_sum(n * alive, axis=range(2, len(n.shape)))
 
 
 def ann(plan: Plan, x: tf.Tensor, arrays: dict, masks: Values) -> Values:

@@ -36,15 +36,20 @@ from spikedrop.quiet import import_tensorflow
 if TYPE_CHECKING:
     from spikedrop.spiking.conversion import Conversion
 
-CHUNK_UNITS = 2**20  # (draw, observation, unit) of the widest layer: a few MB, near the cache
-CHUNK_PAIRS = (2048, 8192)  # (draw, observation) pairs in a chunk, at least and at most
+# A chunk's (draw, observation, unit) in the widest layer. In a loop over time its state is read
+# and written every step, and should be near the cache; without one, fewer chunks cost less.
+CHUNK_UNITS = {"loop": 2**20, "once": 2**22}
+CHUNK_PAIRS = {"loop": (2048, 8192), "once": (2048, 32768)}  # at least and at most
 SMALLEST = 128  # below it, matrix products take other code paths, whose last bits differ
 
 
 def chunks(
-    network: Network, n_observations: int, draws: range, memory_gb: float
+    network: Network, n_observations: int, draws: range, memory_gb: float, *, timed: bool
 ) -> Iterator[tuple[range, range]]:
     """Cut a job into (draws, observations) chunks that fit in the cache and in `memory_gb`.
+
+    `timed` says that neurons fire while they integrate; then layers whose current is not constant
+    are looped over in time.
 
     Raises
     ------
@@ -71,11 +76,26 @@ def chunks(
             f"{SMALLEST} presentations, takes {smallest / 1e9:.2g} GB."
         )
     widest = max(network.units(layer.name) for layer in network.layers)
-    pairs = min(int(memory_gb * 1e9 // per_pair), int(np.clip(CHUNK_UNITS // widest, *CHUNK_PAIRS)))
+    kind = "loop" if timed and _changing(network) else "once"
+    wanted = int(np.clip(CHUNK_UNITS[kind] // widest, *CHUNK_PAIRS[kind]))
+    pairs = min(int(memory_gb * 1e9 // per_pair), wanted)
     for rows in _even(range(n_observations), SMALLEST):
         most = int(memory_gb * 1e9 // (len(rows) * per_pair + per_draw))
         for some in _even(draws, max(1, min(pairs // len(rows), most))):
             yield some, rows
+
+
+def _changing(network: Network) -> bool:
+    """Tell whether any neuron hears other neurons, so that its current changes in time."""
+    heard: set[str] = set()
+    for layer in network.layers:
+        if heard.intersection(layer.sources):
+            if layer.spiking:
+                return True
+            heard.add(layer.name)
+        elif layer.spiking:
+            heard.add(layer.name)
+    return False
 
 
 def _even(whole: range, most: int) -> Iterator[range]:

@@ -162,7 +162,8 @@ def sample_snn(
 
     if backend == "engine" and hold == "presentation":
         predict, opened, loaded = with_engine, nullcontext(), load(network)
-        cut = list(chunks(network, len(x), numbers, memory_gb))
+        timed = not conversion.windowed
+        cut = list(chunks(network, len(x), numbers, memory_gb, timed=timed))
     else:  # the control runs in NumPy, the only backend that offers it
         backend = "numpy" if hold == "step" else backend
         predict = one_draw
