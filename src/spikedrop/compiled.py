@@ -315,15 +315,16 @@ def timed(
     )
     read = plan.needed(plan.outputs, without=spiking) & spiking  # what the readout hears
 
-    def counts(t: tf.Tensor, n: Values, names: set[str]) -> Values:
-        return {name: n[name] if name in n else closed_form(name, t) for name in names}
-
     if looped:
         state = tf.while_loop(lambda t, *_: t < settle, step, state)
-    early = counts(settle, state[1], read)
+    early = state[1]
     if looped:
         state = tf.while_loop(lambda t, *_: t < steps, step, state)
-    late = counts(steps, state[1], spiking)
+    late = state[1]
+    if currents:
+        closed = [{name: closed_form(name, t) for name in currents} for t in (settle, steps)]
+        settled, ended = _computed_once(closed, steps)
+        early, late = {**early, **settled}, {**late, **ended}
     averaged = tf.cast(steps - settle, tf.float32)
     values = dict(constant)
     for name in sorted(read):
@@ -331,3 +332,10 @@ def timed(
         values[name] = walk.masked(layers[name], late[name] - early[name], worth)
     values = walk.run(values, plan.needed(plan.outputs, without=read), 1.0, lambda *_: None)
     return walk.outputs(values), *walk.silenced(late, keep)
+
+
+def _computed_once(values: list[Values], steps: tf.Tensor) -> list[Values]:
+    """Pass values through a loop of one turn; without it, XLA computes them for every draw."""
+    blank = tf.nest.map_structure(tf.zeros_like, values)
+    turns = tf.minimum(steps, 1)  # always 1, which the compiler cannot know
+    return tf.while_loop(lambda i, _: i < turns, lambda i, _: (i + 1, values), (0, blank))[1]
