@@ -57,8 +57,7 @@ def test_same_spike_counts_and_readouts_as_the_reference(neuron, synapse_s, scop
     settle = 0 if conversion.windowed else steps // 5
     rows = range(ROWS) if scope == "row" else None
     readout, spikes, counts = engine.run_snn(
-        engine.load(network),
-        conversion,
+        engine.load(network, conversion),
         x,
         stacked_masks(network, 4, range(DRAWS), rows),
         DRAWS,

@@ -138,8 +138,7 @@ def test_same_spike_counts_and_readouts_as_the_reference(make, neuron):
     settle = 0 if conversion.windowed else 8
     rows = None if make is dropped_weights else range(ROWS)
     readout, spikes, counts = engine.run_snn(
-        engine.load(network),
-        conversion,
+        engine.load(network, conversion),
         x,
         stacked_masks(network, 4, range(DRAWS), rows),
         DRAWS,

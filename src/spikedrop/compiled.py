@@ -174,7 +174,9 @@ def _sum_alive(n: tf.Tensor, alive: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(n * alive, axis=range(2, len(n.shape)))
 
 
-def ann(plan: Plan, x: tf.Tensor, arrays: dict, masks: Values) -> Values:
+def ann(
+    plan: Plan, arrays: dict, _gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
+) -> Values:
     """Run the classical network."""
     walk = Walk(plan, x, arrays, masks)
     names = plan.needed(plan.outputs)
@@ -182,7 +184,9 @@ def ann(plan: Plan, x: tf.Tensor, arrays: dict, masks: Values) -> Values:
     return walk.outputs(values)
 
 
-def slopes(plan: Plan, x: tf.Tensor, arrays: dict, masks: Values) -> tuple[Values, Values]:
+def slopes(
+    plan: Plan, arrays: dict, _gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
+) -> tuple[Values, Values]:
     """Activations of hidden layers, and the derivative of every output by them (last axis)."""
     walk = Walk(plan, x, arrays, masks)
     activations = {}
@@ -204,11 +208,11 @@ def slopes(plan: Plan, x: tf.Tensor, arrays: dict, masks: Values) -> tuple[Value
 
 def windows(
     plan: Plan,
-    x: tf.Tensor,
     arrays: dict,
-    masks: Values,
     gains: Values,
     start: tf.Tensor,
+    x: tf.Tensor,
+    masks: Values,
     levels: tf.Tensor,
     radix: bool,
     keep: bool,
@@ -236,13 +240,12 @@ def binary_ones(n: tf.Tensor) -> tf.Tensor:
 
 def timed(
     plan: Plan,
-    x: tf.Tensor,
     arrays: dict,
-    masks: Values,
     gains: Values,
     start: tf.Tensor,
-    steps: tf.Tensor,
-    settle: tf.Tensor,
+    x: tf.Tensor,
+    masks: Values,
+    settle_and_steps: tf.Tensor,
     decay: tf.Tensor | None,
     charge_keeping: bool,
     keep: bool,
@@ -251,6 +254,7 @@ def timed(
 
     With neurons that keep charge, values are cumulative: what was sent up to this step.
     """
+    settle, steps = settle_and_steps[0], settle_and_steps[1]
     walk = Walk(plan, x, arrays, masks)
     layers = {layer.name: layer for layer in plan.layers}
     spiking = {layer.name for layer in plan.layers if layer.spiking}

@@ -116,30 +116,37 @@ class Loaded:
     Attributes
     ----------
     network : Network
+    conversion : Conversion or None
+        None for the classical network alone.
     bare : tuple of Layer
         Its layers without their arrays and rates.
-    arrays : dict
-        Weights and bias by name of the layer, as TensorFlow tensors.
+    tensors : tuple
+        Weights and bias by name of the layer; gains, spikes a step for one unit of activation, by
+        name of the layer; the initial charge.
     """
 
     network: Network
+    conversion: Conversion | None
     bare: tuple[Layer, ...]
-    arrays: dict[str, tuple[object, object]]
+    tensors: tuple[dict, dict, object]
+    signature: tuple
 
 
-def load(network: Network) -> Loaded:
-    """Hand a network's arrays to TensorFlow, once for all chunks of a job."""
-    return Loaded(
-        network,
-        tuple(replace(layer, weights=None, bias=None, dropout=0.0) for layer in network.layers),
-        _tensors(
-            {
-                layer.name: (layer.weights.astype("float32"), layer.bias.astype("float32"))
-                for layer in network.layers
-                if layer.weights is not None
-            }
-        ),
-    )
+def load(network: Network, conversion: Conversion | None = None) -> Loaded:
+    """Hand a network's arrays, and its conversion's, to TensorFlow once for all chunks of a job."""
+    arrays = {
+        layer.name: (layer.weights.astype("float32"), layer.bias.astype("float32"))
+        for layer in network.layers
+        if layer.weights is not None
+    }
+    gains, start = {}, np.float32(0.0)
+    if conversion is not None:
+        start = np.float32(conversion.initial_charge)
+        for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
+            gains[layer.name] = np.asarray(scale * conversion.dt, "float32")
+    bare = [replace(layer, weights=None, bias=None, dropout=0.0) for layer in network.layers]
+    parts = (arrays, gains, start)
+    return Loaded(network, conversion, tuple(bare), _tensors(parts), _signature(parts))
 
 
 def run_ann(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: int) -> np.ndarray:
@@ -156,13 +163,12 @@ def run_ann(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: 
     draws : int
         Length of the masks' first axis.
     """
-    outputs = _run("ann", *_work(loaded, x, masks, draws))
+    outputs = _run("ann", loaded, _work(loaded, x, masks, draws))
     return _joined(loaded.network, outputs, draws, len(x))
 
 
 def run_snn(
     loaded: Loaded,
-    conversion: Conversion,
     x: np.ndarray,
     masks: dict[str, np.ndarray],
     draws: int,
@@ -183,23 +189,19 @@ def run_snn(
         Spikes of every hidden neuron, axes ``(draw, observation, *shape)``; empty without
         `keep_counts`, which spares the memory they take.
     """
-    np32, network = np.float32, loaded.network
-    gains = {
-        layer.name: np.asarray(scale * conversion.dt, np32)
-        for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True)
-    }
-    arguments = (*_work(loaded, x, masks, draws), gains, np32(conversion.initial_charge))
+    np32, network, conversion = np.float32, loaded.network, loaded.conversion
+    work = _work(loaded, x, masks, draws)
     if conversion.windowed:
         radix = conversion.neuron == "radix"
         levels = np32(conversion.levels(steps))
-        outcome = _run("windows", *arguments, levels, radix=radix, keep=keep_counts)
+        outcome = _run("windows", loaded, work, levels, radix=radix, keep=keep_counts)
     else:
         tau = conversion.synapse_s
         outcome = _run(
             "timed",
-            *arguments,
-            np.int32(steps),
-            np.int32(settle),
+            loaded,
+            work,
+            np.array([settle, steps], np.int32),
             None if tau is None else np32(np.exp(-conversion.dt / tau)),
             charge_keeping=conversion.neuron == "charge_keeping",
             keep=keep_counts,
@@ -219,7 +221,7 @@ def run_slopes(
     softmax and sigmoid.
     """
     stacked = {name: mask[None] for name, mask in masks.items()}
-    found = _run("slopes", *_work(loaded, x, stacked, 1))
+    found = _run("slopes", loaded, _work(loaded, x, stacked, 1))
     hidden = loaded.network.hidden
     return tuple([_whole(part[layer.name], 1, len(x))[0] for layer in hidden] for part in found)
 
@@ -235,7 +237,7 @@ def _whole(tensor: object, draws: int, rows: int) -> np.ndarray:
 
 
 def _work(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: int) -> tuple:
-    """Return the first four arguments of every program: plan, inputs, arrays, masks.
+    """Return what every program takes besides the network: plan, inputs, masks.
 
     The last row is repeated until every product has `SMALLEST` rows: products before the first
     mask have one a row, those after it one a (draw, row), and those with dropped weights one a
@@ -260,7 +262,7 @@ def _work(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: in
         frozenset(masks),
         rows,
     )
-    return plan, x, loaded.arrays, masks
+    return plan, x, masks
 
 
 def _plan(*parts: object) -> object:
@@ -307,7 +309,7 @@ def _signature(part: object) -> object:
         return tuple(_signature(one) for one in part)
     if isinstance(part, dict):
         return frozenset((name, _signature(one)) for name, one in part.items())
-    return None if part is None else _Array(tuple(part.shape), part.dtype.name)
+    return None if part is None else _Array(part.shape, part.dtype.name)
 
 
 def _tensors(part: object) -> object:
@@ -318,5 +320,8 @@ def _tensors(part: object) -> object:
     return None if part is None else import_tensorflow().convert_to_tensor(part)
 
 
-def _run(kind: str, plan: object, *arguments: object, **fixed: bool) -> object:
-    return _compiled(kind, plan, _signature(arguments), **fixed)(*_tensors(arguments))
+def _run(kind: str, loaded: Loaded, work: tuple, *more: object, **fixed: bool) -> object:
+    plan, *changing = (*work, *more)
+    changing = tuple(changing)
+    program = _compiled(kind, plan, (*loaded.signature, *_signature(changing)), **fixed)
+    return program(*loaded.tensors, *_tensors(changing))

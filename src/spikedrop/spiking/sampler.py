@@ -34,15 +34,13 @@ def make_simulator(
     layers, each (observation, unit).
     """
     if backend == "engine":
-        loaded = load(network)
+        loaded = load(network, conversion)
 
         def one_draw(
             x: np.ndarray, masks: dict[str, np.ndarray]
         ) -> tuple[np.ndarray, list[np.ndarray]]:
             stacked = {name: mask[None] for name, mask in masks.items()}
-            readout, _, counts = run_snn(
-                loaded, conversion, x, stacked, 1, steps=steps, settle=settle
-            )
+            readout, _, counts = run_snn(loaded, x, stacked, 1, steps=steps, settle=settle)
             return readout[0], [count[0] for count in counts]
 
         return nullcontext(one_draw)
@@ -138,7 +136,6 @@ def sample_snn(
         shown = x[rows.start : rows.stop]
         readout, fired, _ = run_snn(
             loaded,
-            conversion,
             shown,
             masks,
             len(some),
@@ -161,7 +158,7 @@ def sample_snn(
         return readout
 
     if backend == "engine" and hold == "presentation":
-        predict, opened, loaded = with_engine, nullcontext(), load(network)
+        predict, opened, loaded = with_engine, nullcontext(), load(network, conversion)
         timed = not conversion.windowed
         cut = list(chunks(network, len(x), numbers, memory_gb, timed=timed))
     else:  # the control runs in NumPy, the only backend that offers it
