@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # A chunk's (draw, observation, unit) in the widest layer. In a loop over time its state is read
 # and written every step, and should be near the cache; without one, fewer chunks cost less.
-CHUNK_UNITS = {"loop": 2**20, "once": 2**23}
+CHUNK_UNITS = {"loop": 2**20, "once": 2**24}
 CHUNK_PAIRS = {"loop": (2048, 8192), "once": (2048, 32768)}  # at least and at most
 SMALLEST = 128  # below it, matrix products take other code paths, whose last bits differ
 
