@@ -35,33 +35,38 @@ def engine(job: Job, *, draws: int | None = None, first_draw: int = 0) -> object
     )
 
 
-def floor_runs(width: int, rows: int, steps: int) -> list[Callable[[], object]]:
+def floor_runs(width: int, rows: int, steps: int, products: int = 2) -> list[Callable[[], object]]:
     """Return the unavoidable products as two runs: compiled by XLA, and one by one.
 
-    `steps` times the two products from hidden layer to hidden layer. The first layer's current
-    is constant and the readout linear in the counts, so neither belongs to it. Orthogonal weights
-    keep the values from growing and from vanishing; each product feeds on the last.
+    `steps` times the products from hidden layer to hidden layer, two in a chain of three. The
+    first layer's current is constant and the readout linear in the counts, so neither belongs to
+    it. Orthogonal weights keep the values from growing and from vanishing; each product feeds on
+    the last.
     """
     tf = import_tensorflow()
     rng = np.random.default_rng(SEED)
     weights = [
-        tf.constant(np.linalg.qr(rng.normal(size=(width, width)))[0], tf.float32) for _ in range(2)
+        tf.constant(np.linalg.qr(rng.normal(size=(width, width)))[0], tf.float32)
+        for _ in range(products)
     ]
-    starts = [tf.constant(rng.normal(size=(rows, width)), tf.float32) for _ in range(2)]
+    starts = [tf.constant(rng.normal(size=(rows, width)), tf.float32) for _ in range(products)]
+
+    def next_states(states: list[object]) -> list[object]:
+        return [tf.matmul(a, w) for a, w in zip(states, weights, strict=True)]
 
     @tf.function(jit_compile=True)
-    def compiled(a: object, b: object) -> object:
-        def body(step: object, a: object, b: object) -> tuple:
-            return step + 1, a @ weights[0], b @ weights[1]
+    def compiled(*states: object) -> object:
+        def body(step: object, *states: object) -> tuple:
+            return step + 1, *next_states(states)
 
-        _, a, b = tf.while_loop(lambda step, a, b: step < steps, body, (0, a, b))
-        return tf.reduce_sum(a) + tf.reduce_sum(b)
+        _, *states = tf.while_loop(lambda step, *_: step < steps, body, (0, *states))
+        return tf.add_n([tf.reduce_sum(a) for a in states])
 
     def one_by_one() -> float:
-        a, b = starts
+        states = starts
         for _ in range(steps):
-            a, b = tf.matmul(a, weights[0]), tf.matmul(b, weights[1])
-        return float(tf.reduce_sum(a) + tf.reduce_sum(b))
+            states = next_states(states)
+        return float(tf.add_n([tf.reduce_sum(a) for a in states]))
 
     return [lambda: float(compiled(*starts)), one_by_one]
 
