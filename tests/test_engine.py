@@ -64,6 +64,7 @@ def test_same_spike_counts_and_readouts_as_the_reference(neuron, synapse_s, scop
         steps=steps,
         settle=settle,
     )
+    total, every = np.zeros(ROWS), np.ones(ROWS, bool)
     for draw in range(DRAWS):
         masks = network_masks(network, 4, draw, rows)
         expected, expected_counts = simulate(
@@ -76,8 +77,10 @@ def test_same_spike_counts_and_readouts_as_the_reference(neuron, synapse_s, scop
         whole = same.all(axis=1)
         assert whole.mean() > 0.9
         assert readout[draw][whole] == pytest.approx(expected[whole], rel=2e-5, abs=2e-5)
-        total = sum(e.sum(axis=1) for e in expected_counts)
-        assert (spikes[draw][whole] == total[whole]).all()
+        total += sum(e.sum(axis=1) for e in expected_counts)
+        every &= whole
+    assert every.mean() > 0.8
+    assert (spikes[every] == total[every]).all()
 
 
 def test_the_comparison_can_fail():

@@ -48,6 +48,25 @@ class Plan:
                 found.update(layer.sources)
         return found
 
+    @property
+    def spiking(self) -> set[str]:
+        """Return the layers of neurons."""
+        return {layer.name for layer in self.layers if layer.spiking}
+
+    @property
+    def still(self) -> set[str]:
+        """Return the layers whose current does not change in time: no neurons come before them."""
+        return {
+            layer.name
+            for layer in self.layers
+            if not (self.needed([layer.name]) - {layer.name}) & self.spiking
+        }
+
+    @property
+    def read(self) -> set[str]:
+        """Return the layers of neurons that the readout hears."""
+        return self.needed(self.outputs, without=self.spiking) & self.spiking
+
     def drawn(self) -> set[str]:
         """Return the layers whose input differs from draw to draw."""
         before: set[str] = set()
@@ -146,32 +165,80 @@ class Walk:
         return {name: values[name] for name in self.plan.outputs}
 
     def silenced(self, counts: Values, keep: bool) -> tuple[tf.Tensor, Values]:
-        """Sum the spikes of neurons that are not dropped, and keep them neuron by neuron."""
-        kept, total = {}, 0.0
+        """Sum the spikes of neurons that are not dropped, and keep them neuron by neuron.
+
+        The sum runs over draws and neurons: float64, axis (observation,).
+        """
+        kept, total = {}, tf.zeros((), tf.float64)
+        draws = next((mask.shape[0] for mask in self.masks.values()), 1)
         for layer in self.plan.layers:
             if layer.spiking:
                 n = counts[layer.name][:, : self.plan.rows]
                 if layer.name not in self.masks or layer.family == "weights":
-                    alive = tf.ones((1, 1, *n.shape[2:]), n.dtype)
+                    alive = tf.fill((1, 1, *n.shape[2:]), tf.cast(draws / n.shape[0], n.dtype))
                 else:
                     alive = tf.cast(self.masks[layer.name] != 0, n.dtype)
                 total += _sum_alive(n, alive)
                 if keep:
-                    kept[layer.name] = n * alive
+                    kept[layer.name] = n * tf.minimum(alive, 1.0)
         return total, kept
 
 
 def _sum_alive(n: tf.Tensor, alive: tf.Tensor) -> tf.Tensor:
-    """Sum ``n * alive`` over units; axes (draw, observation).
+    """Sum ``n * alive`` over draws and units; axis (observation,).
 
-    Counts that are the same in all draws and masks that are the same for all rows meet in one
-    small product: exact, as sums of whole numbers below 2**24 are.
+    Of counts that are the same in all draws, no more is needed than in how many draws a neuron
+    lives. Sums of whole numbers below 2**24 are exact.
     """
-    if n.shape[0] == 1 and alive.shape[1] == 1:
-        alive = tf.broadcast_to(alive, (*alive.shape[:2], *n.shape[2:]))
-        flat = [tf.reshape(part, (part.shape[0] * part.shape[1], -1)) for part in (alive, n)]
-        return tf.matmul(*flat, transpose_b=True)
-    return tf.reduce_sum(n * alive, axis=range(2, len(n.shape)))
+    if n.shape[0] == 1:
+        product = n[0] * tf.reduce_sum(alive, axis=0)
+    else:
+        product = tf.reduce_sum(n * alive, axis=0)
+    units = range(1, len(product.shape))
+    return tf.reduce_sum(tf.cast(product, tf.float64), axis=units)
+
+
+def currents(
+    plan: Plan, arrays: dict, gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
+) -> Values:
+    """Currents that do not change in time, in thresholds a step, by layer of neurons."""
+    walk = Walk(plan, x, arrays, masks)
+    return _still_currents(walk, gains)[1]
+
+
+def _still_currents(walk: Walk, gains: Values) -> tuple[Values, Values]:
+    """Values of all that comes before any neurons, and the currents it drives."""
+    still, spiking = walk.plan.still, walk.plan.spiking
+    constant = walk.run(walk.inputs, still - spiking, 1.0, lambda *_: None)
+    driven = [layer for layer in walk.plan.layers if layer.name in still & spiking]
+    now = {layer.name: gains[layer.name] * walk.current(layer, constant, 1.0) for layer in driven}
+    return constant, now
+
+
+def readout(
+    plan: Plan,
+    arrays: dict,
+    gains: Values,
+    _start: tf.Tensor,
+    x: tf.Tensor,
+    masks: Values,
+    counts: Values,
+    steps: tf.Tensor,
+) -> Values:
+    """Outputs, from the spikes in so many steps of the neurons that the readout hears."""
+    walk = Walk(plan, x, arrays, masks)
+    return _read(walk, _still_currents(walk, gains)[0], gains, counts, steps)
+
+
+def _read(walk: Walk, constant: Values, gains: Values, counts: Values, steps: tf.Tensor) -> Values:
+    """Decode spike counts into activations and apply what lies behind the last neurons."""
+    values = dict(constant)
+    for layer in walk.plan.layers:
+        if layer.name in counts:
+            worth = 1 / (gains[layer.name] * steps)
+            values[layer.name] = walk.masked(layer, counts[layer.name], worth)
+    needed = walk.plan.needed(walk.plan.outputs, without=counts)
+    return walk.outputs(walk.run(values, needed, 1.0, lambda *_: None))
 
 
 def ann(
@@ -257,13 +324,9 @@ def timed(
     settle, steps = settle_and_steps[0], settle_and_steps[1]
     walk = Walk(plan, x, arrays, masks)
     layers = {layer.name: layer for layer in plan.layers}
-    spiking = {layer.name for layer in plan.layers if layer.spiking}
-    still = {n for n in layers if not plan.needed([n]) - {n} & spiking}  # constant current
-    looped = [name for name in layers if name in spiking - still]
-    constant = walk.run(walk.inputs, still - spiking, 1.0, lambda *_: None)
-    currents = {
-        name: gains[name] * walk.current(layers[name], constant, 1.0) for name in still & spiking
-    }
+    spiking = plan.spiking
+    looped = [name for name in layers if name in spiking - plan.still]
+    constant, currents = _still_currents(walk, gains)
 
     def closed_form(name: str, t: tf.Tensor) -> tf.Tensor:
         return tf.maximum(tf.floor(start + tf.cast(t, tf.float32) * currents[name]), 0.0)
@@ -317,7 +380,7 @@ def timed(
         {} if charge_keeping else n,
         {} if decay is None else {name: zeros(name, True) for name in heard},
     )
-    read = plan.needed(plan.outputs, without=spiking) & spiking  # what the readout hears
+    read = plan.read
 
     if looped:
         state = tf.while_loop(lambda t, *_: t < settle, step, state)
@@ -330,12 +393,8 @@ def timed(
         settled, ended = _computed_once(closed, steps)
         early, late = {**early, **settled}, {**late, **ended}
     averaged = tf.cast(steps - settle, tf.float32)
-    values = dict(constant)
-    for name in sorted(read):
-        worth = 1 / (gains[name] * averaged)
-        values[name] = walk.masked(layers[name], late[name] - early[name], worth)
-    values = walk.run(values, plan.needed(plan.outputs, without=read), 1.0, lambda *_: None)
-    return walk.outputs(values), *walk.silenced(late, keep)
+    fired = {name: late[name] - early[name] for name in sorted(read)}
+    return _read(walk, constant, gains, fired, averaged), *walk.silenced(late, keep)
 
 
 def _computed_once(values: list[Values], steps: tf.Tensor) -> list[Values]:

@@ -14,6 +14,8 @@ matrix products is left.
    current is constant has its counts in closed form.
 3. The readout is linear: it is applied once, to the counts.
 4. A layer that integrates first needs one product a presentation, whatever the number of steps.
+5. Spikes are rare. On a CPU, and where neurons hear neurons through dense weights, the products of
+   1 are replaced by sums over the neurons that fire (`spikedrop.events`).
 
 The programs are in `spikedrop.compiled`, written for any graph of layers; this file cuts the work
 into chunks, compiles a program when it is first needed, and hands arrays over.
@@ -34,6 +36,7 @@ from spikedrop.network import Network
 from spikedrop.quiet import import_tensorflow
 
 if TYPE_CHECKING:
+    from spikedrop.events import Wired
     from spikedrop.spiking.conversion import Conversion
 
 # A chunk's (draw, observation, unit) in the widest layer. In a loop over time its state is read
@@ -85,17 +88,18 @@ def chunks(
             yield some, rows
 
 
-def _changing(network: Network) -> bool:
-    """Tell whether any neuron hears other neurons, so that its current changes in time."""
-    heard: set[str] = set()
+def _changing(network: Network) -> set[str]:
+    """Return the layers of neurons that hear other neurons: their current changes in time."""
+    after: set[str] = set()  # neurons, and what comes after neurons
+    changing = set()
     for layer in network.layers:
-        if heard.intersection(layer.sources):
+        if after.intersection(layer.sources):
+            after.add(layer.name)
             if layer.spiking:
-                return True
-            heard.add(layer.name)
+                changing.add(layer.name)
         elif layer.spiking:
-            heard.add(layer.name)
-    return False
+            after.add(layer.name)
+    return changing
 
 
 def _even(whole: range, most: int) -> Iterator[range]:
@@ -123,6 +127,10 @@ class Loaded:
     tensors : tuple
         Weights and bias by name of the layer; gains, spikes a step for one unit of activation, by
         name of the layer; the initial charge.
+    signature : tuple
+        Shapes and types of `tensors`.
+    wired : Wired or None
+        What `spikedrop.events` needs, where it can run the network.
     """
 
     network: Network
@@ -130,6 +138,7 @@ class Loaded:
     bare: tuple[Layer, ...]
     tensors: tuple[dict, dict, object]
     signature: tuple
+    wired: Wired | None
 
 
 def load(network: Network, conversion: Conversion | None = None) -> Loaded:
@@ -146,7 +155,25 @@ def load(network: Network, conversion: Conversion | None = None) -> Loaded:
             gains[layer.name] = np.asarray(scale * conversion.dt, "float32")
     bare = [replace(layer, weights=None, bias=None, dropout=0.0) for layer in network.layers]
     parts = (arrays, gains, start)
-    return Loaded(network, conversion, tuple(bare), _tensors(parts), _signature(parts))
+    return Loaded(
+        network,
+        conversion,
+        tuple(bare),
+        _tensors(parts),
+        _signature(parts),
+        None if conversion is None else _wired(network, conversion, gains),
+    )
+
+
+def _wired(network: Network, conversion: Conversion, gains: dict[str, np.ndarray]) -> Wired | None:
+    """Prepare the network for `spikedrop.events`; None where TensorFlow does the loop over time."""
+    changing = _changing(network)
+    keeping = conversion.neuron == "charge_keeping" and conversion.synapse_s is None
+    if not changing or not keeping or import_tensorflow().config.list_physical_devices("GPU"):
+        return None
+    from spikedrop import events  # Numba is needed from here on, not before
+
+    return events.wire(network, changing, gains, conversion.initial_charge)
 
 
 def run_ann(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: int) -> np.ndarray:
@@ -184,13 +211,15 @@ def run_snn(
     readout : numpy.ndarray
         Axes (draw, observation, output).
     spikes : numpy.ndarray
-        Of all hidden neurons together, axes (draw, observation).
+        Of all hidden neurons and draws together, axis (observation,).
     counts : list of numpy.ndarray
         Spikes of every hidden neuron, axes ``(draw, observation, *shape)``; empty without
         `keep_counts`, which spares the memory they take.
     """
     np32, network, conversion = np.float32, loaded.network, loaded.conversion
     work = _work(loaded, x, masks, draws)
+    if loaded.wired is not None:
+        return _run_events(loaded, work, len(x), draws, steps, settle, keep_counts)
     if conversion.windowed:
         radix = conversion.neuron == "radix"
         levels = np32(conversion.levels(steps))
@@ -209,7 +238,49 @@ def run_snn(
     outputs, spikes, counts = outcome
     readout = _joined(network, outputs, draws, len(x))
     every = [_whole(counts[layer.name], draws, len(x)) for layer in network.hidden if counts]
-    return readout, _whole(spikes, draws, len(x)), every
+    alike = 1 if masks else draws  # without masks a program runs one draw for all
+    return readout, alike * spikes.numpy()[: len(x)], every
+
+
+def _run_events(
+    loaded: Loaded, work: tuple, rows: int, draws: int, steps: int, settle: int, keep: bool
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Run the neurons spike by spike, between TensorFlow's programs before and behind them."""
+    from spikedrop import events
+
+    network, (plan, x, stacked) = loaded.network, work
+    masks = {}
+    for layer in network.hidden:
+        if layer.name in stacked and layer.family != "weights":
+            mask = stacked[layer.name][:, :rows]
+            masks[layer.name] = np.broadcast_to(
+                mask, (*mask.shape[:2], *network.shapes[layer.name])
+            ).reshape(*mask.shape[:2], -1)
+    currents = {
+        name: now.numpy()[:, :rows].reshape(now.shape[0], rows, -1)
+        for name, now in _run("currents", loaded, work).items()
+    }
+    counts = events.count_spikes(
+        events.Work(loaded.wired, currents, masks, plan.drawn(), steps, settle), draws, rows
+    )
+    late, spikes, every = {}, np.zeros(rows), []
+    for layer in network.hidden:
+        name, drawn, n = layer.name, layer.name in plan.drawn(), counts[layer.name]
+        alive = masks[name] != 0 if name in masks else np.ones((draws, 1, 1), bool)
+        if drawn:
+            spikes += n.sum(axis=(0, 2, 3), dtype=np.float64)
+        else:  # the same in all draws, but for the mask
+            lives = np.broadcast_to(alive.sum(axis=0), n.shape[1::2])
+            spikes += np.einsum("ikj,ij->i", n[0], lives, dtype=np.float64)
+        if keep:
+            fired = n.sum(axis=2) * alive
+            every.append(fired.reshape(draws, rows, *network.shapes[name]))
+        if name in plan.read:
+            whole = n[:, :, 1].reshape(*n.shape[:2], *network.shapes[name])
+            missing = (plan.rows if drawn else len(x)) - rows
+            late[name] = np.pad(whole, [(0, 0), (0, missing)] + [(0, 0)] * (whole.ndim - 2))
+    outputs = _run("readout", loaded, work, late, np.float32(steps - settle))
+    return _joined(network, outputs, draws, rows), spikes, every
 
 
 def run_slopes(

@@ -1,0 +1,173 @@
+"""The engine's loop over spikes: against hand-worked neurons and against the loop in TensorFlow."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from spikedrop import engine, events
+from spikedrop.layers import Layer
+from spikedrop.masks import stacked_masks
+from spikedrop.network import Network
+from spikedrop.spiking.conversion import calibrate
+from tests.test_graph import dropped_weights, gaussian, images, inputs, towers, weights
+
+DRAWS, ROWS, STEPS, SETTLE = 6, 30, 40, 8
+
+
+def chain(*dropout, units=40, **more):
+    """Hidden layers with these dropout rates."""
+    sizes = [6] + [units] * len(dropout)
+    hidden = [
+        Layer(f"h{i}", *weights(n, units, seed=i), rate, **more)
+        for i, (n, rate) in enumerate(zip(sizes, dropout, strict=False))
+    ]
+    return Network.chain(tuple(hidden), Layer("y", *weights(units, 2, seed=9)))
+
+
+def branches():
+    """Layers that hear neurons before and behind the first mask, side by side."""
+    layers = [
+        Layer("x", op="input", shape=(6,)),
+        Layer("a", *weights(6, 20, seed=1), sources=("x",), activation="relu"),
+        Layer("b", *weights(6, 30, seed=2), 0.2, sources=("x",), activation="relu"),
+        Layer("c", *weights(30, 25, seed=3), 0.3, sources=("b",), activation="relu"),
+        Layer("ab", op="concatenate", sources=("a", "b")),
+        Layer("d", *weights(50, 70, seed=4), sources=("ab",), activation="relu"),
+        Layer("aa", *weights(20, 20, seed=7), 0.4, sources=("a",), activation="relu"),
+        Layer("all", op="concatenate", sources=("c", "a", "b", "d", "aa")),
+        Layer("e", *weights(165, 33, seed=5), 0.1, sources=("all",), activation="relu"),
+        Layer("both", op="concatenate", sources=("e", "a")),
+        Layer("y", *weights(53, 2, seed=6), sources=("both",)),
+    ]
+    return Network(tuple(layers), ("y",))
+
+
+NETWORKS = {
+    "masks everywhere": chain(0.2, 0.2, 0.2),
+    "the last layer alone": chain(0.0, 0.0, 0.3),
+    "the middle": chain(0.0, 0.3, 0.0),
+    "no mask": chain(0.0, 0.0),
+    "on the inputs too": dataclasses.replace(
+        chain(0.2, 0.2),
+        layers=(
+            dataclasses.replace(chain(0.2, 0.2).layers[0], dropout=0.2),
+            *chain(0.2, 0.2).layers[1:],
+        ),
+    ),
+    "gaussian": chain(0.2, 0.2, 0.2, family="gaussian"),
+    "more than a word of units": chain(0.5, 0.5, units=130),
+    "branches": branches(),
+}
+
+
+@pytest.mark.parametrize("rate_hz", [200, 3000])
+@pytest.mark.parametrize("scope", ["draw", "row"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_spikes_as_the_loop_in_tensorflow(name, scope, rate_hz):
+    """At 3,000 Hz many neurons fire several times in a step."""
+    network = NETWORKS[name]
+    x = inputs(network, ROWS)
+    conversion = calibrate(network, inputs(network, 300, seed=2), rate_hz=rate_hz)
+    masks = stacked_masks(network, 4, range(DRAWS), range(ROWS) if scope == "row" else None)
+    loaded = engine.load(network, conversion)
+    assert loaded.wired is not None
+    both = (loaded, dataclasses.replace(loaded, wired=None))
+    ours, other = (engine.run_snn(one, x, masks, DRAWS, steps=STEPS, settle=SETTLE) for one in both)
+    same = np.concatenate(
+        [
+            np.broadcast_to(a == b, (DRAWS, *b.shape[1:])).reshape(DRAWS, ROWS, -1)
+            for a, b in zip(ours[2], other[2], strict=True)
+        ],
+        axis=2,
+    )
+    assert same.mean() >= 0.999
+    whole = same.all(axis=2)
+    assert whole.mean() > 0.8
+    readouts = [np.broadcast_to(run[0], (DRAWS, ROWS, 2)) for run in (ours, other)]
+    assert readouts[0][whole] == pytest.approx(readouts[1][whole], rel=1e-4, abs=3e-5)
+    alike = whole.all(axis=0)
+    assert (ours[1][alike] == other[1][alike]).all()
+    assert ours[1].min() > 0
+
+
+@pytest.mark.parametrize("make", [towers, images, gaussian, dropped_weights])
+def test_other_connections_than_dense_weights_are_left_to_tensorflow(make):
+    network = make()
+    conversion = calibrate(network, inputs(network, 300, seed=2))
+    assert engine.load(network, conversion).wired is None
+
+
+@pytest.mark.parametrize("settings", [{"neuron": "rectified"}, {"synapse_s": 0.005}])
+def test_other_dynamics_are_left_to_tensorflow(settings):
+    network = chain(0.2, 0.2)
+    conversion = calibrate(network, inputs(network, 300, seed=2), **settings)
+    assert engine.load(network, conversion).wired is None
+
+
+def spikes_of(parts, steps):
+    """Read spikes back as {(presentation, step): {unit: value}}."""
+    begin, which, value = parts
+    return {
+        divmod(k, steps): {
+            int(which[e]): float(value[e]) for e in range(begin[k], begin[k + 1]) if value[e]
+        }
+        for k in range(len(begin) - 1)
+    }
+
+
+def one_layer(drive, *, worth=(2.0, 2.0), initial=0.5, settle=1, heard=None, weights=None):
+    """Run two neurons for three steps, one presentation."""
+    heard = heard or events.nothing(3)
+    weights = np.zeros((0, 2)) if weights is None else np.asarray(weights)
+    *sent, counts = events.fire(
+        *heard,
+        events.padded(weights),
+        events.padded(np.asarray([[drive]], float)),
+        1,
+        events.padded(np.asarray([worth])),
+        np.float32(initial),
+        3,
+        settle,
+        1,
+        True,
+    )
+    return spikes_of(sent, 3), counts[0, :, :2].tolist()
+
+
+def test_neurons_worked_by_hand():
+    """Charge 0.5 + 0.75 a step: 1.25, 1.0, 0.75 before the resets; -0.75 never fires."""
+    sent, counts = one_layer([0.75, -0.75])
+    assert sent == {(0, 0): {0: 2.0}, (0, 1): {0: 2.0}, (0, 2): {}}
+    assert counts == [[1, 0], [1, 0]]
+
+
+def test_several_spikes_in_a_step_and_negative_charge():
+    """2.5 a step: 3.0, 2.5, 3.0. A spike below worth -4 thresholds leaves a debt that is kept."""
+    sent, counts = one_layer([2.5, 0.0])
+    assert sent == {(0, 0): {0: 6.0}, (0, 1): {0: 4.0}, (0, 2): {0: 6.0}}
+    assert counts == [[3, 0], [5, 0]]
+    below = (np.array([0, 4, 4, 4]), np.zeros(4, np.int32), np.array([1, 0, 0, 0], np.float32))
+    sent, counts = one_layer([2.5, 0.0], heard=below, weights=[[-4.0, 1.0]])
+    # -1.0; 1.5 fires one; 3.0 fires three. The other neuron: 1.5 fires one.
+    assert sent == {(0, 0): {1: 2.0}, (0, 1): {0: 2.0}, (0, 2): {0: 6.0}}
+    assert counts == [[0, 1], [4, 0]]
+
+
+def test_a_neuron_that_is_worth_nothing_is_silent():
+    sent, counts = one_layer([0.75, 0.75], worth=(0.0, 1.0))
+    assert counts == [[0, 1], [0, 1]]
+    assert all(0 not in units for units in sent.values())
+
+
+def test_spikes_repeated_with_factors_and_put_side_by_side():
+    one = (np.array([0, 4, 8]), np.array([0, 1, 2, 0, 1, 0, 0, 0], np.int32),
+           np.array([1, 2, 3, 0, 5, 0, 0, 0], np.float32))  # fmt: skip
+    factors = np.array([[1, 0, 10], [0, 1, 0]], np.float32)
+    twice = events.repeated(*one, 2, 2, factors)
+    assert spikes_of(twice, 2) == {
+        (0, 0): {0: 1, 2: 30}, (0, 1): {}, (1, 0): {1: 2}, (1, 1): {1: 5}
+    }  # fmt: skip
+    beside = events.merged([one, one], [3, 3])
+    assert spikes_of(beside, 2)[0, 0] == {0: 1, 1: 2, 2: 3, 3: 1, 4: 2, 5: 3}
+    assert spikes_of(beside, 2)[0, 1] == {1: 5, 4: 5}
