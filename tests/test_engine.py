@@ -204,7 +204,6 @@ def test_without_dropout_the_engine_is_the_plain_network():
         ("radix", {"steps": 21}, "radix.*20"),
         ("radix", {"steps": 8, "settle": 2}, "settle=2.*nothing to settle"),
         ("integrate_first", {"hold": "step"}, "hold='step'"),
-        ("integrate_first", {"backend": "nengo"}, "does not have neuron 'integrate_first'"),
     ],
 )
 def test_windowed_neurons_refuse_what_they_cannot_do(neuron, change, says):

@@ -4,6 +4,11 @@ One model serves both. A mask freezes a neuron by a strong inhibitory current fo
 presentation, so that the weights stay what they are and one build serves every draw; the
 factor 1/(1-p) of the neurons that stay is constant and folded into their amplitude. Masks of
 layers without neurons, and Gaussian noise, are gates that multiply.
+
+Neurons that integrate first live in windows of `steps` steps (`spikedrop.backends.windowed`): as
+many as the network is deep, and one more. The input stays on, and the readout is that of the last
+window, in which all layers that it hears fire. A layer's spikes are counted once, though where
+branches of different depth meet it fires the same in several windows.
 """
 
 from __future__ import annotations
@@ -18,9 +23,16 @@ import numpy as np
 from nengo.dists import Choice
 
 from spikedrop.backends.neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.backends.windowed import (
+    IntegrateFirstRectifiedLinear,
+    RadixRectifiedLinear,
+    firing_windows,
+    register_windowed_with_nengo_dl,
+)
 from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.reference import payload
 from spikedrop.spiking.sampler import Simulator
 
 INHIBITION = -1e9  # threshold units a second: no input lifts a neuron out of it
@@ -34,7 +46,9 @@ class NengoModel:
     inputs: nengo.Node
     spikes: dict[str, nengo.Probe]
     readouts: dict[str, nengo.Probe]
-    amplitudes: dict[str, np.ndarray]
+    steps: int  # to simulate
+    read: slice  # the steps that the readout is averaged over
+    counted: dict[str, slice]  # the steps in which a layer's spikes are counted
 
 
 def _matrices(network: Network, layer: Layer) -> tuple[list[np.ndarray], np.ndarray]:
@@ -61,6 +75,9 @@ def build_model(
     conversion: Conversion,
     inputs: Callable[[float], np.ndarray] | np.ndarray,
     gate: Callable[[str, int, bool], object],
+    *,
+    steps: int,
+    settle: int,
 ) -> NengoModel:
     """Express the converted network in Nengo.
 
@@ -72,19 +89,17 @@ def build_model(
     gate : function
         ``gate(name, units, multiplies)`` returns a Nengo object that delivers the inhibitory
         current of a hidden layer, or one that multiplies what it receives, axis (unit,).
+    steps, settle : int
+        Steps of a presentation (or window), and those left out of the average.
 
     Returns
     -------
     NengoModel
         With probes on every hidden layer's spikes and on every output.
     """
-    kind = {
-        "charge_keeping": ChargeKeepingRectifiedLinear,
-        "rectified": nengo.SpikingRectifiedLinear,
-    }[conversion.neuron]
-    state = {"voltage": Choice([conversion.initial_charge])}
+    windows = firing_windows(network)
     scales = dict(zip((h.name for h in network.hidden), conversion.scales_hz, strict=True))
-    spikes, amplitudes = {}, {}
+    spikes: dict[str, nengo.Probe] = {}
     made: dict[tuple[str, bool], object] = {}  # what a layer sends, behind a synapse or not
 
     def passed(name: str, units: int, source: object, synapse: float | None) -> object:
@@ -118,11 +133,10 @@ def build_model(
             elif layer.spiking:
                 scale = np.ravel(scales[layer.name]).astype(float)
                 kept = 1.0 if gated(layer) else 1 - layer.dropout
-                amplitudes[layer.name] = 1 / (scale * kept)
                 ensemble = nengo.Ensemble(
                     units,
                     1,
-                    neuron_type=kind(initial_state=state),
+                    neuron_type=_neurons(conversion, steps, *windows[layer.name]),
                     gain=np.ones(units),
                     bias=scale * _matrices(network, layer)[1],
                     label=layer.name,
@@ -133,7 +147,7 @@ def build_model(
                     nengo.Connection(held, ensemble.neurons, synapse=None)
                 spikes[layer.name] = nengo.Probe(ensemble.neurons)
                 decoded = nengo.Node(size_in=units)
-                worth = np.broadcast_to(amplitudes[layer.name], units)
+                worth = np.broadcast_to(1 / (scale * kept), units)
                 nengo.Connection(ensemble.neurons, decoded, transform=worth, synapse=None)
                 for behind in (False, True):
                     synapse = conversion.synapse_s if behind else None
@@ -146,11 +160,31 @@ def build_model(
                         nengo.Connection(one, relay, transform=bias[:, None], synapse=None)
                     made[layer.name, behind] = passed(layer.name, units, relay, None)
         readouts = {name: nengo.Probe(made[name, False]) for name in network.outputs}
-    return NengoModel(net, node, spikes, readouts, amplitudes)
+    if not conversion.windowed:
+        everything = dict.fromkeys(spikes, slice(None))
+        return NengoModel(net, node, spikes, readouts, steps, slice(settle, None), everything)
+    end = steps * (1 + max(last for _, last in windows.values()))
+    fired = {name: slice(steps * (w + 1), steps * (w + 2)) for name, (w, _) in windows.items()}
+    return NengoModel(net, node, spikes, readouts, end, slice(end - steps, end), fired)
+
+
+def _neurons(
+    conversion: Conversion, steps: int, window: int, last: int
+) -> nengo.neurons.NeuronType:
+    """Return the neurons of one layer, with their charge at the start."""
+    charge = Choice([conversion.initial_charge])
+    if not conversion.windowed:
+        kind = {
+            "charge_keeping": ChargeKeepingRectifiedLinear,
+            "rectified": nengo.SpikingRectifiedLinear,
+        }[conversion.neuron]
+        return kind(initial_state={"voltage": charge})
+    kind = {"integrate_first": IntegrateFirstRectifiedLinear, "radix": RadixRectifiedLinear}
+    return kind[conversion.neuron](steps, window, last, initial_state={"charge": charge})
 
 
 def _results(
-    model: NengoModel, network: Network, data: dict, dt: float, settle: int
+    model: NengoModel, network: Network, data: dict, conversion: Conversion
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Average the readout and count spikes; `data` holds axes (observation, step, unit)."""
 
@@ -158,12 +192,14 @@ def _results(
         return values.reshape(-1, *network.shapes[name])
 
     means = {
-        name: shaped(data[probe][:, settle:].mean(axis=1), name)
+        name: shaped(data[probe][:, model.read].mean(axis=1), name)
         for name, probe in model.readouts.items()
     }
-    counts = [
-        shaped(np.rint(data[probe].sum(axis=1) * dt), name) for name, probe in model.spikes.items()
-    ]
+    counts = []
+    for name, probe in model.spikes.items():
+        fired = data[probe][:, model.counted[name]]
+        unit = conversion.dt / payload(conversion, fired.shape[1])  # one spike, at every step
+        counts.append(shaped(np.rint(np.einsum("ots,t->os", fired, unit)), name))
     return network.join(means), counts
 
 
@@ -197,7 +233,9 @@ def nengo_simulator(
             return nengo.Node(lambda t, h: h * current[name], size_in=units, size_out=units)
         return nengo.Node(lambda t: current[name], size_out=units)
 
-    model = build_model(network, conversion, lambda t: current[None], gate)
+    model = build_model(
+        network, conversion, lambda t: current[None], gate, steps=steps, settle=settle
+    )
     probes = (*model.spikes.values(), *model.readouts.values())
 
     def run(x: np.ndarray, masks: dict[str, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -207,11 +245,11 @@ def nengo_simulator(
             current[None] = shown[row]
             current.update({name: values[row] for name, values in held.items()})
             sim.reset()
-            sim.run_steps(steps)
+            sim.run_steps(model.steps)
             for probe, values in history.items():
                 values.append(np.array(sim.data[probe]))
         data = {probe: np.stack(values) for probe, values in history.items()}
-        return _results(model, network, data, conversion.dt, settle)
+        return _results(model, network, data, conversion)
 
     with nengo.Simulator(model.net, dt=conversion.dt, progress_bar=False) as sim:
         yield run
@@ -223,6 +261,7 @@ def nengo_dl_simulator(
 ) -> Iterator[Simulator]:
     """Run on NengoDL, float32, `rows` presentations at a time; smaller blocks are padded."""
     register_with_nengo_dl()
+    register_windowed_with_nengo_dl()
     import nengo_dl
     import tf_keras
 
@@ -254,7 +293,9 @@ def nengo_dl_simulator(
             label=label,
         )
 
-    model = build_model(network, conversion, np.zeros(network.n_inputs), gate)
+    model = build_model(
+        network, conversion, np.zeros(network.n_inputs), gate, steps=steps, settle=settle
+    )
     with model.net:
         nengo_dl.configure_settings(stateful=False)
     with warnings.catch_warnings():
@@ -270,10 +311,11 @@ def nengo_dl_simulator(
         held = _held(network, masks, len(x))
         for name, layer in gates:
             layer.set_weights([padded(held[name])])
-        shown = np.repeat(padded(_masked_inputs(network, x, masks))[:, None, :], steps, axis=1)
+        shown = padded(_masked_inputs(network, x, masks))[:, None, :]
+        shown = np.repeat(shown, model.steps, axis=1)
         data = sim.predict({model.inputs: shown.astype(np.float32)}, verbose=0)
         data = {probe: values[: len(x)] for probe, values in data.items()}
-        return _results(model, network, data, conversion.dt, settle)
+        return _results(model, network, data, conversion)
 
     with sim:
         yield run

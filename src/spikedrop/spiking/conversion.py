@@ -38,7 +38,8 @@ class Conversion:
         ``rectified``: Nengo's `SpikingRectifiedLinear`, which adds :math:`\max(J, 0)\,dt`.
         ``integrate_first``: a layer integrates for the whole window in which the layer below
         fires, and fires in the window after it, at most one spike a step. Rounding is its only
-        error. Hardware: a gate a layer (fire or integrate), and one window of latency a layer.
+        error. Hardware: a gate a layer (fire or integrate), and one window of latency a layer;
+        where branches of different depth meet, the shallower repeats its window.
         ``radix``: the same windows, but the threshold halves at every step, and a spike at step
         k of T counts :math:`2^{T-1-k}`: the binary digits of the charge. Hardware: besides the
         gate, synapses that scale with the step (a shift by one bit), or spikes with a payload.

@@ -72,9 +72,8 @@ def simulate(
             record[layer.name] = {"current": current, "voltage": voltage, "spikes": spikes}
     if record is not None:
         record["readout"] = network.join(sent)
-    return network.join(
-        {name: sent[name][settle:].mean(axis=0) for name in network.outputs}
-    ), counts
+    means = {name: sent[name][settle:].mean(axis=0) for name in network.outputs}
+    return network.join(means), counts
 
 
 def weigh(layer: Layer, values: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> np.ndarray:
@@ -98,20 +97,19 @@ def neurons(conversion: Conversion, current: np.ndarray) -> tuple[np.ndarray, np
     """
     steps, dt = len(current), conversion.dt
     v = np.full(current.shape[1:], conversion.initial_charge, current.dtype)
+    if conversion.neuron == "rectified":
+        current = np.maximum(current, 0)
     if conversion.windowed:  # all charge is there before the first spike
         v = v + conversion.levels(steps) * dt * current.mean(axis=0)
     spikes, voltage = np.zeros_like(current), np.zeros_like(current)
     for t in range(steps):
+        threshold = 2.0 ** (steps - 1 - t) if conversion.neuron == "radix" else 1.0
         if conversion.windowed:
-            threshold = 2.0 ** (steps - 1 - t) if conversion.neuron == "radix" else 1.0
             spikes[t] = v >= threshold
-            v = v - threshold * spikes[t]
         else:
-            j = current[t] if conversion.neuron == "charge_keeping" else np.maximum(current[t], 0)
-            v = v + j * dt
+            v = v + current[t] * dt
             spikes[t] = np.maximum(np.floor(v), 0)
-            v = v - spikes[t]
-        voltage[t] = v
+        v = voltage[t] = v - threshold * spikes[t]
     return spikes, voltage
 
 

@@ -95,7 +95,8 @@ def sample_snn(
         masks average out and the spread shrinks as one over the square root of `steps`.
     backend : {"engine", "numpy", "nengo", "nengo_dl"}
         The same dynamics: compiled, many draws at a time; in plain NumPy, to be read; on Nengo,
-        one presentation at a time; on NengoDL.
+        one presentation at a time; on NengoDL. For neurons that integrate first the last two
+        simulate every window, as many as the network is deep and one more.
 
     Returns
     -------
@@ -213,11 +214,6 @@ def _check(
         raise InputError(
             f"settle={settle}: neuron {conversion.neuron!r} integrates a whole window before it "
             "fires and has nothing to settle; leave settle out."
-        )
-    if conversion.windowed and backend not in ("engine", "numpy"):
-        raise InputError(
-            f"backend={backend!r} does not have neuron {conversion.neuron!r} yet; use 'engine' or "
-            "'numpy'."
         )
     for layer in network.layers:
         dropped = layer.dropout and layer.family == "weights"
