@@ -46,7 +46,11 @@ def in_process(module: str, *arguments: str) -> object:
 
 
 def against_nengo(job: Job, ours: float, repeats: int, bar: str) -> list[Entry]:
-    """Return the figures of NengoDL, the fastest way, and of Nengo against the engine."""
+    """Return the figures of NengoDL, the fastest way, and of Nengo against the engine.
+
+    The same work: as many rows share a mask as the job has inputs. What NengoDL gains if more rows
+    share one is told beside it.
+    """
     width = job.network.hidden[0].weights.shape[1]
     unit = "µs a presentation / engine's"
     try:
@@ -55,9 +59,19 @@ def against_nengo(job: Job, ours: float, repeats: int, bar: str) -> list[Entry]:
         return [figure(f"nengo_dl_{width}", None, unit, bar, why=str(error))]
     engine_us = 1e6 * ours / job.presentations
     nengo = ways.pop("nengo")
-    fastest = min(ways, key=ways.__getitem__)
+    same_work = [way for way in ways if f"{len(job.x)} rows" in way]
+    fastest = min(same_work, key=ways.__getitem__)
+    most = round(min(ways.values()) / engine_us, 2)
     return [
-        figure(f"nengo_dl_{width}", ways[fastest] / engine_us, unit, bar, fastest=fastest, us=ways),
+        figure(
+            f"nengo_dl_{width}",
+            ways[fastest] / engine_us,
+            unit,
+            bar,
+            fastest=fastest,
+            with_256_rows_a_mask=most,
+            us=ways,
+        ),
         figure(f"nengo_{width}", nengo / engine_us, unit, None, us=nengo),
     ]
 

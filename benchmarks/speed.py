@@ -36,7 +36,7 @@ def engine(job: Job, *, draws: int | None = None, first_draw: int = 0) -> object
 
 
 def floor_runs(width: int, rows: int, steps: int, products: int = 2) -> list[Callable[[], object]]:
-    """Return the unavoidable products as two runs: compiled by XLA, and one by one.
+    """Return the products of weights and spikes as two runs: compiled by XLA, and one by one.
 
     `steps` times the products from hidden layer to hidden layer, two in a chain of three. The
     first layer's current is constant and the readout linear in the counts, so neither belongs to

@@ -1,10 +1,12 @@
-"""What a draw costs in time, and how close the engine comes to the products alone."""
+"""What a draw costs in time, beside the matrix products alone and other simulators."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ def _products() -> Callable:
 
 
 def product_seconds(network: Network, pairs: int, steps: int, repeats: int = 5) -> float:
-    """Time the products that a spiking simulation cannot avoid, alone.
+    """Time the products that a step-by-step simulation makes if it multiplies, alone.
 
     For each time step, (draw, observation) pairs times the weights between hidden layers; the
     first layer's current is constant and the readout is linear, so neither has a product a step.
@@ -103,8 +105,8 @@ def cost_table(
     -------
     pandas.DataFrame
         A row a sampler: ``steps``, ``us a draw``, ``against the ANN`` (times the ANN's cost;
-        lower is better) and, where every step needs its products, ``products alone`` (their
-        share of the time; 1 is the best there can be).
+        lower is better) and, for neurons that fire while they integrate, ``products alone``: the
+        time of the products over the sampler's (higher is better; above 1 it is faster than they).
     """
     pairs, rows = draws * len(x), {}
     one = {"draws": draws, "seed": seed, "progress": False}
@@ -125,3 +127,25 @@ def cost_table(
             rows[name]["products alone"] = product_seconds(network, pairs, steps, 3) / seconds
     columns = ["steps", "us a draw", "against the ANN", "products alone"]
     return pd.DataFrame(rows).T.reindex(columns=columns).rename_axis("sampler")
+
+
+def bench_table(file: str | Path) -> pd.DataFrame:
+    """Read what ``make bench`` found: columns ``figure``, ``value``, ``unit``, ``bar``, ``met``.
+
+    Empty if there is no such file, because the benchmark was not run. Figures without a value or
+    a bar have none in ``met``.
+
+    >>> list(bench_table("no such file"))
+    ['figure', 'value', 'unit', 'bar', 'met']
+    """
+    path = Path(file)
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = []
+    for entry in entries:
+        value, bar, met = entry["value"], entry["bar"] or "", ""
+        if bar and value is not None:
+            sign, limit = bar.split()
+            reached = value >= float(limit) if sign == ">=" else value <= float(limit)
+            met = "yes" if reached else "no"
+        rows.append((entry["name"], value, entry["unit"], bar, met))
+    return pd.DataFrame(rows, columns=["figure", "value", "unit", "bar", "met"])

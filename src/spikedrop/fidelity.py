@@ -114,42 +114,53 @@ def accuracy_per_spike(
     windows: Sequence[int] = (50, 100, 200, 400),
     digits: Sequence[int] = (4, 6, 8, 10),
 ) -> pd.DataFrame:
-    """Paired error against the spikes it took, neuron by neuron.
+    """Paired error against steps, firing rate and spikes, neuron by neuron.
 
     Parameters
     ----------
     network, x_train, x, draws, seed : see `fidelity_table`
     rates_hz, steps
-        Charge-keeping neurons run at these rates for `steps` steps, with one firing-rate scale a
-        layer and with one a neuron (`spikedrop.spiking.allocation.allocate`).
+        Neurons that fire while they integrate run at these rates for `steps` steps: Nengo's
+        rectified one behind a synapse of 5 ms, the charge-keeping one, and the same with a
+        firing-rate scale a neuron (`spikedrop.spiking.allocation.allocate`).
     windows
-        Window lengths of ``integrate_first``, in steps.
+        Steps of the charge-keeping neuron at the highest rate, and window lengths of
+        ``integrate_first``.
     digits
         Window lengths of ``radix``, in steps: binary digits.
 
     Returns
     -------
     pandas.DataFrame
-        One row a setting: ``neuron``, ``steps``, ``latency`` (steps until the readout is whole),
-        ``spikes`` of a presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
+        One row a setting: ``neuron``, ``varied`` (rate or steps), ``rate (Hz)`` (none for neurons
+        that integrate first), ``steps``, ``latency`` (steps until the readout is whole), ``spikes``
+        of a presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
     """
     ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
-    keeping = [calibrate(network, x_train, rate_hz=rate) for rate in rates_hz]
-    runs = [("keeps charge", c, steps) for c in keeping]
-    runs += [
-        ("keeps charge, scale a neuron", allocate(network, c, x_train, seed=seed), steps)
-        for c in keeping
-    ]
+    runs = []
+    for rate in rates_hz:
+        rectified = calibrate(network, x_train, rate_hz=rate, neuron="rectified", synapse_s=0.005)
+        keeps = calibrate(network, x_train, rate_hz=rate)
+        allocated = allocate(network, keeps, x_train, seed=seed)
+        runs += [
+            ("rectified, 5 ms", "rate", rate, rectified, steps),
+            ("keeps charge", "rate", rate, keeps, steps),
+            ("keeps charge, scale a neuron", "rate", rate, allocated, steps),
+        ]
+    runs += [("keeps charge", "steps", rate, keeps, t) for t in windows]
     first = calibrate(network, x_train, neuron="integrate_first")
-    runs += [("integrates first", first, t) for t in windows]
-    runs += [("radix", calibrate(network, x_train, neuron="radix"), t) for t in digits]
+    runs += [("integrates first", "steps", np.nan, first, t) for t in windows]
+    radix = calibrate(network, x_train, neuron="radix")
+    runs += [("radix", "steps", np.nan, radix, t) for t in digits]
     rows = []
-    for name, conversion, t in runs:
+    for neuron, varied, rate, conversion, t in sorted(runs, key=lambda run: run[:2]):
         snn = sample_snn(network, conversion, x, draws=draws, seed=seed, steps=t)
         error = paired_error(ann, snn)
         rows.append(
             {
-                "neuron": name,
+                "neuron": neuron,
+                "varied": varied,
+                "rate (Hz)": rate,
                 "steps": t,
                 "latency": t * (len(network.hidden) + 1 if conversion.windowed else 1),
                 "spikes": snn.attrs["spikes_per_presentation"],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 
 from spikedrop.plots import COLOURS, axes, style
@@ -145,22 +146,35 @@ def converter_spread(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def error_against_spikes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Paired error against spikes a presentation, a line a neuron; see `accuracy_per_spike`."""
-    ax = axes(ax)
-    colours = [COLOURS[name] for name in ("snn", "other", "ann", "truth")]
-    for (neuron, rows), colour, marker in zip(
-        table.groupby("neuron", sort=False), colours, "osD^", strict=False
-    ):
-        ax.plot(rows["spikes"], rows["error"], marker=marker, ms=5, color=colour, label=neuron)
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="spikes of a presentation",
-        ylabel="mean |SNN - ANN|\n(predictive sd)",
+def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
+    """Paired error against steps, rate and spikes, a line a neuron; see `accuracy_per_spike`."""
+    style()
+    panels = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True)[1]
+    names = sorted(table["neuron"].unique())
+    looks = dict(
+        zip(names, zip(sns.color_palette("colorblind"), "osD^v", strict=False), strict=True)
     )
-    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
+    shown = (
+        (
+            panels[0],
+            table[table["varied"] == "steps"],
+            "latency",
+            "steps until the readout is whole",
+        ),
+        (panels[1], table[table["varied"] == "rate"], "rate (Hz)", "firing rate (Hz)"),
+        (panels[2], table, "spikes", "spikes of a presentation"),
+    )
+    for ax, rows, column, label in shown:
+        for neuron, points in rows.groupby("neuron", sort=False):
+            colour, marker = looks[neuron]
+            points = points.sort_values(column)
+            ax.plot(
+                points[column], points["error"], marker=marker, ms=5, color=colour, label=neuron
+            )
+        ax.set(xscale="log", yscale="log", xlabel=label)
+    panels[0].set_ylabel("mean |SNN - ANN|\n(predictive sd)")
+    panels[2].legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return panels
 
 
 def cost_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

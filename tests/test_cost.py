@@ -1,0 +1,88 @@
+"""Tables of what a draw costs and of what it buys."""
+
+import json
+
+import numpy as np
+import pytest
+
+from spikedrop.cost import bench_table, cost_table, product_seconds
+from spikedrop.fidelity import accuracy_per_spike
+from spikedrop.layers import Layer
+from spikedrop.network import Network
+from spikedrop.plots import spikes as figures
+from spikedrop.spiking.conversion import calibrate
+
+
+@pytest.fixture(scope="module")
+def network():
+    rng = np.random.default_rng(0)
+    hidden = [
+        Layer(
+            f"h{i}",
+            rng.normal(0, np.sqrt(2 / n), (n, 32)).astype("float32"),
+            rng.normal(0, 0.1, 32).astype("float32"),
+            0.1,
+        )
+        for i, n in enumerate((6, 32, 32))
+    ]
+    out = Layer("y", rng.normal(size=(32, 1)).astype("float32"), np.zeros(1, "float32"))
+    return Network.chain(tuple(hidden), out)
+
+
+def inputs(n):
+    return np.random.default_rng(1).normal(size=(n, 6)).astype("float32")
+
+
+def test_every_sampler_is_timed_and_only_step_by_step_ones_against_products(network):
+    samplers = {
+        "keeps": (calibrate(network, inputs(100)), 20),
+        "radix": (calibrate(network, inputs(100), neuron="radix"), 8),
+    }
+    table = cost_table(network, samplers, inputs(10), draws=4, seed=0, repeats=1)
+    assert list(table.index) == ["ANN", "keeps", "radix"]
+    assert table.loc["ANN", "against the ANN"] == 1
+    assert (table["us a draw"] > 0).all()
+    ratio = table["us a draw"] / table.loc["ANN", "us a draw"]
+    assert table["against the ANN"].to_numpy() == pytest.approx(ratio.to_numpy())
+    assert table["products alone"].notna().tolist() == [False, True, False]
+
+
+def test_products_need_hidden_layers_of_one_width(network):
+    uneven = Network.chain(
+        (Layer("a", np.ones((6, 5), "float32"), np.zeros(5, "float32")),
+         Layer("b", np.ones((5, 4), "float32"), np.zeros(4, "float32"))),
+        Layer("y", np.ones((4, 1), "float32"), np.zeros(1, "float32")),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="equal width"):
+        product_seconds(uneven, 10, 5)
+
+
+def test_the_benchmark_is_read_with_its_bars(tmp_path):
+    entries = [
+        {"name": "a", "value": 2.0, "unit": "x", "bar": ">= 1.5"},
+        {"name": "b", "value": 2.0, "unit": "GB", "bar": "<= 1.5"},
+        {"name": "c", "value": None, "unit": "x", "bar": ">= 1.5"},
+        {"name": "d", "value": 1.0, "unit": "x", "bar": None},
+    ]
+    file = tmp_path / "bench.json"
+    file.write_text(json.dumps(entries))
+    assert bench_table(file)["met"].tolist() == ["yes", "no", "", ""]
+    assert len(bench_table(tmp_path / "missing.json")) == 0
+
+
+def test_more_steps_rate_and_digits_make_the_error_smaller(network):
+    table = accuracy_per_spike(
+        network, inputs(300), inputs(20), draws=6, seed=0, rates_hz=(50, 800), steps=100,
+        windows=(10, 160), digits=(3, 9),
+    )  # fmt: skip
+    assert set(table["varied"]) == {"rate", "steps"}
+    for (neuron, varied), rows in table.groupby(["neuron", "varied"], sort=False):
+        column = "rate (Hz)" if varied == "rate" else "steps"
+        rows = rows.sort_values(column)
+        assert len(rows) == 2
+        assert rows["error"].iloc[1] < rows["error"].iloc[0] / 2, (neuron, varied)
+        assert rows["spikes"].iloc[1] > rows["spikes"].iloc[0]
+    windowed = table["neuron"].isin(["radix", "integrates first"])
+    assert (table["latency"] == table["steps"] * np.where(windowed, 4, 1)).all()
+    panels = figures.accuracy_panels(table)
+    assert [len(ax.lines) for ax in panels] == [3, 3, 5]
