@@ -59,7 +59,15 @@ def fast_site(fast_run: FastRun) -> Tree:
     return fast_run.tree
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs the chapters last, so that a fault in the package shows within seconds."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what needs the chapters together in one process, so that they are executed once.
+
+    Alone in its process it begins at once; without other processes it comes last, so that a fault
+    in the package shows within seconds.
+    """
+    several = bool(config.getoption("numprocesses", None)) or hasattr(config, "workerinput")
     slow = {"fast_run", "fast_site"}
-    items.sort(key=lambda item: bool(slow & set(getattr(item, "fixturenames", ()))))
+    for item in items:
+        if slow & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("chapters"))
+    items.sort(key=lambda item: bool(item.get_closest_marker("xdist_group")) != several)
