@@ -104,14 +104,14 @@ def error_against_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         xlabel="time steps T of a presentation",
         ylabel="mean |SNN - ANN|\n(predictive sd)",
     )
-    _step_ticks(ax, steps)
+    _ticks_at(ax, steps)
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
-def _step_ticks(ax: Axes, steps: np.ndarray) -> None:
-    """Label a logarithmic axis of time steps with the values that were run."""
-    ax.set_xticks(steps, [f"{t:g}" for t in steps])
+def _ticks_at(ax: Axes, values: np.ndarray) -> None:
+    """Label a logarithmic axis with the values that were run."""
+    ax.set_xticks(values, [f"{t:g}" for t in values])
     ax.set_xticks([], minor=True)
 
 
@@ -141,7 +141,7 @@ def converter_spread(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(steps, table[column], marker=marker, label=column)
     ax.set(xscale="log", xlabel="time steps T", ylabel="sd / ANN predictive sd")
     ax.set_ylim(-0.05, max(1.12, 1.05 * float(table.to_numpy().max())))
-    _step_ticks(ax, steps)
+    _ticks_at(ax, steps)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
@@ -149,7 +149,7 @@ def converter_spread(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
     """Paired error against steps, rate and spikes, a line a neuron; see `accuracy_per_spike`."""
     style()
-    panels = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True)[1]
+    figure, panels = plt.subplots(1, 3, figsize=(8.5, 3.4), sharey=True)
     names = sorted(table["neuron"].unique())
     looks = dict(
         zip(names, zip(sns.color_palette("colorblind"), "osD^v", strict=False), strict=True)
@@ -172,8 +172,9 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
                 points[column], points["error"], marker=marker, ms=5, color=colour, label=neuron
             )
         ax.set(xscale="log", yscale="log", xlabel=label)
+    _ticks_at(panels[1], np.sort(table["rate (Hz)"].dropna().unique()))
     panels[0].set_ylabel("mean |SNN - ANN|\n(predictive sd)")
-    panels[2].legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.legend(*panels[2].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return panels
 
 
