@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import draws_of, level_of, moments, noise_of, pair
+from spikedrop.scores._checks import draws_of, level_of, pair
+from spikedrop.scores.calibration import predictive_moments
 
 
 class _Column(RegressorMixin, BaseEstimator):
@@ -161,7 +162,7 @@ def coverage_limits(
 
 def _mean_and_sd(values: np.ndarray, noise_sd: float | np.ndarray, what: str) -> np.ndarray:
     """Return axes (observation, 2): mean, and sd of draws and noise."""
-    mean, sd = moments(values, noise_of(noise_sd, values, zero=True))
+    mean, sd = predictive_moments(values, noise_sd)
     if (sd == 0).any():
         raise InputError(
             f"{what} {int(np.argmin(sd))} has the same value in every draw and no noise: there is "

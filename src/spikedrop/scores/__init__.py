@@ -14,6 +14,7 @@ from spikedrop.scores.calibration import (
     coverage,
     interval_coverage,
     pit,
+    predictive_moments,
     sharpness,
     width,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "method_table",
     "paired_bootstrap",
     "pit",
+    "predictive_moments",
     "r2",
     "ranking_agreement",
     "rate_table",

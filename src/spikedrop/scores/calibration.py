@@ -14,6 +14,24 @@ from spikedrop.scores._checks import draws_of, level_of, moments, noise_of, obse
 LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
 
 
+def predictive_moments(
+    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Mean and sd of draws and noise together, each with axis (observation,).
+
+    .. math:: \bar y_i, \qquad
+              \sqrt{\mathrm{var}_s\, y^{(s)}_i + \tfrac1S \textstyle\sum_s \sigma_{si}^2}
+
+    by the law of total variance, in the unit of the draws. `samples` has axes
+    (draw, observation[, 1]), at least two draws; `noise_sd` as in `log_likelihood`, or 0.
+
+    >>> predictive_moments(np.array([[-1.0], [1.0]]), noise_sd=2**0.5)
+    (array([0.]), array([2.]))
+    """
+    values = draws_of(samples, least=2)
+    return moments(values, noise_of(noise_sd, values, zero=True))
+
+
 def central_interval(
     samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0, level: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -29,8 +47,8 @@ def central_interval(
     >>> low.round(3).tolist(), high.round(3).tolist()  # 1.645 x sqrt(2)
     ([-2.326], [2.326])
     """
-    level, values = level_of(level), draws_of(samples, least=2)
-    mean, sd = moments(values, noise_of(noise_sd, values, zero=True))
+    level = level_of(level)
+    mean, sd = predictive_moments(samples, noise_sd)
     half = stats.norm.ppf((1 + level) / 2) * sd
     return mean - half, mean + half
 
@@ -97,9 +115,7 @@ def sharpness(samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray =
     >>> sharpness(np.array([[-1.0], [1.0]]), noise_sd=2**0.5)
     2.0
     """
-    values = draws_of(samples, least=2)
-    sd = moments(values, noise_of(noise_sd, values, zero=True))[1]
-    return float(np.sqrt(np.mean(sd**2)))
+    return float(np.sqrt(np.mean(predictive_moments(samples, noise_sd)[1] ** 2)))
 
 
 def pit(

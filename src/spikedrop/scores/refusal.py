@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from scipy import stats
 
@@ -87,8 +86,8 @@ def error_correlation(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> floa
 
 def risk_of(uncertainty: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Mean error of the k most certain, for every k, axis (observation,)."""
-    of_equals = pd.Series(error).groupby(uncertainty).transform("mean").to_numpy()
-    ordered = of_equals[np.argsort(uncertainty, kind="stable")]
+    _, group, size = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    ordered = np.repeat(np.bincount(group, error) / size, size)
     return np.cumsum(ordered) / np.arange(1, len(error) + 1)
 
 
