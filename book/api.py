@@ -31,6 +31,7 @@ PARTS = {
     "cost": "what a draw costs in time, beside the products alone and other simulators",
     "controls": "samplers that are wrong on purpose",
     "scores": "how good a predictive distribution is",
+    "conformal": "intervals that keep their promise",
     "energy": "operations and joules of a predictive distribution",
     "plots": "every figure of the chapters",
     "example": "the running example of the book",

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
 from spikedrop.network import Network
-from spikedrop.training import train
+from spikedrop.training import Noise, train
 
 SIMULATED_RECORDS = 12_000  # enough to learn from, few enough to train on in a minute
 
@@ -66,6 +66,7 @@ def running_example(
     epochs: int = 60,
     by: str = "rows",
     member: int = 0,
+    noise: Noise = "constant",
 ) -> Example:
     """Open the screen, split it, and train the network, or load it if `work` has it.
 
@@ -84,6 +85,9 @@ def running_example(
         What the split holds out, see `spikedrop.data.split`.
     member : int
         Another member trains the same network from another start on the same rows.
+    noise : str
+        A constant noise to be chosen afterwards, or one that the network predicts, see
+        `spikedrop.training.train`.
     """
     if records is None and not data:
         records = SIMULATED_RECORDS
@@ -94,6 +98,7 @@ def running_example(
     y = screen.pairs["growth_fraction"].to_numpy(float)
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + parts.train.tobytes())
     digest.update(repr((tuple(hidden), dropout, epochs, seed, member)).encode())
+    kind = "network" if noise == "constant" else noise
     model = train(
         x[parts.train],
         y[parts.train],
@@ -103,6 +108,7 @@ def running_example(
         dropout=dropout,
         epochs=epochs,
         swap=design.swap,
-        file=Path(work) / f"network-{by}-{member}-{digest.hexdigest()[:16]}.keras",
+        noise=noise,
+        file=Path(work) / f"{kind}-{by}-{member}-{digest.hexdigest()[:16]}.keras",
     )
     return Example(screen, parts, design, x, y, Network.from_keras(model))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,15 +13,25 @@ from spikedrop.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
+
+Noise = Literal["constant", "heteroscedastic"]
 
 
 def build_model(
-    n_inputs: int, *, hidden: Sequence[int] = (512, 512, 512), dropout: float = 0.1, seed: int
+    n_inputs: int,
+    *,
+    hidden: Sequence[int] = (512, 512, 512),
+    dropout: float = 0.1,
+    seed: int,
+    noise: Noise = "constant",
 ) -> keras.Model:
-    """Build a Keras network: Dense + ReLU + Dropout for each of `hidden`, then one linear output.
+    """Build a Keras network: Dense + ReLU + Dropout for each of `hidden`, then a linear output.
 
-    Initial weights and Keras's own dropout masks follow from `seed`. Raises `InputError` if a size
-    or the rate cannot be used.
+    With `noise` ``heteroscedastic`` there are two linear outputs, the mean and the logarithm of
+    the noise variance (Nix & Weigend 1994, doi:10.1109/ICNN.1994.374138). Initial weights and
+    Keras's own dropout masks follow from `seed`. Raises `InputError` if a size, the rate or the
+    noise cannot be used.
 
     >>> build_model(4, hidden=(8,), seed=0).count_params()
     49
@@ -30,6 +40,8 @@ def build_model(
         raise InputError(f"hidden={tuple(hidden)}: give at least one layer of at least one unit.")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout={dropout}: the rate must be at least 0 and below 1.")
+    if noise not in ("constant", "heteroscedastic"):
+        raise InputError(f"noise={noise!r}; use 'constant' or 'heteroscedastic'.")
     import_tensorflow()
     import keras
 
@@ -43,8 +55,25 @@ def build_model(
         )
         layers.append(keras.layers.Dropout(dropout, seed=seed + i, name=f"dropout_{i + 1}"))
     initial = keras.initializers.GlorotUniform(seed=seed)
-    layers.append(keras.layers.Dense(1, kernel_initializer=initial, name="readout"))
+    outputs = 1 if noise == "constant" else 2
+    layers.append(keras.layers.Dense(outputs, kernel_initializer=initial, name="readout"))
     return keras.Sequential(layers)
+
+
+def gaussian_nll(y: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    r"""Negative log likelihood of each row, up to a constant, in nats; lower is better.
+
+    .. math:: \tfrac12 \bigl( v + (y - \mu)^2 e^{-v} \bigr)
+
+    with `y` on axis (row,) and `outputs` on axes (row, 2): the mean :math:`\mu` and the log
+    variance :math:`v` (Nix & Weigend 1994, doi:10.1109/ICNN.1994.374138).
+
+    >>> gaussian_nll(np.array([2.0]), np.array([[0.0, 0.0]])).numpy().tolist()  # (0 + 4) / 2
+    [2.0]
+    """
+    tf = import_tensorflow()
+    mean, log_variance = outputs[:, 0], outputs[:, 1]
+    return (log_variance + (tf.reshape(y, [-1]) - mean) ** 2 * tf.exp(-log_variance)) / 2
 
 
 def train(
@@ -61,10 +90,15 @@ def train(
     weight_decay: float = 4e-3,
     patience: int = 15,
     swap: np.ndarray | None = None,
+    noise: Noise = "constant",
     file: str | Path | None = None,
     verbose: int = 0,
 ) -> keras.Model:
     """Train by mean squared error with AdamW, cosine decay and early stopping.
+
+    With `noise` ``heteroscedastic`` the network learns the logarithm of the noise variance as a
+    second output, and the loss is `gaussian_nll`; `spikedrop.scores.mean_and_noise` splits its
+    samples.
 
     Parameters
     ----------
@@ -80,6 +114,8 @@ def train(
     swap : numpy.ndarray, optional
         Column permutation that exchanges the two drugs: every training row is shown in both
         orders, because (A, B) and (B, A) are one experiment.
+    noise : {"constant", "heteroscedastic"}
+        See `build_model`.
     file : path, optional
         Where the model is kept as `.keras`. If it exists it is loaded and nothing is trained.
     verbose : int
@@ -89,8 +125,8 @@ def train(
     ------
     InputError
         If shapes disagree, a value is NaN or infinite, `swap` is no permutation of the columns,
-        `file` does not end in `.keras` or holds a network with other inputs, or the training
-        diverges (nothing is saved then).
+        `file` does not end in `.keras` or holds a network with other inputs or outputs, or the
+        training diverges (nothing is saved then).
     """
     if file is not None and Path(file).suffix != ".keras":
         raise InputError(f"{file}: the model file must end in .keras.")
@@ -109,16 +145,22 @@ def train(
     import keras
 
     if file is not None and Path(file).exists():
-        model = keras.saving.load_model(file)
+        model = keras.saving.load_model(file, compile=False)
         if model.input_shape != (None, x.shape[1]):
             raise InputError(
                 f"{file} holds a network with inputs {model.input_shape[1:]}, but x has "
                 f"{x.shape[1]} columns: delete the file or name another."
             )
+        outputs = 1 if noise == "constant" else 2
+        if model.output_shape != (None, outputs):
+            raise InputError(
+                f"{file} holds a network with outputs {model.output_shape[1:]}, but "
+                f"noise={noise!r} has {outputs}: delete the file or name another."
+            )
         return model
     if swap is not None:
         x, y = np.concatenate([x, x[:, swap]]), np.concatenate([y, y])
-    model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed)
+    model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed, noise=noise)
     batch_size = min(batch_size, len(x))
     steps = len(x) // batch_size  # an epoch; rows that fill no batch wait for the next shuffle
     inputs, targets = tf.constant(x), tf.constant(y)
@@ -135,7 +177,7 @@ def train(
             keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps),
             weight_decay=weight_decay,
         ),
-        loss="mse",
+        loss="mse" if noise == "constant" else gaussian_nll,
     )
     model.fit(
         rows,
@@ -152,6 +194,10 @@ def train(
     )
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise InputError(f"the training diverged: learning_rate={learning_rate} is too high.")
+    if noise == "heteroscedastic":  # without its loss, a file opens where this module is unknown
+        weights = model.get_weights()
+        model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed, noise=noise)
+        model.set_weights(weights)
     if file is not None:
         file = Path(file)
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,149 @@
+"""Figures of chapter 7: PIT, refusal, spread against error, and coverage against chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from scipy import stats
+
+from spikedrop.plots import COLOURS, axes
+from spikedrop.scores.refusal import risk_of
+
+_KNOWN = {"ANN": COLOURS["ann"], "SNN": COLOURS["snn"]}
+_SPARE = (COLOURS["wrong"], COLOURS["other"], COLOURS["truth"])
+
+
+def _colours(names: Mapping[str, object]) -> dict[str, str]:
+    """One colour a name: the book's for ANN and SNN, others in turn."""
+    spare = iter(_SPARE * len(names))
+    return {name: _KNOWN.get(name) or next(spare) for name in names}
+
+
+def pit_histogram(
+    values: Mapping[str, np.ndarray], ax: Axes | None = None, *, bins: int = 10
+) -> Axes:
+    """Share of observations in each tenth of the PIT; flat is calibrated.
+
+    `values` maps a name to `spikedrop.scores.pit`, axis (observation,). The grey band holds 95 %
+    of the shares of each bin if the PIT is uniform, for the first name's number of observations.
+    """
+    ax = axes(ax)
+    n = len(next(iter(values.values())))
+    low, high = stats.binom.ppf([0.025, 0.975], n, 1 / bins) / n
+    ax.axhspan(low, high, color=COLOURS["floor"], alpha=0.25, lw=0, label="95 % of chance")
+    colours = _colours(values)
+    for name, found in values.items():
+        share, edges = np.histogram(found, bins=bins, range=(0, 1))
+        ax.stairs(
+            share / len(found),
+            edges,
+            color=colours[name],
+            lw=1.8,
+            ls="--" if name == "SNN" else "-",
+            label=name,
+        )
+    ax.set(
+        xlim=(0, 1),
+        ylim=(0, None),
+        xlabel="probability integral transform of what was measured",
+        ylabel="share of test records",
+    )
+    ax.legend()
+    return ax
+
+
+def risk_coverage(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    error: np.ndarray,
+    ax: Axes | None = None,
+) -> Axes:
+    """Mean error of what is kept against the share kept, between chance and an oracle.
+
+    `curves` maps a name to the pair of `spikedrop.scores.risk_coverage`; `error`, axis
+    (observation,), is the absolute error of the mean, from which the oracle chooses. The first
+    50th of the records is left out: a mean of a few errors jumps.
+    """
+    ax = axes(ax)
+    colours = _colours(curves)
+    ax.axhline(error.mean(), color=COLOURS["floor"], ls="--", lw=1, label="refuse at random")
+    for name, (kept, risk) in curves.items():
+        shown = kept >= 0.02
+        ax.plot(
+            100 * kept[shown],
+            risk[shown],
+            color=colours[name],
+            lw=1.8,
+            ls="--" if name == "SNN" else "-",
+            label=name,
+        )
+    kept = np.arange(1, len(error) + 1) / len(error)
+    ax.plot(100 * kept, risk_of(error, error), color="black", lw=1, ls=":", label="oracle")
+    ax.set(
+        xlim=(0, 100),
+        ylim=(0, None),
+        xlabel="records kept, the most certain first (%)",
+        ylabel="mean |error| (growth fraction)",
+    )
+    ax.legend()
+    return ax
+
+
+def spread_and_error(
+    predicted: Mapping[str, np.ndarray], error: Mapping[str, np.ndarray], ax: Axes | None = None
+) -> Axes:
+    """Root mean squared error in ten groups of rising predictive sd; the diagonal is calibrated.
+
+    Both map the same names to axis (observation,): the predictive sd with noise, and the absolute
+    error. A distribution that says the same everywhere has its points on one spot of the x axis.
+    """
+    ax = axes(ax)
+    colours, top = _colours(predicted), 0.0
+    for name, sd in predicted.items():
+        groups = np.array_split(np.argsort(sd, kind="stable"), 10)
+        x = [np.sqrt(np.mean(sd[group] ** 2)) for group in groups if len(group)]
+        y = [np.sqrt(np.mean(error[name][group] ** 2)) for group in groups if len(group)]
+        ax.plot(x, y, marker="o", ms=5, lw=1, color=colours[name], label=name)
+        top = max(top, *x, *y)
+    ax.plot([0, top], [0, top], color=COLOURS["floor"], ls="--", lw=1, label="calibrated")
+    ax.set(
+        xlim=(0, 1.05 * top),
+        ylim=(0, 1.05 * top),
+        aspect="equal",
+        xlabel="predictive sd with noise (growth fraction)",
+        ylabel="root mean squared error (growth fraction)",
+    )
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def coverage_against_chance(
+    found: Mapping[str, float],
+    limits: tuple[float, float],
+    level: float = 0.9,
+    ax: Axes | None = None,
+) -> Axes:
+    """Coverage of several kinds of intervals, a point each, with the band that chance explains.
+
+    `found` maps a name to a share, `limits` comes from `spikedrop.conformal.coverage_limits`.
+    """
+    ax = axes(ax)
+    ax.axvspan(
+        100 * limits[0],
+        100 * limits[1],
+        color=COLOURS["floor"],
+        alpha=0.25,
+        lw=0,
+        label="chance",
+    )
+    ax.axvline(100 * level, color=COLOURS["floor"], ls="--", lw=1, label="promised")
+    for row, share in enumerate(found.values()):
+        inside = limits[0] <= share <= limits[1]
+        colour = COLOURS["truth"] if inside else COLOURS["wrong"]
+        ax.plot(100 * share, row, marker="o" if inside else "X", ms=9, ls="", color=colour)
+    ax.set_yticks(range(len(found)), list(found))
+    ax.set_ylim(len(found) - 0.5, -0.5)
+    ax.set(xlabel="test records inside their interval (%)")
+    ax.legend(loc="lower left")
+    return ax

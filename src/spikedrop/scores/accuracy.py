@@ -1,0 +1,107 @@
+"""How near the predictive mean is to what was observed, in value and in rank."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from spikedrop.errors import InputError
+from spikedrop.scores._checks import draws_of, pair
+
+
+def r2(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+    r"""Coefficient of determination of the predictive mean; higher is better, 1 at most.
+
+    .. math:: R^2 = 1 - \sum_i (y_i - \bar y_i)^2 / \sum_i (y_i - \bar y)^2
+
+    with :math:`\bar y_i` the mean over draws and :math:`\bar y` that over observations (Chicco et
+    al. 2021, doi:10.7717/peerj-cs.623). `samples` has axes (draw, observation[, 1]), `y`
+    (observation,). Raises `InputError` if all of `y` is one value.
+
+    >>> r2(np.array([[0.0, 2.0], [2.0, 2.0]]), np.array([1.0, 2.0]))
+    1.0
+    """
+    values, y = pair(samples, y)
+    if y.min() == y.max():
+        raise InputError("every observation has the same value: R2 has nothing to explain.")
+    return r2_of_mean(values.mean(axis=0), y)
+
+
+def rmse(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+    r"""Root mean squared error of the predictive mean, in the unit of `y`; lower is better.
+
+    .. math:: \sqrt{\tfrac1N \sum_i (y_i - \bar y_i)^2}
+
+    (Hyndman & Koehler 2006, doi:10.1016/j.ijforecast.2006.03.001.) `samples` has axes
+    (draw, observation[, 1]), `y` (observation,).
+
+    >>> rmse(np.array([[0.0, 2.0], [2.0, 2.0]]), np.array([1.0, 4.0])) == 2**0.5
+    True
+    """
+    values, y = pair(samples, y)
+    return rmse_of_mean(values.mean(axis=0), y)
+
+
+def kendall_tau(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+    r"""Rank correlation of the predictive mean with the observations; higher is better, 1 at most.
+
+    The share of pairs of observations in the same order minus that in the opposite one, with
+    ties taken out (:math:`\tau_b`, Kendall 1945, doi:10.1093/biomet/33.3.239):
+
+    .. math:: \tau_b = (C - D) / \sqrt{(P - T_\mu)(P - T_y)}
+
+    with C and D the numbers of concordant and discordant pairs, P of all pairs, and T of those
+    tied in the mean and in `y`. NaN if all means or all of `y` are one value: there is no ranking
+    then. `samples` has axes (draw, observation[, 1]), `y` (observation,).
+
+    >>> round(kendall_tau(np.array([[1.0, 2.0, 3.0]]), np.array([1.0, 5.0, 4.0])), 3)
+    0.333
+    """
+    values, y = pair(samples, y)
+    return tau(values.mean(axis=0), y)
+
+
+def ranking_agreement(
+    a: xr.DataArray | np.ndarray,
+    b: xr.DataArray | np.ndarray,
+    by: Literal["mean", "sd"] = "mean",
+) -> float:
+    r"""Kendall's :math:`\tau_b` of two samples' rankings of the observations; 1 is the same.
+
+    Ranked by predictive mean (which to expect most of) or by predictive sd (which to trust
+    least). `a` and `b` have axes (draw, observation[, 1]) and may differ in draws. NaN if one
+    ranks nothing because all its values are equal. See `kendall_tau`.
+
+    >>> a = np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 9.0]])
+    >>> ranking_agreement(a, a**2), ranking_agreement(a, -a), ranking_agreement(a, -a, "sd")
+    (1.0, -1.0, 1.0)
+    """
+    if by not in ("mean", "sd"):
+        raise InputError(f"by={by!r}: rank by 'mean' or by 'sd'.")
+    least = 2 if by == "sd" else 1
+    x, y = draws_of(a, least=least), draws_of(b, least=least)
+    if x.shape[1] != y.shape[1]:
+        raise InputError(f"a has {x.shape[1]} observations and b {y.shape[1]}; they must agree.")
+    if by == "mean":
+        return tau(x.mean(axis=0), y.mean(axis=0))
+    return tau(x.std(axis=0, ddof=1), y.std(axis=0, ddof=1))
+
+
+def r2_of_mean(mean: np.ndarray, y: np.ndarray) -> float:
+    """`r2` of means (observation,) without checks."""
+    return float(1 - np.sum((y - mean) ** 2) / np.sum((y - y.mean()) ** 2))
+
+
+def rmse_of_mean(mean: np.ndarray, y: np.ndarray) -> float:
+    """`rmse` of means (observation,) without checks."""
+    return float(np.sqrt(np.mean((y - mean) ** 2)))
+
+
+def tau(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b of two arrays (observation,); NaN if one of them is constant."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(stats.kendalltau(x, y).statistic)

@@ -1,0 +1,246 @@
+"""Does a stated probability come true as often as stated, and how narrow is the statement?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from scipy import special, stats
+
+from spikedrop.errors import InputError
+from spikedrop.scores._checks import draws_of, level_of, moments, noise_of, observed, pair
+
+LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
+
+
+def predictive_moments(
+    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Mean and sd of draws and noise together, each with axis (observation,).
+
+    .. math:: \bar y_i, \qquad
+              \sqrt{\mathrm{var}_s\, y^{(s)}_i + \tfrac1S \textstyle\sum_s \sigma_{si}^2}
+
+    by the law of total variance, in the unit of the draws. `samples` has axes
+    (draw, observation[, 1]), at least two draws; `noise_sd` as in `log_likelihood`, or 0.
+
+    >>> predictive_moments(np.array([[-1.0], [1.0]]), noise_sd=2**0.5)
+    (array([0.]), array([2.]))
+    """
+    values = draws_of(samples, least=2)
+    return moments(values, noise_of(noise_sd, values, zero=True))
+
+
+def central_interval(
+    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0, level: float = 0.9
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Lower and upper end of the central `level` interval, each with axis (observation,).
+
+    The interval is that of the Gaussian with the mixture's moments,
+    :math:`\bar y_i \pm z \sqrt{\mathrm{var}_s\, y^{(s)}_i + \tfrac1S\sum_s\sigma_{si}^2}` with
+    :math:`z` the :math:`(1+\mathrm{level})/2` quantile of the standard normal, in the unit of the
+    draws. `samples` has axes (draw, observation[, 1]), at least two draws; `noise_sd` as in
+    `log_likelihood`, or 0.
+
+    >>> low, high = central_interval(np.array([[-1.0], [1.0]]))
+    >>> low.round(3).tolist(), high.round(3).tolist()  # 1.645 x sqrt(2)
+    ([-2.326], [2.326])
+    """
+    level = level_of(level)
+    mean, sd = predictive_moments(samples, noise_sd)
+    half = stats.norm.ppf((1 + level) / 2) * sd
+    return mean - half, mean + half
+
+
+def interval_coverage(lower: np.ndarray, upper: np.ndarray, y: np.ndarray) -> float:
+    """Share of observations inside given intervals, ends included; nearest to the level is best.
+
+    All three have axis (observation,). Raises `InputError` if a lower end is above its upper one.
+
+    >>> interval_coverage(np.zeros(2), np.ones(2), np.array([1.0, 2.0]))
+    0.5
+    """
+    lower, upper, y = bounds_of(lower, upper, y)
+    return float(np.mean((lower <= y) & (y <= upper)))
+
+
+def coverage(
+    samples: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    noise_sd: float | np.ndarray = 0.0,
+    level: float = 0.9,
+) -> float:
+    r"""Share of observations inside the central `level` interval; closest to `level` is best.
+
+    .. math:: \tfrac1N \sum_i 1\{l_i \le y_i \le u_i\}
+
+    with the ends of `central_interval` (Gneiting, Balabdaoui & Raftery 2007,
+    doi:10.1111/j.1467-9868.2007.00587.x). Draws without spread and without noise make an interval
+    of one point. `samples` has axes (draw, observation[, 1]), `y` (observation,). Raises
+    `InputError` for fewer than two draws.
+
+    >>> coverage(np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0.0, 5.0]))
+    0.5
+    """
+    level = level_of(level)
+    return float(np.mean(absolute_z(samples, y, noise_sd) <= stats.norm.ppf((1 + level) / 2)))
+
+
+def width(
+    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0, level: float = 0.9
+) -> float:
+    """Mean width of the central `level` interval, in the unit of the draws.
+
+    Lower is better among distributions with the same `coverage`; alone it says nothing. See
+    `central_interval` for the arguments and the source.
+
+    >>> round(width(np.array([[-1.0], [1.0]])), 3)
+    4.652
+    """
+    lower, upper = central_interval(samples, noise_sd, level)
+    return float(np.mean(upper - lower))
+
+
+def sharpness(samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0) -> float:
+    r"""Root mean predictive variance, in the unit of the draws; lower is better if calibrated.
+
+    .. math:: \sqrt{\tfrac1N \sum_i \bigl(\mathrm{var}_s\, y^{(s)}_i
+              + \tfrac1S \textstyle\sum_s \sigma_{si}^2\bigr)}
+
+    (Kuleshov, Fenner & Ermon 2018, arXiv:1807.00263.) Of a calibrated distribution it equals the
+    `rmse`, in expectation and for many draws. `samples` has axes (draw, observation[, 1]), at
+    least two draws; `noise_sd` as in `log_likelihood`, or 0.
+
+    >>> sharpness(np.array([[-1.0], [1.0]]), noise_sd=2**0.5)
+    2.0
+    """
+    return float(np.sqrt(np.mean(predictive_moments(samples, noise_sd)[1] ** 2)))
+
+
+def pit(
+    samples: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    noise_sd: float | np.ndarray = 0.0,
+    *,
+    seed: int = 0,
+) -> np.ndarray:
+    r"""Probability integral transform of each observation, axis (observation,).
+
+    .. math:: u_i = \tfrac1S \sum_s \Phi\bigl((y_i - y^{(s)}_i) / \sigma_{si}\bigr)
+
+    Uniform on (0, 1) if the distribution is calibrated (Dawid 1984, doi:10.2307/2981683): a
+    histogram with a hump says too wide, with high ends too narrow, with a slope biased. Without
+    noise it is the randomised rank :math:`(R_i + V_i (1 + E_i)) / (S + 1)`, with :math:`R_i` draws
+    below the observation, :math:`E_i` equal to it, and :math:`V_i` uniform from `seed`.
+
+    `samples` has axes (draw, observation[, 1]), `y` (observation,), `noise_sd` as in
+    `log_likelihood`. Raises `InputError` if the noise is 0 in some places and not in others.
+
+    >>> pit(np.array([[-1.0], [1.0]]), np.zeros(1), noise_sd=1.0).round(6).tolist()
+    [0.5]
+    >>> rank = pit(np.array([[-1.0], [1.0]]), np.zeros(1))  # between 1/3 and 2/3, by chance
+    >>> rank.round(2).tolist()
+    [0.55]
+    """
+    values, y = pair(samples, y)
+    noise = noise_of(noise_sd, values, zero=True)
+    if (noise > 0).all():
+        return special.ndtr((y - values) / noise).mean(axis=0)
+    if (noise > 0).any():
+        raise InputError("noise_sd is 0 in some places and positive in others: give one or other.")
+    below, equal = (values < y).sum(axis=0), (values == y).sum(axis=0)
+    v = np.random.default_rng(seed).uniform(size=len(y))
+    return (below + v * (1 + equal)) / (len(values) + 1)
+
+
+def calibration_curve(
+    samples: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    noise_sd: float | np.ndarray = 0.0,
+    levels: Sequence[float] = LEVELS,
+) -> tuple[list[float], list[float]]:
+    """Nominal levels and the `coverage` observed at each; on the diagonal is best.
+
+    Below it the intervals are too narrow (Kuleshov, Fenner & Ermon 2018, arXiv:1807.00263). The
+    levels must increase. Other arguments and errors as in `coverage`.
+
+    >>> calibration_curve(np.array([[-1.0], [1.0]]), np.array([0.0]), levels=(0.5,))
+    ([0.5], [1.0])
+    """
+    levels = sorted_levels(levels)
+    return levels, observed_at(absolute_z(samples, y, noise_sd), levels)
+
+
+def calibration_error(
+    samples: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    noise_sd: float | np.ndarray = 0.0,
+    levels: Sequence[float] = LEVELS,
+) -> float:
+    r"""Mean distance of the calibration curve to the diagonal; lower is better, 0 at best.
+
+    .. math:: \tfrac1K \sum_k |\hat c(\alpha_k) - \alpha_k|
+
+    with :math:`\hat c` the `coverage` observed at level :math:`\alpha_k` (Kuleshov, Fenner &
+    Ermon 2018, arXiv:1807.00263). A share, without unit. With N observations a calibrated
+    distribution scores about :math:`0.3/\sqrt N`, not 0. Arguments as in `calibration_curve`.
+
+    >>> calibration_error(np.array([[-1.0], [1.0]]), np.array([0.0]), levels=(0.5,))
+    0.5
+    """
+    levels = sorted_levels(levels)
+    return curve_error(absolute_z(samples, y, noise_sd), levels)
+
+
+def sorted_levels(levels: Sequence[float]) -> list[float]:
+    """Return nominal levels as a list, or raise `InputError` unless they increase in (0, 1)."""
+    found = [level_of(level) for level in levels]
+    if not found or (np.diff(found) <= 0).any():
+        raise InputError(f"levels={found[:6]}: give at least one, in increasing order.")
+    return found
+
+
+def absolute_z(
+    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
+) -> np.ndarray:
+    """Absolute error in predictive sd, axis (observation,); 0 for a hit without any spread."""
+    values, y = pair(samples, y, least=2)
+    mean, sd = moments(values, noise_of(noise_sd, values, zero=True))
+    return ratio(np.abs(y - mean), sd)
+
+
+def ratio(error: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Divide; where sd is 0, an error of 0 gives 0 and any other infinity."""
+    beyond = np.where(error > 0, np.inf, 0.0)
+    return np.divide(error, sd, out=beyond, where=sd > 0)
+
+
+def observed_at(z: np.ndarray, levels: Sequence[float]) -> list[float]:
+    """Share of absolute errors within the central interval of each level."""
+    return [float(np.mean(z <= stats.norm.ppf((1 + level) / 2))) for level in levels]
+
+
+def curve_error(z: np.ndarray, levels: Sequence[float]) -> float:
+    """`calibration_error` of absolute errors in sd."""
+    return float(np.mean(np.abs(np.subtract(observed_at(z, levels), levels))))
+
+
+def bounds_of(
+    lower: np.ndarray, upper: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return intervals and observations as float64 (observation,), or raise `InputError`."""
+    lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    if lower.ndim != 1 or lower.shape != upper.shape or not len(lower):
+        raise InputError(
+            f"lower has shape {lower.shape} and upper {upper.shape}; expected (observation,) for "
+            "both, at least one."
+        )
+    y = observed(y, len(lower))
+    if not (lower <= upper).all():  # NaN is refused here, too
+        where = int(np.argmin(lower <= upper))
+        raise InputError(
+            f"observation {where}: lower={lower[where]} and upper={upper[where]}; the lower end "
+            "must not be above the upper one."
+        )
+    return lower, upper, y

@@ -1,0 +1,81 @@
+"""Observation noise: one number chosen on validation rows, or a second output of the network."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy import optimize
+
+from spikedrop.errors import InputError
+from spikedrop.scores._checks import pair
+from spikedrop.scores.density import log_likelihood
+
+
+def fit_noise_sd(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+    r"""Observation noise that maximises `log_likelihood`; use validation rows, never test rows.
+
+    .. math:: \hat\sigma = \arg\max_\sigma \sum_i \log \tfrac1S \textstyle\sum_s
+              \mathcal N(y_i \mid y^{(s)}_i, \sigma^2)
+
+    Its inverse square is the noise precision (Gal & Ghahramani 2016, arXiv:1506.02142). In the
+    unit of `y`. `samples` has axes (draw, observation[, 1]), `y` (observation,). Raises
+    `InputError` if every draw equals its observation.
+
+    >>> round(fit_noise_sd(np.zeros((1, 2)), np.array([3.0, -3.0])), 3)
+    3.0
+    """
+    values, y = pair(samples, y)
+    # At the optimum the variance is a mean of squared deviations that favours small ones, so the
+    # plain mean bounds it from above.
+    top = float(np.sqrt(np.mean((y - values) ** 2)))
+    if top == 0:
+        raise InputError("every draw equals its observation: there is no noise to estimate.")
+    best = optimize.minimize_scalar(
+        lambda log_sd: -log_likelihood(values, y, float(np.exp(log_sd))),
+        bounds=(np.log(top) - 6, np.log(top) + 0.01),
+        method="bounded",
+    )
+    return float(np.exp(best.x))
+
+
+def mean_and_noise(samples: xr.DataArray | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Split the draws of a network that predicts its own noise: means, and noise sd.
+
+    A network trained with ``noise="heteroscedastic"`` (`spikedrop.training.train`) has two
+    outputs, the mean and the logarithm of the noise variance (Nix & Weigend 1994,
+    doi:10.1109/ICNN.1994.374138; with dropout Kendall & Gal 2017, arXiv:1703.04977):
+
+    .. math:: \sigma^{(s)}_i = \exp\bigl(v^{(s)}_i / 2\bigr)
+
+    Parameters
+    ----------
+    samples : array
+        Axes (draw, observation, 2), from `sample_ann` or `sample_snn`.
+
+    Returns
+    -------
+    means, noise_sd : numpy.ndarray
+        Each float64 with axes (draw, observation), in the unit of the observations; every score
+        takes the second as its `noise_sd`.
+
+    Raises
+    ------
+    InputError
+        If the last axis is not 2, or a value is NaN or infinite.
+
+    Examples
+    --------
+    >>> means, noise_sd = mean_and_noise(np.array([[[5.0, 0.0], [6.0, np.log(4)]]]))
+    >>> means.tolist(), noise_sd.round(6).tolist()
+    ([[5.0, 6.0]], [[1.0, 2.0]])
+    """
+    values = np.asarray(samples, dtype=np.float64)
+    if values.ndim != 3 or values.shape[2] != 2 or values.size == 0:
+        raise InputError(
+            f"samples have shape {values.shape}; expected (draw, observation, 2), mean and log "
+            "variance: train with noise='heteroscedastic'."
+        )
+    means, log_variance = values[..., 0], values[..., 1]
+    if not np.isfinite(values).all() or (np.abs(log_variance) > 500).any():
+        raise InputError("samples hold NaN, infinite values or log variances beyond 500.")
+    return means, np.exp(log_variance / 2)

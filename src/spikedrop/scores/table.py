@@ -1,0 +1,245 @@
+"""Every score of two networks side by side, and of several methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spikedrop.ann import sample_ann
+from spikedrop.errors import InputError
+from spikedrop.network import Network
+from spikedrop.scores._checks import level_of, moments, noise_of, pair
+from spikedrop.scores.accuracy import r2, r2_of_mean, rmse, rmse_of_mean, tau
+from spikedrop.scores.bootstrap import paired_bootstrap
+from spikedrop.scores.calibration import (
+    LEVELS,
+    central_interval,
+    coverage,
+    curve_error,
+    ratio,
+)
+from spikedrop.scores.density import gaussian_log_densities, log_densities, log_likelihood
+from spikedrop.scores.noise import fit_noise_sd
+from spikedrop.scores.proper import crps_values, interval_scores
+from spikedrop.scores.refusal import error_correlation, rank_correlation, risk_of
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What each score needs of each observation; every array has axis (observation,)."""
+
+    y: np.ndarray
+    mean: np.ndarray
+    draw_sd: np.ndarray
+    sd: np.ndarray
+    log_density: np.ndarray
+    gaussian_log_density: np.ndarray
+    crps: np.ndarray
+    interval_score: np.ndarray
+    inside: np.ndarray
+    width: np.ndarray
+
+    def rows(self, rows: np.ndarray) -> Scored:
+        """Return the observations at the given positions."""
+        return Scored(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    @property
+    def error(self) -> np.ndarray:
+        """Absolute error of the mean."""
+        return np.abs(self.y - self.mean)
+
+
+def scored(
+    samples: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    noise_sd: float | np.ndarray,
+    level: float = 0.9,
+) -> Scored:
+    """Compute what each score needs of each observation; arguments as in `score_table`."""
+    values, y = pair(samples, y, least=2)
+    noise = noise_of(noise_sd, values, zero=False)
+    mean, sd = moments(values, noise)
+    low, high = central_interval(values, noise, level)
+    return Scored(
+        y=y,
+        mean=mean,
+        draw_sd=moments(values, np.zeros(()))[1],
+        sd=sd,
+        log_density=log_densities(values, y, noise),
+        gaussian_log_density=gaussian_log_densities(values, y, noise),
+        crps=crps_values(values, y, noise),
+        interval_score=interval_scores(low, high, y, level),
+        inside=(low <= y) & (y <= high),
+        width=high - low,
+    )
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score in the table: its function, its direction, and its unit if not that of `y`."""
+
+    of: Callable[[Scored], float]
+    better: str
+    unit: str | None = None
+
+
+def scores_at(level: float) -> dict[str, Score]:
+    """Return the scores of the table by name; `level` is that of the intervals."""
+    percent = f"{100 * level:g} %"
+    return {
+        "R2": Score(lambda s: r2_of_mean(s.mean, s.y), "higher", ""),
+        "RMSE": Score(lambda s: rmse_of_mean(s.mean, s.y), "lower"),
+        "Kendall tau": Score(lambda s: tau(s.mean, s.y), "higher", ""),
+        "log likelihood": Score(lambda s: float(s.log_density.mean()), "higher", "nat"),
+        "Gaussian log likelihood": Score(
+            lambda s: float(s.gaussian_log_density.mean()), "higher", "nat"
+        ),
+        "CRPS": Score(lambda s: float(s.crps.mean()), "lower"),
+        f"{percent} interval score": Score(lambda s: float(s.interval_score.mean()), "lower"),
+        f"{percent} coverage": Score(lambda s: float(s.inside.mean()), f"near {level:g}", ""),
+        f"{percent} width": Score(lambda s: float(s.width.mean()), "lower, if calibrated"),
+        "sharpness": Score(lambda s: float(np.sqrt(np.mean(s.sd**2))), "lower, if calibrated"),
+        "calibration error": Score(
+            lambda s: curve_error(ratio(s.error, s.sd), LEVELS), "lower", ""
+        ),
+        "risk-coverage area": Score(lambda s: float(risk_of(s.sd, s.error).mean()), "lower"),
+        "sd tracks error": Score(lambda s: rank_correlation(s.draw_sd, s.error), "higher", ""),
+    }
+
+
+def score_table(
+    ann: xr.DataArray | np.ndarray,
+    snn: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    noise_sd: float | np.ndarray,
+    *,
+    snn_noise_sd: float | np.ndarray | None = None,
+    seed: int,
+    level: float = 0.9,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    unit: str = "unit of y",
+) -> pd.DataFrame:
+    """Every score for the ANN and the SNN, and a bootstrap interval of their difference.
+
+    Parameters
+    ----------
+    ann, snn : array
+        Axes (draw, observation[, 1]); at least two draws each, not necessarily as many.
+    y : numpy.ndarray
+        Axis (observation,), at least two and not all the same.
+    noise_sd : float or array
+        Observation noise, positive, as in `log_likelihood`; see `fit_noise_sd` and
+        `mean_and_noise`.
+    snn_noise_sd : float or array, optional
+        That of the SNN; by default the same.
+    seed : int
+        Of the bootstrap, see `paired_bootstrap`.
+    level : float
+        Nominal coverage of the intervals that are scored.
+    resamples, confidence : int and float
+        Of the bootstrap.
+    unit : str
+        The unit of `y`, for the table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a score; columns ``ANN``, ``SNN``, ``SNN - ANN``, ``low`` and ``high`` of the
+        difference, ``better`` (the direction) and ``unit``. A score that has no answer, such as a
+        ranking by constant predictions, is NaN.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN, there are too few draws or observations, or a level is
+        not in (0, 1).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y, draws = rng.normal(size=50), rng.normal(size=(20, 50))
+    >>> table = score_table(draws, draws, y, 0.5, seed=0, resamples=10)
+    >>> float(table["SNN - ANN"].abs().max()), float(table["high"].max())
+    (0.0, 0.0)
+    """
+    level = level_of(level)
+    values, y = pair(ann, y, least=2)
+    if y.min() == y.max():
+        raise InputError("every observation has the same value: R2 has nothing to explain.")
+    both = (
+        scored(values, y, noise_sd, level),
+        scored(snn, y, noise_sd if snn_noise_sd is None else snn_noise_sd, level),
+    )
+    scores = scores_at(level)
+
+    def difference(rows: np.ndarray) -> np.ndarray:
+        a, b = (one.rows(rows) for one in both)
+        return np.array([score.of(b) - score.of(a) for score in scores.values()])
+
+    low, high = paired_bootstrap(
+        difference, len(y), seed=seed, resamples=resamples, level=confidence
+    )
+    table = pd.DataFrame(
+        {
+            "ANN": [score.of(both[0]) for score in scores.values()],
+            "SNN": [score.of(both[1]) for score in scores.values()],
+        },
+        index=list(scores),
+    )
+    table["SNN - ANN"] = table["SNN"] - table["ANN"]
+    table["low"], table["high"] = low, high
+    table["better"] = [score.better for score in scores.values()]
+    table["unit"] = [unit if score.unit is None else score.unit for score in scores.values()]
+    return table
+
+
+def method_table(
+    methods: Mapping[str, tuple[xr.DataArray | np.ndarray, float]], y: np.ndarray
+) -> pd.DataFrame:
+    """Tabulate the scores of several methods on the same observations.
+
+    `methods` maps a name to predictive samples (draw, observation[, 1]) and the noise sd chosen
+    for them on validation records; `y` has axis (observation,). RMSE and noise in the unit of y,
+    log likelihood in nats.
+    """
+    rows = {
+        name: {
+            "R2": r2(samples, y),
+            "RMSE": rmse(samples, y),
+            "noise sd": noise_sd,
+            "sd of draws": float(np.std(np.asarray(samples), axis=0, ddof=1).mean()),
+            "log likelihood": log_likelihood(samples, y, noise_sd),
+            "90 % coverage": coverage(samples, y, noise_sd),
+            "sd tracks error": error_correlation(samples, y),
+        }
+        for name, (samples, noise_sd) in methods.items()
+    }
+    return pd.DataFrame(rows).T
+
+
+def rate_table(
+    network: Network,
+    validation: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    *,
+    rates: Sequence[float],
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Scores of the same weights sampled at other dropout rates, index the rate.
+
+    `validation` and `test` are pairs (inputs, observations); the noise of every rate is chosen on
+    the first. See `method_table` for the columns.
+    """
+    methods = {}
+    for rate in rates:
+        other = network.with_dropout(rate)
+        held_out = sample_ann(other, validation[0], draws=draws, seed=seed)
+        samples = sample_ann(other, test[0], draws=draws, seed=seed)
+        methods[rate] = (samples, fit_noise_sd(held_out, validation[1]))
+    return method_table(methods, test[1]).rename_axis("dropout rate")

@@ -1,0 +1,146 @@
+"""Conformal intervals: by hand, against the definition, and coverage on simulated data."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from spikedrop.conformal import conformal_interval, coverage_limits
+from spikedrop.errors import InputError
+from spikedrop.scores import coverage, interval_coverage
+
+
+def world(n, rng, draws=20, spread=0.1, noise=0.5):
+    """Draws far too narrow, with an sd that differs and follows the noise; heavy-tailed noise."""
+    scale = rng.uniform(0.5, 2, n)
+    mean = rng.normal(size=n)
+    samples = mean + spread * scale * rng.normal(size=(draws, n))
+    return samples, mean + noise * scale * rng.standard_t(4, size=n)
+
+
+def test_by_hand():
+    """Nine held-out rows with mean 0 and sd 1, errors 1 to 9: at 75 % the 8th of nine counts.
+
+    (9 + 1) x 0.75 = 7.5, rounded up to 8. An observation of mean 10 and sd 2 gets 10 -+ 16.
+    """
+    held_out = np.repeat([[-1.0], [0.0], [1.0]], 9, axis=1)
+    y = np.array([3.0, -1, 9, 2, -4, 5, -8, 6, 7])
+    low, high = conformal_interval(held_out, y, np.array([[8.0], [10.0], [12.0]]), level=0.75)
+    assert (low, high) == (pytest.approx([-6]), pytest.approx([26]))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.83, 0.9])
+def test_by_the_definition(level):
+    """The order statistic written out, with noise of each row, of both kinds."""
+    rng = np.random.default_rng(0)
+    held_out, y = world(57, rng)
+    samples, _ = world(5, rng)
+    noise, held_noise = rng.uniform(0.1, 1, 5), rng.uniform(0.1, 1, (20, 57))
+    low, high = conformal_interval(
+        held_out, y, samples, level=level, noise_sd=noise, held_out_noise_sd=held_noise
+    )
+    sd = np.sqrt(held_out.var(axis=0, ddof=1) + (held_noise**2).mean(axis=0))
+    scores = np.sort(np.abs(y - held_out.mean(axis=0)) / sd)
+    q = scores[int(np.ceil(58 * level)) - 1]
+    half = q * np.sqrt(samples.var(axis=0, ddof=1) + noise**2)
+    assert low == pytest.approx(samples.mean(axis=0) - half)
+    assert high == pytest.approx(samples.mean(axis=0) + half)
+
+
+def test_the_unit_of_the_spread_does_not_matter():
+    """Draws ten times too narrow about their mean give the same intervals."""
+    rng = np.random.default_rng(1)
+    held_out, y = world(100, rng)
+    samples, _ = world(10, rng)
+
+    def narrow(draws):
+        return draws.mean(axis=0) + 0.1 * (draws - draws.mean(axis=0))
+
+    whole = conformal_interval(held_out, y, samples)
+    assert conformal_interval(narrow(held_out), y, narrow(samples)) == (
+        pytest.approx(whole[0]),
+        pytest.approx(whole[1]),
+    )
+
+
+def test_they_cover_where_the_draws_alone_do_not():
+    """4000 held-out rows, 500 observations: within the beta-binomial limits of chance.
+
+    Confidence 0.999, so the false-alarm rate is 1e-3; the seed is fixed.
+    """
+    rng = np.random.default_rng(0)
+    held_out, y_held = world(4000, rng)
+    samples, y = world(500, rng)
+    low, high = coverage_limits(500, held_out=4000, confidence=0.999)
+    covered = interval_coverage(*conformal_interval(held_out, y_held, samples), y)
+    assert low <= covered <= high
+    assert coverage(samples, y) < 0.5  # plain
+
+
+def test_coverage_over_many_repetitions_is_exact():
+    """300 worlds of 40 held-out rows, 50 observations each; k = 37 of 41, so 90.24 %.
+
+    The mean of 300 shares, each of beta-binomial sd 0.0625, has an sd of 0.0036: five of them are
+    0.018. The false-alarm rate is below 1e-6. And the spread is the beta-binomial's, within 25 %
+    (an sd from 300 values has 4 %).
+    """
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(300):
+        held_out, y_held = world(40, rng)
+        samples, y = world(50, rng)
+        shares.append(interval_coverage(*conformal_interval(held_out, y_held, samples), y))
+    chance = stats.betabinom(50, 37, 4)
+    assert np.mean(shares) == pytest.approx(chance.mean() / 50, abs=0.018)
+    assert np.std(shares) == pytest.approx(chance.std() / 50, rel=0.25)
+
+
+def test_the_promise_ends_with_exchangeability():
+    """Observations with twice the noise at the same spread are covered far below the level."""
+    rng = np.random.default_rng(0)
+    held_out, y_held = world(2000, rng)
+    samples, y = world(500, rng, noise=1.5)
+    assert interval_coverage(*conformal_interval(held_out, y_held, samples), y) < 0.7
+
+
+def test_limits_by_simulation():
+    """20,000 shares of 60, within the limits in at least 95 % (the limits are whole numbers).
+
+    A share of 0.95 has a binomial sd of 0.0015 here; 0.94 is more than 6 of them away.
+    """
+    rng = np.random.default_rng(0)
+    plain = rng.binomial(60, 0.8, 20_000) / 60
+    mixed = rng.binomial(60, rng.beta(np.ceil(101 * 0.8), 101 - np.ceil(101 * 0.8), 20_000)) / 60
+    for shares, held_out in ((plain, None), (mixed, 100)):
+        low, high = coverage_limits(60, level=0.8, held_out=held_out)
+        assert np.mean((low <= shares) & (shares <= high)) > 0.94
+        assert low < shares.mean() < high
+    assert coverage_limits(60, held_out=10**7) == coverage_limits(60)
+
+
+HELD, Y = np.random.default_rng(0).normal(size=(2, 4, 30))[0], np.arange(30.0)
+NEW = HELD[:, :3]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: conformal_interval(HELD, Y[:9], NEW), r"observations \(9,\)"),
+        (lambda: conformal_interval(HELD, Y, NEW[:3]), "4 draws of the held-out rows and 3"),
+        (lambda: conformal_interval(HELD[:1], Y, NEW[:1]), "1 draws"),
+        (lambda: conformal_interval(HELD * np.nan, Y, NEW), "hold NaN"),
+        (lambda: conformal_interval(HELD, Y, NEW * np.inf), "hold NaN"),
+        (lambda: conformal_interval(HELD, Y, np.ones((4, 3))), "observation 0 has the same value"),
+        (lambda: conformal_interval(0 * HELD, Y, NEW), "held-out row 0 has the same value"),
+        (lambda: conformal_interval(HELD, Y, NEW, level=1), "level=1"),
+        (lambda: conformal_interval(HELD, Y, NEW, level=0.99), "30 held-out rows;.* 100"),
+        (lambda: conformal_interval(HELD, Y, NEW, noise_sd=np.ones(3)), "give held_out_noise_sd"),
+        (lambda: conformal_interval(HELD, Y, NEW, noise_sd=-1), "must be positive or 0"),
+        (lambda: coverage_limits(0), "observations=0"),
+        (lambda: coverage_limits(10, held_out=0), "held_out=0"),
+        (lambda: coverage_limits(10, held_out=5), "5 held-out rows are too few"),
+        (lambda: coverage_limits(10, confidence=1.0), "level=1.0"),
+    ],
+)
+def test_bad_input_is_named(call, says):
+    with pytest.raises(InputError, match=says):
+        call()
