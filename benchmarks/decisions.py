@@ -20,15 +20,13 @@ from spikedrop.search import search_table
 
 def summary(table: pd.DataFrame, value: str) -> pd.DataFrame:
     """Mean and standard error over repetitions by policy and round, and against greedy."""
-    wide = table.pivot(index=["repeat", "round"], columns="policy", values=value)
-    against = wide.sub(wide["ANN, greedy"], axis=0)
-    rows = {}
-    for name in wide:
-        for label, frame in (("", wide), (" - greedy", against)):
-            by_round = frame[name].groupby("round")
-            rows[name, value + label] = by_round.mean()
-            rows[name, f"se{label}"] = by_round.std(ddof=1) / np.sqrt(by_round.count())
-    return pd.DataFrame(rows).stack(level=0, future_stack=True).swaplevel().sort_index()
+    wide = table.pivot_table(index=["repeat", "round"], columns="policy", values=value)
+    frames = {}
+    for label, frame in ((value, wide), ("minus greedy", wide.sub(wide["ANN, greedy"], axis=0))):
+        by_round = frame.groupby("round")
+        frames[label] = by_round.mean().T
+        frames[f"{label}, se"] = (by_round.std(ddof=1) / np.sqrt(by_round.count())).T
+    return pd.concat(frames, axis=1)
 
 
 def main() -> None:

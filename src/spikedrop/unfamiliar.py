@@ -10,13 +10,31 @@ import xarray as xr
 from sklearn.metrics import roc_auc_score
 
 from spikedrop.ann import sample_ann
-from spikedrop.compare import predictive_sd
 from spikedrop.data import Screen, Split, split
 from spikedrop.errors import InputError
 from spikedrop.example import Example, trained_example
 from spikedrop.scores import rmse
 from spikedrop.spiking.conversion import calibrate
 from spikedrop.spiking.sampler import sample_snn
+
+
+def spread(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndarray:
+    """Predictive sd, axis (observation,); 0 is allowed, unlike in `compare.predictive_sd`.
+
+    >>> spread(np.array([[0.1, 0.0], [0.1, 2.0]])).round(4).tolist()
+    [0.0, 1.4142]
+    """
+    values = np.asarray(samples, dtype=np.float64)
+    values = values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if values.ndim != 2 or len(values) < 2 or values.shape[1] == 0:
+        raise InputError(
+            f"{name} has shape {np.shape(samples)}; expected (draw, observation[, 1]), at least "
+            "two draws of one observation."
+        )
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} holds NaN or infinite values.")
+    constant = values.min(axis=0) == values.max(axis=0)  # rounding can leave an sd of 1e-17
+    return np.where(constant, 0.0, values.std(axis=0, ddof=1))
 
 
 def unfamiliarity_auc(
@@ -39,7 +57,9 @@ def unfamiliarity_auc(
     >>> unfamiliarity_auc(familiar, np.array([[0.0], [2.0]]))
     0.5
     """
-    sd = [predictive_sd(familiar, "familiar"), predictive_sd(unfamiliar, "unfamiliar")]
+    sd = [spread(familiar, "familiar"), spread(unfamiliar, "unfamiliar")]
+    if max(part.max() for part in sd) == 0:
+        raise InputError("no observation has any spread; is every dropout rate 0?")
     label = np.repeat([0, 1], [len(part) for part in sd])
     return float(roc_auc_score(label, np.concatenate(sd)))
 
@@ -121,7 +141,7 @@ def unfamiliar_row(example: Example, samples: dict) -> dict[str, float]:
     row: dict[str, float] = {}
     for name, a, b in zip(("ANN", "SNN"), old, new, strict=True):
         row[f"AUROC, {name}"] = unfamiliarity_auc(a, b)
-        ratio = np.median(predictive_sd(b)) / np.median(predictive_sd(a))
+        ratio = np.median(spread(b)) / np.median(spread(a))
         row[f"sd ratio, {name}"] = float(ratio)
     errors = [rmse(old[0], example.y[known]), rmse(new[0], example.y[novel])]
     row["RMSE ratio"] = errors[1] / errors[0]
