@@ -67,6 +67,32 @@ def _policy_style(name: str) -> dict[str, object]:
     return {"color": COLOURS[network.lower()], "ls": POLICY_LINES[policy]}
 
 
+def choice_map(
+    samples: np.ndarray, choices: Mapping[str, np.ndarray], ax: Axes | None = None
+) -> Axes:
+    """Predictive mean and sd of every candidate, and which each policy chooses.
+
+    `samples` has axes (draw, candidate), growth fractions; `choices` maps the name of a policy to
+    positions, axis (batch,).
+    """
+    ax = axes(ax)
+    mean, sd = samples.mean(axis=0), samples.std(axis=0, ddof=1)
+    ax.scatter(mean, sd, s=10, color=COLOURS["floor"], lw=0, label="candidate")
+    marks = zip(("o", "s", "x"), ("ann", "wrong", "truth"), (110, 55, 40), strict=True)
+    for (name, chosen), (mark, colour, size) in zip(choices.items(), marks, strict=False):
+        face = {"facecolors": "none"} if mark != "x" else {}
+        edge = {"edgecolors": COLOURS[colour]} if mark != "x" else {"color": COLOURS[colour]}
+        ax.scatter(
+            mean[chosen], sd[chosen], s=size, marker=mark, lw=1.5, label=name, **face, **edge
+        )
+    ax.set(
+        xlabel="predictive mean of the pair (growth fraction)",
+        ylabel="predictive sd of the pair (growth fraction)",
+    )
+    ax.legend(fontsize="small")
+    return ax
+
+
 def regret_lines(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
     """Regret against the number of candidates chosen, a line a column of `table`.
 
