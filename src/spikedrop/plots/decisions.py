@@ -56,7 +56,9 @@ def variance_fall(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) ->
         xlabel="time steps of a presentation",
         ylabel="root mean square (predictive sd)",
     )
-    ax.legend(fontsize="small")
+    ax.set_xticks(first.index, [str(steps) for steps in first.index])
+    ax.minorticks_off()
+    ax.legend(fontsize="x-small", loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 
 
@@ -64,7 +66,8 @@ def _policy_style(name: str) -> dict[str, object]:
     if name == "random":
         return {"color": COLOURS["floor"], "ls": "-"}
     network, policy = name.split(", ")
-    return {"color": COLOURS[network.lower()], "ls": POLICY_LINES[policy]}
+    style = {"color": COLOURS[network.lower()], "ls": POLICY_LINES[policy], "lw": 1.6}
+    return style if network == "SNN" else {**style, "lw": 5, "alpha": 0.4}  # seen below the SNN
 
 
 def choice_map(
@@ -100,7 +103,7 @@ def regret_lines(table: pd.DataFrame, ax: Axes | None = None, *, title: str = ""
     """
     ax = axes(ax)
     for name in table:
-        ax.plot(table.index, table[name], label=name, lw=1.8, **_policy_style(name))
+        ax.plot(table.index, table[name], label=name, **_policy_style(name))
     ax.set(
         xlabel="pairs chosen",
         ylabel="regret (growth fraction)",
@@ -135,7 +138,8 @@ def refusal_curves(
     ax = axes(ax)
     for name, (coverage, risk) in curves.items():
         colour = COLOURS.get(name.lower(), COLOURS["truth"])
-        ax.plot(100 * coverage, risk, label=name, color=colour, ls="--" if name == "SNN" else "-")
+        wide = {"lw": 4, "alpha": 0.4} if name == "ANN" else {"lw": 1.5}
+        ax.plot(100 * coverage, risk, label=name, color=colour, **wide)
     ax.axhline(risk[-1], color=COLOURS["floor"], lw=1, ls=":", label="refused at random")
     ax.set(
         xlabel="predictions kept, the most certain first (%)",
