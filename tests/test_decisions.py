@@ -22,6 +22,7 @@ from spikedrop.decisions import (
     thompson_choice,
 )
 from spikedrop.errors import InputError
+from spikedrop.plots import decisions as figures
 from spikedrop.search import pair_numbers, pair_truth, retrained, search, search_table
 
 ARMS = np.array([[0.30, 0.10], [0.45, 0.30]])  # (mean, sd) of two Gaussian candidates
@@ -236,3 +237,32 @@ def test_search_with_a_network_that_learns_as_it_goes(tmp_path):
     ann = retrained(screen, "ann", **sizes)(tested, left)
     assert ann.shape == (6, len(left))
     assert np.array_equal(ann, retrained(screen, "ann", **sizes)(tested, left))
+
+
+# What the figures show
+
+
+def test_regret_lines_show_every_column_where_it_is():
+    table = regret_table(np.linspace(0, 1, 9), {"ANN": np.eye(9), "SNN": np.eye(9)}, [1, 3], seed=0)
+    lines = {line.get_label(): line for line in figures.regret_lines(table).lines}
+    assert set(lines) == set(table)
+    for name, line in lines.items():
+        assert np.array_equal(line.get_ydata(), table[name])
+    assert lines["ANN, greedy"].get_color() != lines["SNN, greedy"].get_color()
+    assert lines["SNN, greedy"].get_linestyle() != lines["SNN, thompson"].get_linestyle()
+
+
+def test_variance_bars_stack_up_to_the_total_and_down_to_what_is_negative():
+    parts = {"mask": [0.9, 1.2], "spikes": [0.05, 0.0], "covariance": [-0.05, -0.3]}
+    table = pd.DataFrame({**parts, "charge": [0.1, 0.1]}, index=[25, 50])
+    bars = figures.variance_bars(table).patches
+    tops = [bar.get_y() + bar.get_height() for bar in bars]
+    assert max(tops) == pytest.approx(1.3)  # 1.2 + 0.1
+    assert min(tops) == pytest.approx(-0.3)
+    assert sum(bar.get_height() for bar in bars) == pytest.approx(2.0)
+
+
+def test_agreement_bars_are_the_table():
+    table = agreement_table(np.eye(4), {"SNN": [np.eye(4)]}, 2, seed=0)
+    ax = figures.agreement_bars(table)
+    assert [bar.get_height() for bar in ax.patches] == [*table.loc["SNN"], *table.loc["chance"]]
