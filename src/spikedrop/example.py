@@ -93,6 +93,36 @@ def running_example(
         records = SIMULATED_RECORDS
     screen = open_screen(data, seed=seed, n_records=records)
     parts = split(screen.pairs, by, seed=seed, validation=0.06)
+    return trained_example(
+        screen,
+        parts,
+        work=work,
+        seed=seed,
+        hidden=hidden,
+        dropout=dropout,
+        epochs=epochs,
+        member=member,
+        noise=noise,
+    )
+
+
+def trained_example(
+    screen: Screen,
+    parts: Split,
+    *,
+    work: str | Path,
+    seed: int,
+    hidden: Sequence[int] = (512, 512, 512),
+    dropout: float = 0.1,
+    epochs: int = 60,
+    member: int = 0,
+    noise: Noise = "constant",
+) -> Example:
+    """Train the example's network on any split of a screen, or load it if `work` has it.
+
+    See `running_example` for the arguments; ``parts.test`` is not looked at.
+    """
+    by = parts.by
     design = fit_design(screen, parts.train)
     x = design.matrix(screen.pairs)
     y = screen.pairs["growth_fraction"].to_numpy(float)

@@ -7,6 +7,7 @@ in a notebook they land on the page. Exceptions pass, and so do Python's warning
 
 import contextlib
 import functools
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,21 @@ def native_stderr_silenced() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def retracing_unmentioned() -> Iterator[None]:
+    """Leave out TensorFlow's advice on tracing: each network that is trained has its own trace."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from spikedrop.errors import InputError
-from spikedrop.quiet import import_tensorflow
+from spikedrop.quiet import import_tensorflow, retracing_unmentioned
 
 if TYPE_CHECKING:
     import keras
@@ -179,19 +179,20 @@ def train(
         ),
         loss="mse" if noise == "constant" else gaussian_nll,
     )
-    model.fit(
-        rows,
-        validation_data=validation,
-        validation_batch_size=4096,
-        epochs=epochs,
-        steps_per_epoch=steps,
-        shuffle=False,  # the data set shuffles itself, from the seed
-        verbose=verbose,
-        callbacks=[
-            keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
-            keras.callbacks.TerminateOnNaN(),
-        ],
-    )
+    with retracing_unmentioned():
+        model.fit(
+            rows,
+            validation_data=validation,
+            validation_batch_size=4096,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # the data set shuffles itself, from the seed
+            verbose=verbose,
+            callbacks=[
+                keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
+                keras.callbacks.TerminateOnNaN(),
+            ],
+        )
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise InputError(f"the training diverged: learning_rate={learning_rate} is too high.")
     if noise == "heteroscedastic":  # without its loss, a file opens where this module is unknown

@@ -20,6 +20,7 @@ def simulate(
     *,
     steps: int,
     settle: int = 0,
+    initial_charge: dict[str, np.ndarray] | None = None,
     record: dict | None = None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Present inputs for `steps` time steps and average the readout.
@@ -35,6 +36,10 @@ def simulate(
         As `network_masks` gives them; with an axis of steps in front, they change at every step.
     steps, settle : int
         Steps presented; the first `settle` of them do not count in the average.
+    initial_charge : dict of numpy.ndarray, optional
+        Of every hidden layer, by its name, in place of the conversion's one number: axes
+        ``(observation or 1, *shape)``, in units of the threshold; see
+        `spikedrop.variance.random_charge`.
     record : dict, optional
         Receives ``current``, ``voltage`` (after the spikes) and ``spikes`` of every hidden layer,
         by its name, each ``(step, observation, *shape)``; and as ``readout`` (step, observation,
@@ -60,7 +65,8 @@ def simulate(
             continue
         scale = scales[layer.name]
         current = scale * weigh(layer, passed, masks)
-        spikes, voltage = neurons(conversion, current)
+        start = None if initial_charge is None else initial_charge[layer.name]
+        spikes, voltage = neurons(conversion, current, start)
         if layer.name in masks and layer.family != "weights":  # a dropped neuron is silent
             spikes = spikes * (masks[layer.name] != 0)
         worth = payload(conversion, steps).reshape(-1, *[1] * (spikes.ndim - 1))
@@ -84,8 +90,13 @@ def weigh(layer: Layer, values: dict[str, np.ndarray], masks: dict[str, np.ndarr
     return out.reshape(*below[0].shape[:2], *out.shape[1:])
 
 
-def neurons(conversion: Conversion, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def neurons(
+    conversion: Conversion, current: np.ndarray, start: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Drive integrate-and-fire neurons; see `Conversion` for the four kinds.
+
+    They start from `start`, which broadcasts to one step of the current, or else from the
+    conversion's initial charge.
 
     Hand-worked: charge 0.5 and -0.9 of current over one second leave -0.4 and no spike; 2.5 more
     leave 0.1 and two spikes.
@@ -96,7 +107,8 @@ def neurons(conversion: Conversion, current: np.ndarray) -> tuple[np.ndarray, np
     ([0.0, 2.0], [-0.4, 0.1])
     """
     steps, dt = len(current), conversion.dt
-    v = np.full(current.shape[1:], conversion.initial_charge, current.dtype)
+    start = conversion.initial_charge if start is None else start
+    v = np.broadcast_to(np.asarray(start, current.dtype), current.shape[1:])
     if conversion.neuron == "rectified":
         current = np.maximum(current, 0)
     if conversion.windowed:  # all charge is there before the first spike
