@@ -9,11 +9,12 @@ functions. As vectors of fixed length, thousands of draws cost no more than thei
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-QUADRATURE = 16  # nodes; exact to rounding for the differences that draws have
+QUADRATURE = 16  # nodes: the Gaussian to 2e-3 for differences up to 5 sd, to 1e-6 up to 3
 JOINT_WAVES = 256
 
 
@@ -38,17 +39,22 @@ class Kernel:
         root = np.sqrt(self.weights)
         return np.concatenate([root * np.cos(phase), root * np.sin(phase)], axis=1)
 
-    def shifted(self, z: np.ndarray, shift: float) -> float:
-        """MMD of the law of `z` and the same law, all of it moved by `shift` at every observation.
+    def moved(self, z: np.ndarray) -> Callable[[float], float]:
+        """MMD of the law of `z` and the same law moved, as a function of the shift.
 
-        A shift turns the characteristic function and leaves its modulus, which is estimated
-        without bias from the draws.
+        The shift is the same at every observation, in the unit of `z`. It turns the characteristic
+        function and leaves its modulus, which is estimated without bias from the draws.
         """
-        phase = z @ self.frequencies.T
         n = len(z)
-        modulus = (n * np.abs(np.exp(1j * phase).mean(axis=0)) ** 2 - 1) / (n - 1)
-        turn = 2 * (1 - np.cos(shift * self.frequencies.sum(axis=1)))
-        return float(np.sqrt(max(0.0, np.sum(self.weights * modulus * turn))))
+        phase = z @ self.frequencies.T
+        squared = np.cos(phase).mean(axis=0) ** 2 + np.sin(phase).mean(axis=0) ** 2
+        strength = 2 * self.weights * (n * squared - 1) / (n - 1)
+        together = self.frequencies.sum(axis=1)
+
+        def mmd(shift: float) -> float:
+            return float(np.sqrt(max(0.0, strength @ (1 - np.cos(shift * together)))))
+
+        return mmd
 
 
 def marginal_kernel(observations: int) -> Kernel:
