@@ -16,10 +16,12 @@ from spikedrop.compare.distances import (
 from spikedrop.compare.draws import predictive_sd
 from spikedrop.compare.equivalence import crps_equivalence, kernel_equivalence, tost
 from spikedrop.compare.paired import PairedError, certificate, mean_error_bounds, paired_error
+from spikedrop.compare.power import VERDICTS, power_table, verdict_rates
 from spikedrop.compare.verdict import Comparison, compare, fewest_draws
 
 __all__ = [
     "DISTANCES",
+    "VERDICTS",
     "Comparison",
     "PairedError",
     "beyond_floor",
@@ -37,6 +39,8 @@ __all__ = [
     "noise_floor",
     "paired_error",
     "pointwise_p_values",
+    "power_table",
     "predictive_sd",
     "tost",
+    "verdict_rates",
 ]
