@@ -165,7 +165,7 @@ def _p_values(statistic: np.ndarray) -> np.ndarray:
     [0.25, 1.0, 0.75, 0.75]
     """
     # Sums in another order differ in their last bits: what is equal must count as equal.
-    rounded = statistic.round(12 - int(np.ceil(np.log10(max(statistic.max(), 1e-300)))))
+    rounded = (statistic / (statistic.max() or 1.0)).round(10)
     return (len(rounded) - np.searchsorted(np.sort(rounded), rounded, "left")) / len(rounded)
 
 

@@ -143,7 +143,7 @@ def _mean(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _log_sd(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log sd, and its influence ((z - mean)^2 / variance - 1) / 2; minus infinity if constant."""
-    sd = z.std(axis=0, ddof=1)
+    sd = np.where(np.ptp(z, axis=0) == 0, 0, z.std(axis=0, ddof=1))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(sd), (((z - z.mean(axis=0)) / sd) ** 2 / 2).mean(axis=1)
 

@@ -53,6 +53,28 @@ def verdict(comparison: Comparison, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def certificate_points(
+    table: pd.DataFrame, ax: Axes | None = None, *, margin: float | None = None
+) -> Axes:
+    """Wasserstein distance of every observation against the bound that the pairing proves.
+
+    `table` from `spikedrop.compare.certificate`; no point can lie above the diagonal.
+    """
+    ax = axes(ax)
+    top = 1.1 * max(table["bound"].max(), margin or 0)
+    ax.plot([0, top], [0, top], color=COLOURS["floor"], lw=1)
+    ax.scatter(table["bound"], table["wasserstein"], s=14, color=COLOURS["snn"], lw=0, alpha=0.8)
+    if margin is not None:
+        ax.axvline(margin, color="black", lw=1, ls=":")
+    ax.set(
+        xlim=(0, top),
+        ylim=(0, top),
+        xlabel="mean paired error of an observation (predictive sd)",
+        ylabel="Wasserstein-1 distance (predictive sd)",
+    )
+    return ax
+
+
 def side_by_side(comparisons: Mapping[str, Comparison], ax: Axes | None = None) -> Axes:
     """Several comparisons: the margin each could affirm, coloured and named by its verdict."""
     ax = axes(ax)
