@@ -164,5 +164,5 @@ def mean_error_bounds(
     estimate = float((gap.mean(axis=0) / sd).mean())
     pseudo = n * estimate - (n - 1) * without
     reach = stats.t.ppf(1 - level, n - 1) * pseudo.std(ddof=1) / np.sqrt(n)
-    centre = float(pseudo.mean())
-    return max(0.0, centre - float(reach)), max(0.0, centre + float(reach))
+    centre = float(pseudo.mean())  # less the bias of few draws; the plain mean stays inside
+    return max(0.0, min(centre - float(reach), estimate)), max(centre + float(reach), estimate)

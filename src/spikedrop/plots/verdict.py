@@ -104,7 +104,7 @@ def power_curves(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     number of draws.
     """
     ax = axes(ax)
-    shades = np.linspace(0.35, 1, table["draws"].nunique())
+    shades = np.linspace(1, 0.35, table["draws"].nunique())[::-1]
     for shade, (n, rows) in zip(shades, table.groupby("draws"), strict=True):
         for name, style in (("equivalent", "-o"), ("different", "--s")):
             ax.plot(
