@@ -66,8 +66,9 @@ def main() -> None:
         pool = 2 * max(*many, sizes.draws)
         ann = sd.sample_ann(network, x, draws=pool, seed=1, **how)
         again = sd.sample_ann(network, x, draws=sizes.pool, seed=2, **how)
-        few = {"repeats": sizes.alarms, "seed": SEED, "permutations": 199}
-        line("ANN", scope, sizes.draws, sizes.alarms, verdict_rates(ann, draws=sizes.draws, **few))
+        for n, repeats in ((sizes.draws, sizes.alarms), (sizes.draws // 5, 5 * sizes.alarms)):
+            few = {"repeats": repeats, "seed": SEED, "permutations": 199}
+            line("ANN", scope, n, repeats, verdict_rates(ann, draws=n, **few))
         for name, control in controls.items() if scope == "draw" else ():  # the harder scope
             wrong = control.sample(x, draws=sizes.pool, seed=2, steps=sizes.steps, **how)
             paired_pools[name] = wrong

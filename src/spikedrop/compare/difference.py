@@ -194,7 +194,7 @@ def _smallest(noise: np.ndarray, threshold: float) -> float:
 def _anderson_darling(p: np.ndarray, q: np.ndarray) -> float:
     with warnings.catch_warnings():  # SciPy's table ends at 0.001 and 0.25, and it says so
         warnings.simplefilter("ignore", UserWarning)
-        return float(stats.anderson_ksamp([p, q]).pvalue)
+        return float(stats.anderson_ksamp([p, q], variant="midrank").pvalue)
 
 
 POINTWISE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {

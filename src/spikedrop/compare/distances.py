@@ -81,7 +81,7 @@ def _anderson_darling(p: np.ndarray, q: np.ndarray) -> float:
         return 0.0  # one and the same value everywhere
     with warnings.catch_warnings():  # of the p-value, which is not used
         warnings.simplefilter("ignore", UserWarning)
-        return float(stats.anderson_ksamp([p, q]).statistic)
+        return float(stats.anderson_ksamp([p, q], variant="midrank").statistic)
 
 
 def _mmd(p: np.ndarray, q: np.ndarray) -> float:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scoringrules
 import xarray as xr
 from scipy import stats
+from scoringrules import crps_ensemble
 
 from spikedrop.compare.draws import as_draws, predictive_sd, same_observations
 from spikedrop.compare.kernel import joint_kernel, marginal_kernel, squared_mmd
@@ -124,10 +124,10 @@ def _two_one_sided(
     level: float,
 ) -> Equivalence:
     """TOST of an estimate from the influence of each independent draw, one array a sample."""
+    if not np.isfinite(estimate):
+        return Equivalence(name, unit, estimate, margin, 1.0, float("inf"))
     squares = np.array([part.var(ddof=1) / len(part) for part in influences])
     se = float(np.sqrt(squares.sum()))
-    if not (np.isfinite(estimate) and np.isfinite(se)):
-        return Equivalence(name, unit, estimate, margin, 1.0, float("inf"))
     if se == 0:
         p = float(abs(estimate) >= margin)
         return Equivalence(name, unit, estimate, margin, p, abs(estimate))
@@ -309,8 +309,10 @@ def crps_equivalence(
         raise InputError(
             f"y has shape {y.shape}; expected {x.shape[1:]} finite numbers, one an observation."
         )
+    # "pwm" equals "fair" and sorts instead of forming all pairs; NumPy spares the compiler's wait.
     scores = [
-        float(scoringrules.crps_ensemble(y, s, m_axis=0, estimator="fair").mean()) for s in (x, z)
+        float(crps_ensemble(y, s, m_axis=0, estimator="pwm", backend="numpy").mean())
+        for s in (x, z)
     ]
     if scores[0] <= 0:
         raise InputError("the CRPS of a is 0: there is nothing to take a percentage of.")

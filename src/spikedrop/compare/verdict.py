@@ -273,9 +273,9 @@ def compare(
         What was observed, axes (observation[, output]): asks that the CRPS differ by less than
         `crps_margin` too.
     margin : float
-        In predictive sd; 0.05 by default. Unpaired, with scope ``row`` and 40 observations, that
-        takes about two thousand draws; with scope ``draw``, whose observations move together,
-        several thousand.
+        In predictive sd; 0.05 by default. Unpaired, on the book's screen and 40 observations, that
+        takes 2,000 draws with scope ``row``, and 6,000 with scope ``draw``, whose observations
+        move together; at 500 draws the answer is *not enough* (``python -m benchmarks.verdict``).
     crps_margin : float
         As a fraction of the CRPS of `a`.
     level : float
