@@ -74,7 +74,17 @@ def test_distances_by_hand():
     """F and G of (0, 1) and (1, 3): F - G is 1/2 on [0, 1), 1/2 on [1, 3): areas 1.5, 0.75."""
     frame = distances(np.array([[0.0], [1.0]]), np.array([[3.0], [1.0]]), sd=np.array([1.0]))
     assert frame.columns.tolist() == list(DISTANCES)
-    assert frame.iloc[0].tolist() == pytest.approx([0.5, 1.5, np.sqrt(2 * 0.75)])
+    row = frame.iloc[0]
+    assert row[["ks", "wasserstein", "energy"]].tolist() == pytest.approx(
+        [0.5, 1.5, np.sqrt(2 * 0.75)]
+    )
+    # MMD of (0, 1) and (1, 3), kernel exp(-t^2/2): pairs at distance 1; 2; and 1, 3, 0, 2
+    k = [np.exp(-(t**2) / 2) for t in range(4)]
+    squared = (2 + 2 * k[1]) / 4 + (2 + 2 * k[2]) / 4 - 2 * (k[1] + k[3] + k[0] + k[2]) / 4
+    assert row["mmd"] == pytest.approx(np.sqrt(squared), rel=1e-4)
+    # Anderson-Darling of one sample twice is its least value
+    same = distances(np.array([[0.0], [1.0]]), np.array([[1.0], [0.0]]))
+    assert row["anderson_darling"] > same["anderson_darling"][0]
 
 
 @pytest.mark.parametrize("draws", [(100, 100), (100, 37)])
@@ -112,8 +122,9 @@ def test_distances_tend_to_those_of_the_distributions():
 def test_distances_are_symmetric_and_zero_on_themselves():
     a, b, sd = normal(0), normal(1), np.full(30, 2.0)
     assert np.allclose(distances(a, b, sd), distances(b, a, sd))
-    assert np.allclose(distances(a, a), 0)
-    assert np.allclose(distances(a, a[::-1]), 0)  # the order of draws does not matter
+    for same in (distances(a, a), distances(a, a[::-1])):  # the order of draws does not matter
+        assert np.allclose(same.drop(columns="anderson_darling"), 0)
+        assert (same["anderson_darling"] < 0).all()  # its zero is what chance gives
 
 
 def test_the_same_distribution_stays_within_the_floor():
@@ -128,7 +139,7 @@ def test_the_same_distribution_stays_within_the_floor():
     assert floor.index.names == ["sample", "observation"]
     assert len(floor) == 1000
     same = distances(normal(6, observations=200), normal(7, observations=200))
-    low, high = stats.binom.ppf([5e-4 / 3, 1 - 5e-4 / 3], 100, 0.05) / 100
+    low, high = stats.binom.ppf([5e-4 / 5, 1 - 5e-4 / 5], 100, 0.05) / 100
     share = beyond_floor(same, floor)
     assert share.index.tolist() == list(DISTANCES)
     assert ((share >= low) & (share <= high)).all()
@@ -137,7 +148,7 @@ def test_the_same_distribution_stays_within_the_floor():
 
 @pytest.mark.parametrize("planted", [{"shift": 0.8}, {"scale": 0.3}])
 def test_a_planted_difference_is_found(planted):
-    """A shift of 0.8 sd and a spread of 0.3 of the sd, by all three distances."""
+    """A shift of 0.8 sd and a spread of 0.3 of the sd, by every distance."""
     reference = normal(0)
     floor = noise_floor(reference, [normal(s) for s in (1, 2, 3)])
     found = distances(reference, normal(9, **planted))

@@ -248,6 +248,25 @@ def test_redrawn_masks_shrink_the_sd_of_a_deep_network_as_one_over_root_t():
     assert sd[80] < truth / 3
 
 
+def test_masks_of_one_layer_can_be_redrawn():
+    """All named is ``step``; one named is neither that nor frozen; none named is frozen."""
+    network, x = random_network(rate=0.3), inputs(3)
+    conversion = calibrate(network, inputs(50))
+    first, second = network.dropout_rates
+    settings = {"draws": 3, "seed": 0, "steps": 20, "backend": "numpy"}
+
+    def sample(hold):
+        return sample_snn(network, conversion, x, hold=hold, **settings).values
+
+    assert (sample({first: "step", second: "step"}) == sample("step")).all()
+    assert (sample({first: "presentation"}) == sample("presentation")).all()
+    masks = network_masks(network, 0, 0)
+    masks[first] = np.stack([network_masks(network, 0, 0, step=t)[first] for t in range(20)])
+    readout, _ = simulate(network, conversion, x, masks, steps=20, settle=4)
+    assert (sample({first: "step"})[0] == readout).all()
+    assert (sample({first: "step"}) != sample({second: "step"})).any()
+
+
 @pytest.fixture(scope="module")
 def setting():
     network = random_network(input_rate=0.1)
@@ -318,6 +337,8 @@ def test_a_draw_is_the_reference_with_its_masks_and_its_spikes_are_counted(setti
         ({"settle": -1}, "settle=-1"),
         ({"backend": "loihi"}, "backend='loihi'; use 'engine', 'numpy', 'nengo', 'nengo_dl'"),
         ({"hold": "row"}, "hold='row'; use 'presentation'"),
+        ({"hold": {"h1": "row"}}, "hold='row'; use 'presentation'"),
+        ({"hold": {"h9": "step"}}, r"hold names \['h9'\]; layers with dropout are"),
         ({"hold": "step", "backend": "nengo"}, "only backend='numpy'"),
         ({"conversion": Conversion((1.0,))}, "1 firing-rate scales and the network 2 hidden"),
     ],

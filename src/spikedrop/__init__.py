@@ -10,7 +10,14 @@ Keras, TensorFlow and Nengo are imported only by what needs them.
 from importlib.metadata import version
 
 from spikedrop.ann import predict, sample_ann
-from spikedrop.compare import distance_table, distances, noise_floor, paired_error
+from spikedrop.compare import (
+    Comparison,
+    compare,
+    distance_table,
+    distances,
+    noise_floor,
+    paired_error,
+)
 from spikedrop.data import fit_design, load_almanac, open_screen, simulate_screen, split
 from spikedrop.errors import InputError
 from spikedrop.masks import layer_mask, network_masks
@@ -23,11 +30,13 @@ from spikedrop.training import train
 __version__ = version("spikedrop")
 
 __all__ = [
+    "Comparison",
     "Conversion",
     "InputError",
     "Layer",
     "Network",
     "calibrate",
+    "compare",
     "coverage",
     "distance_table",
     "distances",

@@ -126,7 +126,14 @@ def against_floor(
     ax.axvline(floor[distance].quantile(0.95), color=COLOURS["floor"], ls=":")
     ax.set_yticks(range(1, len(frames) + 1), list(frames))
     ax.invert_yaxis()
-    units = {"ks": "", "wasserstein": " (predictive sd)", "energy": " (root predictive sd)"}
-    names = {"ks": "Kolmogorov-Smirnov", "wasserstein": "Wasserstein-1", "energy": "energy"}
-    ax.set(xscale="log", xlabel=f"{names[distance]} distance to the ANN{units[distance]}")
+    units = {"wasserstein": " (predictive sd)", "energy": " (root predictive sd)"}
+    names = {
+        "ks": "Kolmogorov-Smirnov",
+        "anderson_darling": "Anderson-Darling",
+        "wasserstein": "Wasserstein-1",
+        "energy": "energy",
+        "mmd": "MMD",
+    }
+    scale = "linear" if distance == "anderson_darling" else "log"  # it may be negative
+    ax.set(xscale=scale, xlabel=f"{names[distance]} distance to the ANN{units.get(distance, '')}")
     return ax

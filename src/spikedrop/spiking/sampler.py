@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -63,7 +63,7 @@ def sample_snn(
     steps: int = 200,
     settle: int | None = None,
     scope: Scope = "draw",
-    hold: Hold = "presentation",
+    hold: Hold | Mapping[str, Hold] = "presentation",
     backend: Backend = "engine",
     first_draw: int = 0,
     memory_gb: float = 1.0,
@@ -90,9 +90,10 @@ def sample_snn(
     settle : int, optional
         First steps left out of the average, while deeper layers find their rates and synapses
         fill; by default a fifth of `steps`, and none for neurons that integrate first.
-    hold : {"presentation", "step"}
+    hold : {"presentation", "step"}, or a mapping
         ``step`` redraws the masks at every time step. It is wrong, and kept as a control: the
-        masks average out and the spread shrinks as one over the square root of `steps`.
+        masks average out and the spread shrinks as one over the square root of `steps`. A
+        mapping from names of layers redraws the masks of some: ``{"dense_2": "step"}``.
     backend : {"engine", "numpy", "nengo", "nengo_dl"}
         The same dynamics: compiled, many draws at a time; in plain NumPy, to be read; on Nengo,
         one presentation at a time; on NengoDL. For neurons that integrate first the last two
@@ -124,7 +125,8 @@ def sample_snn(
     x = check_inputs(network, x, draws, scope)
     if settle is None:
         settle = 0 if conversion.windowed else steps // 5
-    _check(network, conversion, steps, settle, hold, backend)
+    redrawn = _redrawn(network, hold)
+    _check(network, conversion, steps, settle, bool(redrawn), backend)
     spikes = 0.0
     numbers = range(first_draw, first_draw + draws)
 
@@ -149,21 +151,20 @@ def sample_snn(
 
     def one_draw(some: range, rows: range) -> np.ndarray:
         which = rows_of_masks(scope, rows)
-        if hold == "step":
+        masks = network_masks(network, seed, some.start, which)
+        if redrawn:
             every = [network_masks(network, seed, some.start, which, t) for t in range(steps)]
-            masks = {name: np.stack([masks[name] for masks in every]) for name in every[0]}
-        else:
-            masks = network_masks(network, seed, some.start, which)
+            masks |= {name: np.stack([masks[name] for masks in every]) for name in redrawn}
         readout, counts = simulator(x[rows.start : rows.stop], masks)
         count_spikes(counts)
         return readout
 
-    if backend == "engine" and hold == "presentation":
+    if backend == "engine" and not redrawn:
         predict, opened, loaded = with_engine, nullcontext(), load(network, conversion)
         timed = not conversion.windowed
         cut = list(chunks(network, len(x), numbers, memory_gb, timed=timed))
     else:  # the control runs in NumPy, the only backend that offers it
-        backend = "numpy" if hold == "step" else backend
+        backend = "numpy" if redrawn else backend
         predict = one_draw
         block = min(len(x), BLOCK_ROWS)
         opened = make_simulator(
@@ -182,7 +183,7 @@ def sample_snn(
             attrs={
                 "seed": seed,
                 "scope": scope,
-                "hold": hold,
+                "hold": hold if isinstance(hold, str) else str(dict(hold)),
                 "backend": backend,
                 "steps": steps,
                 "settle": settle,
@@ -193,8 +194,22 @@ def sample_snn(
     return samples.assign_attrs(spikes_per_presentation=spikes / (draws * len(x)))
 
 
+def _redrawn(network: Network, hold: Hold | Mapping[str, Hold]) -> list[str]:
+    """Names of the layers whose masks are redrawn at every step, after checks."""
+    named = hold if isinstance(hold, Mapping) else dict.fromkeys(network.dropout_rates, hold)
+    for value in (hold,) if isinstance(hold, str) else named.values():
+        if value not in ("presentation", "step"):
+            raise InputError(f"hold={value!r}; use 'presentation', or 'step' for the control.")
+    unknown = set(named).difference(network.dropout_rates)
+    if unknown:
+        raise InputError(
+            f"hold names {sorted(unknown)}; layers with dropout are {list(network.dropout_rates)}."
+        )
+    return [name for name, value in named.items() if value == "step"]
+
+
 def _check(
-    network: Network, conversion: Conversion, steps: int, settle: int, hold: str, backend: str
+    network: Network, conversion: Conversion, steps: int, settle: int, redrawn: bool, backend: str
 ) -> None:
     """Refuse what cannot be run, before any work is done."""
     if steps < 1 or not 0 <= settle < steps:
@@ -203,9 +218,7 @@ def _check(
         )
     if backend not in BACKENDS:
         raise InputError(f"backend={backend!r}; use {', '.join(map(repr, BACKENDS))}.")
-    if hold not in ("presentation", "step"):
-        raise InputError(f"hold={hold!r}; use 'presentation', or 'step' for the control.")
-    if hold == "step" and (backend not in ("engine", "numpy") or conversion.windowed):
+    if redrawn and (backend not in ("engine", "numpy") or conversion.windowed):
         raise InputError(
             "hold='step' is a control that only backend='numpy' offers, and only for neurons that "
             "fire while they integrate."
@@ -217,7 +230,7 @@ def _check(
         )
     for layer in network.layers:
         dropped = layer.dropout and layer.family == "weights"
-        if dropped and (hold == "step" or backend in ("nengo", "nengo_dl")):
+        if dropped and (redrawn or backend in ("nengo", "nengo_dl")):
             raise InputError(
                 f"layer {layer.name!r} drops single weights, which only backend='engine' and "
                 "'numpy' can do, with hold='presentation'."
