@@ -75,15 +75,16 @@ def train_members(
         params.append((np.tile(first, (members, 1, 1)), np.zeros((members, 1, units), np.float32)))
     zeros = [(0 * w, 0 * b) for w, b in params]
     state = (params, zeros, zeros)
-    program = _compiled(len(x), members, sizes, batch_size)
+    program = _compiled((len(x), members, *sizes, batch_size, min(CHUNK, steps)))
     x, y = x.astype(np.float32), y.astype(np.float32)
     rates, decays = (np.asarray(a, np.float32)[:, None, None] for a in (rates, decays))
     order = _batches(n, batch_size, rng)
-    for start in range(0, steps, CHUNK):
-        batches = np.stack([next(order) for _ in range(CHUNK)])
+    chunk = min(CHUNK, steps)
+    for start in range(0, steps, chunk):
+        batches = np.stack([next(order) for _ in range(chunk)])
         shown = rows[:, batches].transpose(1, 0, 2).astype(np.int32)
-        uniforms = [rng.random((CHUNK, batch_size, units), np.float32) for units in hidden]
-        span = np.array([start, min(start + CHUNK, steps), steps], np.int32)
+        uniforms = [rng.random((chunk, batch_size, units), np.float32) for units in hidden]
+        span = np.array([start, steps], np.int32)
         state = program(
             *state, x, y, shown, uniforms, rates, decays, np.float32(learning_rate), span
         )
@@ -105,8 +106,8 @@ def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray
 
 
 @lru_cache(maxsize=16)
-def _compiled(n: int, members: int, sizes: tuple[int, ...], batch_size: int) -> Callable:
-    """Compile the training for one combination of shapes, so that no program is traced twice."""
+def _compiled(shapes: tuple[int, ...]) -> Callable:
+    """Return a program for one combination of shapes, which it compiles when first called."""
     tf = import_tensorflow()
 
     def error(params: list, x: object, y: object, uniforms: list, rates: object) -> object:
@@ -118,22 +119,23 @@ def _compiled(n: int, members: int, sizes: tuple[int, ...], batch_size: int) -> 
         return (tf.matmul(h, w) + b)[..., 0] - y
 
     def program(params, m, v, x, y, shown, uniforms, rates, decays, learning_rate, span):
-        start, stop, steps = span[0], span[1], tf.cast(span[2], tf.float32)
+        start, steps = span[0], tf.cast(span[1], tf.float32)
 
         def step(t, params, m, v):
-            rows = shown[t - start]
+            rows = shown[t]
             with tf.GradientTape() as tape:
                 tape.watch(params)
                 errors = error(
                     params, tf.gather(x, rows), tf.gather(y, rows),
-                    [u[t - start] for u in uniforms], rates,
+                    [u[t] for u in uniforms], rates,
                 )  # fmt: skip
-                loss = tf.reduce_sum(tf.reduce_mean(errors**2, axis=1))  # members do not mix
+                loss = tf.reduce_sum(tf.reduce_mean(errors * errors, axis=1))  # members do not mix
             slopes = tape.gradient(loss, params)
-            done = tf.cast(t, tf.float32)
-            rate = learning_rate * 0.5 * (1 + tf.cos(np.pi * done / steps))
+            done = tf.cast(start + t, tf.float32)
+            # Zero after the last step, so that a chunk may be longer than what is left.
+            rate = learning_rate * 0.5 * (1 + tf.cos(np.pi * tf.minimum(done / steps, 1.0)))
             m = tf.nest.map_structure(lambda a, g: BETA1 * a + (1 - BETA1) * g, m, slopes)
-            v = tf.nest.map_structure(lambda a, g: BETA2 * a + (1 - BETA2) * g**2, v, slopes)
+            v = tf.nest.map_structure(lambda a, g: BETA2 * a + (1 - BETA2) * g * g, v, slopes)
             fix1, fix2 = 1 - BETA1 ** (done + 1), 1 - BETA2 ** (done + 1)
 
             def moved(w, a, b):
@@ -141,6 +143,7 @@ def _compiled(n: int, members: int, sizes: tuple[int, ...], batch_size: int) -> 
 
             return t + 1, tf.nest.map_structure(moved, params, m, v), m, v
 
-        return tf.while_loop(lambda t, *_: t < stop, step, (start, params, m, v))[1:]
+        # A length known when compiling: with another, each step takes nine times as long.
+        return tf.while_loop(lambda t, *_: t < shown.shape[0], step, (0, params, m, v))[1:]
 
     return tf.function(program, jit_compile=True, autograph=False)
