@@ -16,7 +16,7 @@ from spikedrop.spiking.sampler import sample_snn
 from spikedrop.uci.members import Weights, member_network, train_members
 from spikedrop.uci.reading import RegressionSet
 
-MANY_ROWS = 4000  # from here on batches are four times as large
+MANY_ROWS = 4000  # from here on one fold is held out alone, and batches are four times as large
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Protocol:
         Weight decays to choose from, besides the set's dropout rates.
     folds : int
         Parts of the training rows; each is held out once, by networks that learn from the others.
+        Of 4,000 rows and more, only the first part is.
     train_steps, learning_rate
         Of the optimiser, see `spikedrop.uci.members.train_members`.
     validation_draws, draws : int
@@ -115,7 +116,7 @@ def fit_rows(
 ) -> Fitted:
     r"""Choose dropout rate, weight decay and noise on held-out training rows, then train on all.
 
-    Every pair of rate and decay is trained once for each fold, on the other folds. Its noise
+    Every pair of rate and decay is trained once for each held-out fold, on the others. Its noise
     :math:`\sigma` is what gives the held-out rows of all folds the highest log likelihood
     (`spikedrop.scores.fit_noise_sd`), and the pair with the highest is chosen. One network with
     that pair then learns from all rows; its firing-rate scales are calibrated on the same rows.
@@ -146,33 +147,32 @@ def fit_rows(
     sd_x = np.where(sd_x == 0, 1.0, sd_x)
     inputs, targets = ((x - mean_x) / sd_x).astype(np.float32), (y - mean_y) / sd_y
     rng = np.random.default_rng([protocol.seed, split])
+    many = len(x) >= MANY_ROWS
     pairs = [(rate, decay) for rate in rates for decay in protocol.decays]
     settings = {
         "hidden": (n_hidden,) * protocol.layers,
         "steps": protocol.train_steps,
-        "batch_size": 128 if len(x) >= MANY_ROWS else 32,
+        "batch_size": 128 if many else 32,
         "learning_rate": protocol.learning_rate,
         "rng": rng,
     }
 
     size = len(x) // protocol.folds  # folds of one size; what is left over is always learnt from
     shuffled = rng.permutation(len(x))
-    held = [shuffled[k * size : (k + 1) * size] for k in range(protocol.folds)]
+    held = [shuffled[k * size : (k + 1) * size] for k in range(1 if many else protocol.folds)]
     learnt = [np.setdiff1d(shuffled, rows) for rows in held]
     weights = train_members(
         inputs,
         targets,
         np.repeat(learnt, len(pairs), axis=0),
-        rates=np.tile([rate for rate, _ in pairs], protocol.folds),
-        decays=np.tile([decay for _, decay in pairs], protocol.folds),
+        rates=np.tile([rate for rate, _ in pairs], len(held)),
+        decays=np.tile([decay for _, decay in pairs], len(held)),
         **settings,
     )
     choices = []
     for i, (rate, decay) in enumerate(pairs):
-        members = range(i, protocol.folds * len(pairs), len(pairs))
-        if not all(
-            np.isfinite(part[k]).all() for k in members for layer in weights for part in layer
-        ):
+        members = list(range(i, len(held) * len(pairs), len(pairs)))
+        if not all(np.isfinite(w[members]).all() for w, _ in weights):
             continue  # diverged
         samples = _held_out(weights, members, rate, [inputs[rows] for rows in held], protocol)
         observed = targets[np.concatenate(held)]
@@ -209,7 +209,7 @@ def fit_rows(
 
 def _held_out(
     weights: Weights,
-    members: range,
+    members: list[int],
     rate: float,
     held: list[np.ndarray],
     protocol: Protocol,
