@@ -30,9 +30,11 @@ PARTS = {
     "cost": "what a draw costs in time, against the products alone",
     "controls": "samplers that are wrong on purpose",
     "scores": "how good a predictive distribution is",
+    "uci": "regression sets with published splits, scored beside published figures",
     "energy": "operations and joules of a predictive distribution",
     "plots": "every figure of the chapters",
     "example": "the running example of the book",
+    "cli": "the command line",
     "errors": "the error for input that cannot be used",
     "quiet": "TensorFlow without its start-up lines",
 }
