@@ -45,7 +45,9 @@ FOLDERS = {
     "yacht": "yacht",
     "YearPredictionMSD": None,
 }
-SMALL = uci.Protocol(decays=(1e-3,), folds=2, train_steps=300, validation_draws=20, draws=40)
+SMALL = uci.Protocol(
+    more_rates=(), decays=(1e-3,), folds=2, train_steps=300, validation_draws=20, draws=40
+)
 
 
 def write_set(folder, rows=60, splits=3, seed=0):
@@ -363,7 +365,13 @@ def test_unusable_rows_and_settings_are_refused():
         uci.fit_rows(x[:3], y[:3], **work)
     with pytest.raises(InputError, match="a target that varies"):
         uci.fit_rows(x, 0 * y, **work)
-    for bad in ({"folds": 1}, {"decays": ()}, {"draws": 0}, {"rate_hz": 0.0}, {"steps": 0}):
+    for bad in (
+        {"folds": 1},
+        {"decays": ()},
+        {"draws": 0},
+        {"rate_hz": 0.0},
+        {"more_rates": (1.0,)},
+    ):
         with pytest.raises(InputError, match=next(iter(bad))):
             uci.Protocol(**bad)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +17,15 @@ from spikedrop.uci.members import Weights, member_network, train_members
 from spikedrop.uci.reading import RegressionSet
 
 MANY_ROWS = 4000  # from here on one fold is held out alone, and batches are four times as large
+LEAST = {
+    "layers": 1,
+    "folds": 2,
+    "train_steps": 1,
+    "validation_draws": 1,
+    "draws": 1,
+    "steps": 1,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,10 @@ class Protocol:
     layers : int
         Hidden layers, each with the set's `n_hidden` units. The published figures are for one; the
         same authors' programs offer two, which do better on most sets.
+    more_rates : tuple of float
+        Dropout rates to choose from besides the set's own, which end at 0.1.
     decays : tuple of float
-        Weight decays to choose from, besides the set's dropout rates.
+        Weight decays to choose from, each with each rate.
     folds : int
         Parts of the training rows; each is held out once, by networks that learn from the others.
         Of 4,000 rows and more, only the first part is.
@@ -44,7 +55,8 @@ class Protocol:
     """
 
     layers: int = 2
-    decays: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
+    more_rates: tuple[float, ...] = (0.2,)
+    decays: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 0.3)
     folds: int = 5
     train_steps: int = 10_000
     learning_rate: float = 0.01
@@ -56,12 +68,16 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least = {"folds": 2, "seed": 0, "decays": 0}.get(field.name, 1)
-            low = min(value, default=-1) if isinstance(value, tuple) else value
-            if low < least and not (isinstance(value, float) and value > 0):
-                raise InputError(f"{field.name}={value}: must be at least {least}.")
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name}={getattr(self, name)}: must be at least {least}.")
+        for name in ("learning_rate", "rate_hz"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}={getattr(self, name)}: must be positive.")
+        if not self.decays or min(self.decays) < 0:
+            raise InputError(f"decays={self.decays}: give at least one, and none below 0.")
+        if not all(0 < rate < 1 for rate in self.more_rates):
+            raise InputError(f"more_rates={self.more_rates}: rates must lie between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -234,7 +250,7 @@ def fit_split(data: RegressionSet, split: int, protocol: Protocol) -> Fitted:
     return fit_rows(
         data.x[rows],
         data.y[rows],
-        rates=data.dropout_rates,
+        rates=tuple(sorted({*data.dropout_rates, *protocol.more_rates})),
         n_hidden=data.n_hidden,
         protocol=protocol,
         split=split,
