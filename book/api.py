@@ -36,9 +36,11 @@ PARTS = {
     "decisions": "choose what to measure next, refuse what is too uncertain",
     "search": "choose, measure and train again, round by round",
     "unfamiliar": "the spread on drugs and cell lines that were not seen",
+    "uci": "regression sets with published splits, scored beside published figures",
     "energy": "operations and joules of a predictive distribution",
     "plots": "every figure of the chapters",
     "example": "the running example of the book",
+    "cli": "the command line",
     "errors": "the error for input that cannot be used",
     "quiet": "TensorFlow without its start-up lines",
 }

@@ -1,0 +1,63 @@
+"""The command line: ``spikedrop COMMAND``, or ``python -m spikedrop COMMAND``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikedrop.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Uncertainty on spiking networks: permanent dropout, converted and sampled."""
+
+
+@app.command()
+def uci(
+    path: Annotated[Path, typer.Argument(help="Folder of the sets, one folder each.")],
+    sets: Annotated[
+        str | None,
+        typer.Option(help="Only these, by folder or published name, with commas: concrete,power."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the scores here, too.")] = None,
+    layers: Annotated[int, typer.Option(help="Hidden layers; the published figures have 1.")] = 2,
+    splits: Annotated[
+        int | None, typer.Option(help="Only so many splits of each set; by default all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Splits at a time; -1: one a core.")] = -1,
+    work: Annotated[
+        Path, typer.Option(help="Where finished splits are kept, to go on from after a stop.")
+    ] = Path("_build/uci"),
+) -> None:
+    """Score permanent dropout and its spiking twin on UCI regression, by the published protocol.
+
+    Dropout rate, weight decay and noise precision are chosen on held-out training rows of each
+    split; test rows are used for the scores alone, which are printed beside the published ones.
+
+    Example: spikedrop uci data/uci --sets concrete,wine --json scores.json
+    """
+    from spikedrop import uci as part
+
+    try:
+        protocol = part.Protocol(layers=layers, seed=seed)
+        names = None if sets is None else [name.strip() for name in sets.split(",") if name.strip()]
+        folders = part.find_sets(path, names)
+        if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
+            raise InputError(f"{json}: cannot be written; name a file in a folder that exists.")
+        # All sets are read before the first is run, so that a damaged one shows at once.
+        read = [part.read_set(name, folder) for name, folder in folders.items()]
+        rows: list[dict[str, object]] = []
+        for data in read:
+            rows += part.run_set(data, protocol, work=work, splits=splits, jobs=jobs)
+            if json is not None:
+                part.write_json(json, rows)
+    except InputError as error:
+        typer.echo(f"spikedrop: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(part.format_table(rows))

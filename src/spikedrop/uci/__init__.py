@@ -1,0 +1,29 @@
+"""UCI regression by the published protocol: permanent dropout and its spiking twin, scored.
+
+>>> from spikedrop import uci
+>>> for name, folder in uci.find_sets("folder/of/sets").items():  # doctest: +SKIP
+...     rows = uci.run_set(uci.read_set(name, folder), uci.Protocol(), work="_build/uci")
+...     print(uci.format_table(rows))
+"""
+
+from spikedrop.uci.protocol import Protocol, fit_rows, fit_split, run_split
+from spikedrop.uci.published import PUBLISHED, published_name
+from spikedrop.uci.reading import RegressionSet, find_sets, read_set
+from spikedrop.uci.run import run_set, split_results, write_json
+from spikedrop.uci.table import format_table
+
+__all__ = [
+    "PUBLISHED",
+    "Protocol",
+    "RegressionSet",
+    "find_sets",
+    "fit_rows",
+    "fit_split",
+    "format_table",
+    "published_name",
+    "read_set",
+    "run_set",
+    "run_split",
+    "split_results",
+    "write_json",
+]
