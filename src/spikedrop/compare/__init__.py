@@ -4,6 +4,7 @@
 tests that find one, `equivalence` for tests that exclude one, `distances` for what is in between.
 """
 
+from spikedrop.compare.comparison import Comparison
 from spikedrop.compare.difference import classifier_test, global_test, pointwise_p_values
 from spikedrop.compare.distances import (
     DISTANCES,
@@ -17,7 +18,7 @@ from spikedrop.compare.draws import predictive_sd
 from spikedrop.compare.equivalence import crps_equivalence, kernel_equivalence, tost
 from spikedrop.compare.paired import PairedError, certificate, mean_error_bounds, paired_error
 from spikedrop.compare.power import VERDICTS, power_table, verdict_rates
-from spikedrop.compare.verdict import Comparison, compare, fewest_draws
+from spikedrop.compare.verdict import compare, fewest_draws
 
 __all__ = [
     "DISTANCES",

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.compare.comparison import Verdict
 from spikedrop.compare.draws import as_draws, predictive_sd, same_observations
-from spikedrop.compare.verdict import Verdict, compare
+from spikedrop.compare.verdict import compare
 from spikedrop.errors import InputError
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)

@@ -1,0 +1,208 @@
+"""What `compare` returns: the verdict, its table, its distances and its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spikedrop.compare.difference import (
+    POWER,
+    GlobalTest,
+    classifier_test,
+    pointwise_p_values,
+)
+from spikedrop.compare.distances import beyond_floor, distances, exchanged_floor, noise_floor
+from spikedrop.compare.draws import predictive_sd
+from spikedrop.compare.equivalence import Equivalence
+from spikedrop.compare.paired import PairedError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Verdict = Literal["equivalent", "different", "not enough draws to tell"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """What `compare` found; printed, it is a table.
+
+    Attributes
+    ----------
+    verdict : {"equivalent", "different", "not enough draws to tell"}
+    reason : str
+        Why, in a sentence.
+    paired : bool
+        Whether draws were compared one by one.
+    margin, level : float
+        Of the claim: predictive sd, and the probability of error allowed.
+    draws : tuple of int
+        Of a and of b.
+    observations : int
+    smallest_effect : float
+        The smallest effect it could have seen, in predictive sd. Unpaired: the shift of every
+        observation that the difference test finds with probability 0.8. Paired: half the width of
+        the confidence interval of the mean paired error.
+    attainable_margin : float
+        The smallest margin that would have been affirmed with these draws.
+    tests : tuple of Equivalence
+        The equivalence tests; all must reject.
+    difference : GlobalTest or None
+        Unpaired alone.
+    error : PairedError or None
+        Paired alone.
+    bounds : tuple of float or None
+        Paired alone: confidence bounds of the mean paired error.
+    a, b : numpy.ndarray
+        The draws, axes (draw, observation).
+    """
+
+    verdict: Verdict
+    reason: str
+    paired: bool
+    margin: float
+    level: float
+    draws: tuple[int, int]
+    observations: int
+    smallest_effect: float
+    attainable_margin: float
+    tests: tuple[Equivalence, ...]
+    difference: GlobalTest | None = None
+    error: PairedError | None = None
+    bounds: tuple[float, float] | None = None
+    a: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    b: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+    def table(self) -> pd.DataFrame:
+        """One row a test: what it asks, estimate, margin, p-value and answer."""
+        rows = []
+        if self.error is not None:
+            low, high = self.bounds
+            rows.append(
+                {
+                    "test": "mean paired error",
+                    "null hypothesis": "",
+                    "estimate": self.error.mean,
+                    "unit": f"sd, {low:.3g} to {high:.3g}",
+                    "margin": self.margin,
+                    "answer": _answer(high <= self.margin, low > self.margin),
+                }
+            )
+        if self.difference is not None:
+            found = self.difference.p_value <= self.level
+            rows.append(
+                {
+                    "test": "all observations, exact",
+                    "null hypothesis": "same law",
+                    "p": self.difference.p_value,
+                    "answer": "a difference is found" if found else "no difference is found",
+                }
+            )
+            rows += [
+                {"test": f"  {name} alone", "null hypothesis": "same law", "p": p}
+                for name, p in self.difference.alone.items()
+            ]
+        rows += [
+            {
+                "test": test.name,
+                "null hypothesis": "beyond margin",
+                "estimate": test.estimate,
+                "unit": test.unit,
+                "margin": test.margin,
+                "p": test.p_value,
+                "answer": _answer(test.p_value <= self.level, False),
+            }
+            for test in self.tests
+        ]
+        columns = ["test", "null hypothesis", "estimate", "unit", "margin", "p", "answer"]
+        return pd.DataFrame(rows, columns=columns).set_index("test")
+
+    def __str__(self) -> str:
+        """Verdict, reason, what could have been seen, and the table."""
+        how = "paired" if self.paired else "unpaired"
+        text = self.table().to_string(na_rep="", float_format="{:.3g}".format)
+        return (
+            f"{self.verdict.upper()}: {self.reason}\n"
+            f"{self.draws[0]} and {self.draws[1]} draws of {self.observations} observations, "
+            f"{how}; margin {self.margin:g} predictive sd, level {self.level:g}.\n"
+            f"{self._sight()}\n{text}"
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        table = self.table().to_html(na_rep="", float_format="{:.3g}".format)
+        return f"<p><b>{self.verdict}</b>: {self.reason} {self._sight()}</p>{table}"
+
+    def _sight(self) -> str:
+        margin = f"Smallest margin these draws could affirm: {self.attainable_margin:.3g} sd."
+        if self.paired:
+            return f"Mean paired error known to within {self.smallest_effect:.2g} sd. {margin}"
+        return (
+            f"Smallest effect seen with probability {POWER:g}: a shift of "
+            f"{self.smallest_effect:.2g} sd, or an sd larger by "
+            f"{self.difference.smallest_spread:.2g}. {margin}"
+        )
+
+    def distances(
+        self,
+        floor: Sequence[xr.DataArray | np.ndarray] | pd.DataFrame | None = None,
+        *,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Distances of the two samples, each beside what chance gives.
+
+        Parameters
+        ----------
+        floor : sequence of samples, or a frame of `noise_floor`, optional
+            Independent samples of the law of `a`, as many draws as `b`; without, draws of both
+            samples are exchanged (`exchanged_floor`).
+        seed : int
+            Of the exchanges and of the classifier's halves.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a distance: ``mean`` over observations; of the noise floor ``floor`` (mean) and
+            ``floor 95 %``; ``beyond floor``, the share of observations beyond that quantile;
+            ``found (Holm)`` and ``found (B-H)``, the number of observations where SciPy's test
+            rejects after correction. Last row: the classifier's area under the ROC curve.
+        """
+        if floor is None:
+            floor = exchanged_floor(self.a, self.b, seed=seed)
+        elif not isinstance(floor, pd.DataFrame):
+            floor = noise_floor(self.a, floor)
+        found = distances(self.a, self.b, predictive_sd(self.a))
+        table = pd.DataFrame(
+            {
+                "mean": found.mean(),
+                "floor": floor.mean(),
+                "floor 95 %": floor.quantile(0.95),
+                "beyond floor": beyond_floor(found, floor),
+            }
+        )
+        for name in ("ks", "anderson_darling"):
+            p = pointwise_p_values(self.a, self.b, name)
+            for column, how in (("found (Holm)", "holm"), ("found (B-H)", "benjamini_hochberg")):
+                table.loc[name, column] = int((p[how] <= self.level).sum())
+        classifier = classifier_test(self.a, self.b, seed=seed)
+        table.loc["classifier (AUC)", ["mean", "floor", "floor 95 %"]] = [
+            classifier.auc,
+            0.5,
+            classifier.floor,
+        ]
+        return table
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the verdict: see `spikedrop.plots.verdict.verdict`."""
+        from spikedrop.plots.verdict import verdict
+
+        return verdict(self, ax)
+
+
+def _answer(yes: bool, no: bool) -> str:
+    return "within the margin" if yes else "beyond the margin" if no else "cannot say"
