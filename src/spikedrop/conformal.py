@@ -120,6 +120,67 @@ def conformal_interval(
     return bounds[:, 0, 0], bounds[:, 1, 0]
 
 
+def divided_coverage(
+    samples: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    *,
+    held_out: int,
+    divisions: int,
+    seed: int,
+    level: float = 0.9,
+    noise_sd: float = 0.0,
+) -> np.ndarray:
+    """Coverage of `conformal_interval` over random divisions of the same rows.
+
+    One division is one throw of the dice. Each makes intervals from `held_out` rows chosen at
+    random and counts what they hold of the others. Rows divided at random are exchangeable, so
+    over all divisions the mean is `level` or a little more, whatever the network is worth.
+
+    Parameters
+    ----------
+    samples : array
+        Axes (draw, row[, 1]), of rows that nothing has looked at.
+    y : numpy.ndarray
+        What was observed, axis (row,).
+    held_out, divisions, seed : int
+        Rows that make the intervals, and how often rows are divided.
+    level, noise_sd : float
+        See `conformal_interval`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Share of the other rows inside their intervals, axis (division,).
+
+    Raises
+    ------
+    InputError
+        As `conformal_interval`; and if no row is left to count.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y, samples = rng.normal(size=400), 0.1 * rng.normal(size=(20, 400))  # far too narrow
+    >>> found = divided_coverage(samples, y, held_out=200, divisions=50, seed=0)
+    >>> bool(0.88 < found.mean() < 0.92)
+    True
+    """
+    values, y = pair(samples, y, least=2)
+    if not 1 <= held_out < len(y) or divisions < 1:
+        raise InputError(
+            f"held_out={held_out} of {len(y)} rows, divisions={divisions}: leave a row to count, "
+            "and divide at least once."
+        )
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(divisions):
+        kept, others = np.split(rng.permutation(len(y)), [held_out])
+        low, high = conformal_interval(
+            values[:, kept], y[kept], values[:, others], level=level, noise_sd=noise_sd
+        )
+        found.append(np.mean((low <= y[others]) & (y[others] <= high)))
+    return np.array(found)
+
+
 def coverage_limits(
     observations: int,
     *,
