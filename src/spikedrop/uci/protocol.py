@@ -55,10 +55,10 @@ class Protocol:
     """
 
     layers: int = 2
-    more_rates: tuple[float, ...] = (0.2,)
-    decays: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 0.3)
+    more_rates: tuple[float, ...] = (0.2, 0.3)
+    decays: tuple[float, ...] = (0.01, 0.1, 0.3)
     folds: int = 5
-    train_steps: int = 10_000
+    train_steps: int = 20_000
     learning_rate: float = 0.01
     validation_draws: int = 50
     draws: int = 500
