@@ -59,6 +59,7 @@ def fast_site(fast_run: FastRun) -> Tree:
     return fast_run.tree
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what needs the chapters together in one process, so that they are executed once.
 
