@@ -43,7 +43,7 @@ strip: env
 test: env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PY) -m pytest --numprocesses auto --dist loadgroup
+	$(PY) -m pytest --numprocesses auto --dist loadfile
 
 # The benchmark measures threads too, so it sets none.
 bench: env

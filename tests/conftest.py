@@ -59,16 +59,14 @@ def fast_site(fast_run: FastRun) -> Tree:
     return fast_run.tree
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what needs the chapters together in one process, so that they are executed once.
+    """Run what needs the chapters last, so that a fault in the package shows within seconds.
 
-    Alone in its process it begins at once; without other processes it comes last, so that a fault
-    in the package shows within seconds.
+    With several processes, which take whole files, it begins first: it is the longest.
     """
-    several = bool(config.getoption("numprocesses", None)) or hasattr(config, "workerinput")
+    several = hasattr(config, "workerinput")
     slow = {"fast_run", "fast_site"}
-    for item in items:
-        if slow & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("chapters"))
-    items.sort(key=lambda item: bool(item.get_closest_marker("xdist_group")) != several)
+    if several:
+        items.sort(key=lambda item: item.path.name != "test_book.py")
+    else:
+        items.sort(key=lambda item: bool(slow & set(getattr(item, "fixturenames", ()))))
