@@ -269,7 +269,8 @@ def test_paired_with_the_float_network():
     ann = sample_ann(network, x, draws=20, seed=3)[..., 0]
     other = sample_quantised(network, train, x, bits=8, draws=20, seed=4)[..., 0]
     same = sample_quantised(network, train, x, bits=8, draws=20, seed=3)[..., 0]
-    assert paired_error(ann, same).mean < 0.2 * paired_error(ann, other).mean
+    assert np.abs(same - ann).mean() < 0.2 * np.abs(other - ann).mean()
+    assert paired_error(ann, same).mean < 0.3  # predictive sd, and it takes them as paired
 
 
 def test_figures_draw_every_row_and_every_network(works):
