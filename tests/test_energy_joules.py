@@ -25,6 +25,7 @@ from spikedrop.energy import (
     limits,
     quantised,
     sample_quantised,
+    sharing_table,
 )
 from spikedrop.energy.constants import price
 from spikedrop.energy.joules import BITS, FAIR
@@ -198,6 +199,14 @@ def test_the_table_has_every_network_on_every_device_it_runs_on(works):
     assert set(table["device"][table["kind"] == "SNN"]) == set(devices("synaptic"))
     assert len(table) == 4 * len(devices("mac")) + 2 * 2 * len(devices("synaptic"))
     assert (table["low"] <= table["high"]).all()
+
+
+def test_sharing_saves_what_lies_before_the_first_mask(works):
+    """Of 40 x 40 weights twice, 40 x 6 and 40 x 2: the first mask is behind the second layer."""
+    row = sharing_table(works, 10).loc["ANN"]
+    once, each = 40 * 6 + 40 * 40, 40 * 40 + 40 * 2
+    assert row.tolist() == [once, each, once + 10 * each, 10 * (once + each), row["saved"]]
+    assert row["saved"] == pytest.approx(9 * once / (10 * (once + each)))
 
 
 def test_the_words_follow_from_the_intervals():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from spikedrop.energy import Operations
-from spikedrop.plots import COLOURS, axes
+from spikedrop.plots import COLOURS, axes, style
 
 
 def joule_intervals(
@@ -19,7 +20,9 @@ def joule_intervals(
 
     Spiking and artificial networks differ in colour; an interval of one number is a dot.
     """
-    ax = axes(ax)
+    if ax is None:
+        style()
+        ax = plt.subplots(figsize=(7.5, 1.2 + 0.3 * len(table)))[1]
     labels = []
     for i, row in enumerate(table.itertuples()):
         colour = COLOURS[row.kind.lower()]
@@ -30,8 +33,7 @@ def joule_intervals(
         labels.append(f"{row.network}, {row.device}")
     ax.set_yticks(range(len(labels)), labels)
     ax.tick_params(axis="y", labelsize="small")
-    ax.invert_yaxis()
-    ax.set(xscale="log", xlabel=xlabel)
+    ax.set(xscale="log", xlabel=xlabel, ylim=(len(labels) - 0.4, -0.6))
     ax.grid(axis="x", color=COLOURS["floor"], alpha=0.3)
     for kind in dict.fromkeys(table["kind"]):
         ax.plot([], [], color=COLOURS[kind.lower()], lw=5, alpha=0.6, label=kind)
@@ -47,17 +49,16 @@ def operations_by_layer(works: Mapping[str, Operations], ax: Axes | None = None)
     """
     ax = axes(ax)
     palette = iter(COLOURS[name] for name in ("snn", "other", "truth", "wrong", "floor"))
-    first = next(iter(works.values())).layers
-    place = np.arange(len(first))
     used = sum(w.layers["synaptic"] + w.layers["macs"] for w in works.values()) > 0
+    layers = list(used.index[used])
     width = 0.8 / len(works)
     for i, (name, work) in enumerate(works.items()):
         spiking = work.alone.synaptic > 0
         number = work.layers["synaptic"] + work.layers["macs"]
         colour = next(palette) if spiking else COLOURS["ann"]
-        at = np.arange(int(used.sum())) + (i - (len(works) - 1) / 2) * width
+        at = np.arange(len(layers)) + (i - (len(works) - 1) / 2) * width
         ax.bar(at, number[used], width, color=colour, label=name)
-    ax.set_xticks(place[: int(used.sum())], list(first.index[used]), rotation=20)
+    ax.set_xticks(range(len(layers)), layers)
     ax.set(yscale="log", xlabel="layer that does the work", ylabel="operations of one draw")
-    ax.figure.legend(fontsize="small", loc="outside upper center", ncols=4)
+    ax.figure.legend(fontsize="small", loc="outside upper center", ncols=3)
     return ax
