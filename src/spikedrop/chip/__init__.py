@@ -6,6 +6,7 @@ weights_only = sample_quantised(chip, x, draws=100, seed=0)  # the same integers
 loihi_neuron = sample_chip(hard_reset(chip), x, draws=100, seed=0)
 """
 
+from spikedrop.chip.bits import bits_samples, bits_table, judged, neuron_table
 from spikedrop.chip.network import ChipLayer, ChipNetwork, ChipReadout, hard_reset
 from spikedrop.chip.quantise import quantise
 from spikedrop.chip.sampler import host_biases, sample_chip, sample_quantised
@@ -14,8 +15,12 @@ __all__ = [
     "ChipLayer",
     "ChipNetwork",
     "ChipReadout",
+    "bits_samples",
+    "bits_table",
     "hard_reset",
     "host_biases",
+    "judged",
+    "neuron_table",
     "quantise",
     "sample_chip",
     "sample_quantised",
