@@ -46,7 +46,7 @@ def main() -> None:
     again = {"draws": options.draws, "seed": SEED, "steps": options.steps}
     pd.set_option("display.width", 160)
     pd.set_option("display.max_columns", 12)
-    samples = bits_samples(network, conversion, x, bits=(16, 8, 7, 6, 5, 4, 3), **again)
+    samples = bits_samples(network, conversion, x, bits=(8, 7, 6, 5, 4, 3), **again)
     print(bits_table(samples).round(4).to_string(index=False))
     print(neuron_table(chip, x, **again).round(4).to_string())
 
