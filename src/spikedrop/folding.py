@@ -120,8 +120,8 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
                 layer = replace(layer, sources=tuple(sources))
         layers.append(layer)
         own = factors.get(layer.name)
-        if own is not None and own.ndim == 0:
-            own = np.full(network.shapes[layer.name][-1], own)
+        if own is not None:
+            own = _simplest(own, network.shapes[layer.name])
         if after is not None or own is not None:
             pending[layer.name] = own if after is None else after * (1 if own is None else own)
     return Network(tuple(layers), network.outputs)
@@ -152,6 +152,14 @@ def _multiplied(layer: Layer, factor: np.ndarray) -> np.ndarray:
     """Weights that take values multiplied by `factor`."""
     channels = _of_channels(factor, layer.sources[0])
     return layer.weights * (channels if layer.op == "scale" else channels[:, None])
+
+
+def _simplest(factor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return one factor a channel, axes of length 1 before it, if that says it all."""
+    whole = np.broadcast_to(factor, shape).reshape(-1, shape[-1])
+    if (whole == whole[:1]).all():
+        return whole[0].reshape((1,) * (len(shape) - 1) + shape[-1:])
+    return np.asarray(factor)
 
 
 def _by_channel(factor: np.ndarray) -> bool:
