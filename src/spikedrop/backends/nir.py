@@ -21,6 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 
 from spikedrop.backends.nir_foreign import read_foreign
@@ -87,10 +88,18 @@ def write_nir(
     conversion: Conversion,
     masks: dict[str, np.ndarray] | None = None,
 ) -> Path:
-    """Write `to_nir` of the same arguments to a file (HDF5), and return its path."""
+    """Write `to_nir` of the same arguments to a file (HDF5), and return its path.
+
+    The neurons' `v_reset`, zero everywhere, is left out: that is its default, and readers with
+    nir 1.0.4 and before know no such field and refuse a file that has it.
+    """
     graph, file = to_nir(network, conversion, masks), Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     import_nir().write(file, graph)
+    with h5py.File(file, "r+") as opened:
+        for node in opened["node/nodes"].values():
+            if "v_reset" in node:
+                del node["v_reset"]
     return file
 
 
