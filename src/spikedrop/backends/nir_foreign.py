@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +34,7 @@ def read_foreign(graph: nir.NIRGraph) -> tuple[Network, Conversion]:
         stacklevel=3,
     )
     reader = _Foreign(graph)
-    for name in _in_order(graph):
+    for name in list(_in_order(graph)):
         reader.add(name)
     layers = [reader.layers[name] for name in reader.layers]
     scales = tuple(reader.scales[layer.name] for layer in layers if layer.spiking)
@@ -42,20 +44,27 @@ def read_foreign(graph: nir.NIRGraph) -> tuple[Network, Conversion]:
 
 def _in_order(graph: nir.NIRGraph) -> Iterator[str]:
     """Names of the nodes, each after those it reads; refuse a loop."""
-    waiting = {name: {a for a, b in graph.edges if b == name} for name in sorted(graph.nodes)}
     unknown = {name for edge in graph.edges for name in edge} - set(graph.nodes)
     if unknown:
         raise InputError(f"an edge names {sorted(unknown)[0]!r}, which is no node of the graph.")
-    while waiting:
-        free = [name for name, below in waiting.items() if not below & set(waiting)]
-        if not free:
-            raise InputError(
-                f"the graph has a loop through {', '.join(map(repr, list(waiting)[:4]))}: only "
-                "feed-forward graphs can be read."
-            )
-        for name in free:
-            del waiting[name]
-        yield from free
+    waits = Counter(b for _, b in graph.edges)
+    after: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for a, b in graph.edges:
+        after[a].append(b)
+    free = sorted(name for name in graph.nodes if not waits[name])
+    while free:
+        name = heappop(free)
+        yield name
+        for other in after[name]:
+            waits[other] -= 1
+            if not waits[other]:
+                heappush(free, other)
+    loop = sorted(name for name in waits if waits[name])
+    if loop:
+        raise InputError(
+            f"the graph has a loop through {', '.join(map(repr, loop[:4]))}: only feed-forward "
+            "graphs can be read."
+        )
 
 
 class _Foreign:

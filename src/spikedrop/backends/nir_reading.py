@@ -61,7 +61,7 @@ def read_graph(file: str | Path) -> nir.NIRGraph:
 
 def _look(opened: h5py.File) -> None:
     """Refuse links, references, and more than memory holds, before anything is unpacked."""
-    total, seen, open_groups = 0, 0, [opened]
+    total, seen, open_groups, places = 0, 0, [opened], {_place(opened)}
     while open_groups:
         group = open_groups.pop()
         for key in group:
@@ -69,17 +69,24 @@ def _look(opened: h5py.File) -> None:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise InputError(f"{key!r} is a link to elsewhere: NIR needs none.")
             item = group[key]
+            if isinstance(item, h5py.Group) and _place(item) in places:
+                raise InputError(f"{key!r} is a group that stands in two places.")
             if isinstance(item, h5py.Group):
                 open_groups.append(item)
+                places.add(_place(item))
             elif isinstance(item, h5py.Dataset):
                 text = h5py.check_string_dtype(item.dtype) is not None
                 if item.is_virtual or item.external or not (text or item.dtype.kind in "biuf"):
                     raise InputError(f"{key!r} is neither text nor numbers in this file.")
                 total += item.size * item.dtype.itemsize
-        if seen > MOST_OBJECTS or total > MOST_BYTES:  # a group that holds itself counts on
+        if seen > MOST_OBJECTS or total > MOST_BYTES:
             raise InputError(
                 f"it unpacks to more than {MOST_BYTES / 2**30:g} GiB or {MOST_OBJECTS} objects."
             )
+
+
+def _place(group: h5py.Group) -> int:
+    return h5py.h5o.get_info(group.id).addr
 
 
 def read_ours(graph: nir.NIRGraph) -> tuple[Network, Conversion]:
@@ -149,17 +156,19 @@ def arrays(node: object, op: str, order: np.ndarray | None) -> tuple[np.ndarray,
     if op == "conv":
         return np.moveaxis(weights, (0, 1), (-1, -2)), bias
     if op == "dense":
-        return channels_last(weights.T, order), bias
+        return _rows(weights.T, order), bias
     if weights.ndim > 2:
         return np.diag(weights.reshape(weights.shape[:2])), bias
-    return channels_last(np.diag(weights), order), channels_last(bias, order)
+    return _rows(np.diag(weights), order), _rows(bias, order)
 
 
 def channels_last(a: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-    """Undo `channels_first`; of weights with an order, along the first axis."""
-    if order is not None:
-        return a[np.argsort(order)]
-    return np.moveaxis(a, 0, -1) if a.ndim > 2 else a
+    """Undo `channels_first`."""
+    return np.moveaxis(a, 0, -1) if a.ndim > 1 else _rows(a, order)
+
+
+def _rows(a: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    return a if order is None else a[np.argsort(order)]
 
 
 def unfold(spikes: Network, conversion: Conversion) -> Network:
