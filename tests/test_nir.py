@@ -276,6 +276,15 @@ def bad_networks():
         sequences(), layers=tuple(replace(one, dropout=0.0) for one in sequences().layers)
     )
     rows = {"h": np.ones((2, 2), "float32")}
+    oblong = Network(
+        (
+            Layer("i", op="input", shape=(4, 4, 1)),
+            Layer("c", *weights(3, 2, 1, 2), op="conv", sources=("i",), activation="relu"),
+            Layer("f", op="flatten", sources=("c",)),
+            Layer("y", *weights(12, 1), sources=("f",)),
+        ),
+        ("y",),
+    )
     return {
         "adds only positive": (plain, replace(keeps, neuron="rectified"), None),
         "waits for a window": (plain, replace(keeps, neuron="integrate_first"), None),
@@ -285,6 +294,7 @@ def bad_networks():
         "'p2' averages over windows that reach|'p2' pads by": (images(), many, None),
         "'c' pads by": (strided, keeps, None),
         "'c1' needs a multiplier for every position": (unit, many, network_masks(unit, 0, 0)),
+        "use a square window": (oblong, keeps, None),
         "one for each observation": (plain, keeps, rows),
     }
 

@@ -18,7 +18,7 @@ def members_table(
     *,
     seed: int,
     members: Sequence[int] = (2, 4, 8, 16, 32, 64),
-    sets: int = 8,
+    sets: int = 16,
     reference: int = 1000,
 ) -> pd.DataFrame:
     r"""Compare a set of K stored masks with masks drawn without end.

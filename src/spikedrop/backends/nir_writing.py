@@ -162,24 +162,19 @@ class Writer:
     def _add(self, name: str, layer: Layer, below: list[tuple[str, ...]]) -> Iterator[str]:
         """Add a layer's linear map; yield the nodes whose sum is its value."""
         ir = self.nir
-        order = self.orders[layer.name]
         if layer.op == "input":
             shape = channels_first(np.zeros(layer.shape)).shape
             yield self._node(name, ir.Input({"input": np.array(shape)}), ())
         elif layer.op == "add":
             yield from self._once(name, layer, [end for ends in below for end in ends])
         elif layer.op == "concatenate":
-            shapes = [self.spikes.shapes[source] for source in layer.sources]
-            stop, parts = (
-                np.cumsum([shape[-1] for shape in shapes]),
-                np.eye(sum(shape[-1] for shape in shapes), dtype=np.float64),
-            )
-            for i, (source, shape, ends) in enumerate(
-                zip(layer.sources, shapes, below, strict=True)
-            ):
-                part = parts[stop[i] - shape[-1] : stop[i]]  # axes (channel below, channel)
-                node = self._dense(part, None, self.orders[source], shape)
-                yield self._node(f"{name}_{i}", node, ends)
+            widths = [self.spikes.shapes[source][-1] for source in layer.sources]
+            parts = np.split(
+                np.eye(sum(widths)), np.cumsum(widths)[:-1]
+            )  # (channel below, channel)
+            for i, (source, part) in enumerate(zip(layer.sources, parts, strict=True)):
+                node = self._dense(part, None, self.orders[source], self.spikes.shapes[source])
+                yield self._node(f"{name}_{i}", node, below[i])
         else:
             order = self.orders[layer.sources[0]]
             shape = self.spikes.shapes[layer.sources[0]]
@@ -221,6 +216,11 @@ class Writer:
         rank = len(shape) - 1
         if rank > 2:
             raise InputError(f"layer {name!r} has windows of {rank} axes; NIR has 1 and 2.")
+        if len(set(weights.shape[:rank])) > 1:
+            raise InputError(
+                f"layer {name!r} has a window of {weights.shape[:rank]}, and the package nir "
+                "infers shapes from its first side alone: use a square window."
+            )
         kind = self.nir.Conv1d if rank == 1 else self.nir.Conv2d
         strides = layer.strides or (1,) * rank
         padding = _padding(name, layer, weights.shape[:rank], strides, shape[:-1])
@@ -296,13 +296,13 @@ class Writer:
             "outputs": self.network.outputs,
             "stored_masks": self.network.stored_masks,
             "scales_hz": [None if np.ndim(s) else float(s) for s in self.conversion.scales_hz],
-            "initial_charge": self.conversion.initial_charge,
-            "dt": self.conversion.dt,
+            "initial_charge": float(self.conversion.initial_charge),
+            "dt": float(self.conversion.dt),
         }
         return {
             "format": FORMAT,
             **DYNAMICS,
-            "initial_charge": f"{self.conversion.initial_charge!r} of v_threshold",
+            "initial_charge": f"{float(self.conversion.initial_charge)!r} of v_threshold",
             "seconds_per_step": float(self.conversion.dt),
             "structure": json.dumps(structure),
         }
