@@ -88,14 +88,15 @@ def record() -> None:
 
 
 def replays(
-    file: Path = RECORD,
+    **other: object,
 ) -> Iterator[tuple[ChipNetwork, list[np.ndarray], list[np.ndarray]]]:
     """Yield, for each presentation, the chip of the recorded integers, its spikes, the emulator's.
 
-    Spikes of each layer, those of dropped neurons included: bool, axes (step, neuron).
+    Spikes of each layer, those of dropped neurons included: bool, axes (step, neuron). `other`
+    replaces fields of the chip: rules that are not the emulator's.
     """
     network, _ = small_network()
-    data = np.load(file)
+    data = np.load(RECORD)
     depth, steps = int(data["depth"]), int(data["steps"])
     names = [layer.name for layer in network.hidden]
     for k in range(len(data["floor"])):
@@ -109,11 +110,9 @@ def replays(
             bias = data[f"bias{i}"][k]
             below = tuple(names[i - 1 : i])
             layers.append(ChipLayer(name, below, weights >> exponent, exponent, threshold, bias))
-        chip = ChipNetwork(
-            tuple(layers), (), network, {}, reset="zero", floor=int(data["floor"][k]), delay=1,
-            keep=keep.pop(),
-        )  # fmt: skip
-        assert not keep  # one for all layers
+        (kept,) = keep  # one for all layers
+        rule = {"reset": "zero", "floor": int(data["floor"][k]), "delay": 1, "keep": kept}
+        chip = ChipNetwork(tuple(layers), (), network, {}, **(rule | other))
         bits = {
             f"{kind}{i}": np.unpackbits(data[f"{kind}{i}"][k], axis=-1, count=layer.units)
             for i, layer in enumerate(layers)

@@ -1,9 +1,13 @@
 """The network as neuromorphic hardware runs it: integer weights, charge and thresholds, gates.
 
-chip = quantise(network, conversion, bits=8, steps=200)  # refuses what does not fit
-samples = sample_chip(chip, x, draws=100, seed=0)  # paired with sample_ann and sample_snn
-weights_only = sample_quantised(chip, x, draws=100, seed=0)  # the same integers, no spikes
-loihi_neuron = sample_chip(hard_reset(chip), x, draws=100, seed=0)
+`quantise` makes the integers and refuses what does not fit; `sample_chip` samples them, paired with
+`sample_ann` and `sample_snn`; `sample_quantised` the same integers without spikes. `bits_samples`,
+`bits_table` and `neuron_table` judge them::
+
+    chip = quantise(network, conversion, bits=8, steps=200)
+    samples = sample_chip(chip, x, draws=100, seed=0)
+    table = bits_table(bits_samples(network, conversion, x, draws=100, seed=0))
+    resets = neuron_table(chip, x, draws=100, seed=0)
 """
 
 from spikedrop.chip.bits import bits_samples, bits_table, judged, neuron_table

@@ -233,7 +233,7 @@ def hard_reset(chip: ChipNetwork) -> ChipNetwork:
     `LoihiSpikingRectifiedLinear` on a Loihi 1: a spike empties the neuron, so the charge beyond the
     threshold is lost; a neuron does not sink below 0; a spike arrives one step later; 1/4096 of a
     current is left at the next step, as NengoLoihi 1.1 programs it for a connection without
-    synapse. It fires when the charge is *above* the threshold, so that is one lower there.
+    synapse. Loihi fires above its threshold, not at it: there, program one less than `threshold`.
     """
     layers = tuple(replace(layer, start=0) for layer in chip.layers)
     return replace(chip, layers=layers, reset="zero", floor=0, delay=1, keep=1)
