@@ -47,6 +47,9 @@ PARTS = {
     "quiet": "TensorFlow without its start-up lines",
 }
 
+#: Methods that scikit-learn writes into its estimators; their text refers to its own pages.
+FROM_SCIKIT_LEARN = "set_fit_request, set_predict_request, set_score_request"
+
 
 def modules(source: Path) -> dict[str, str]:
     """First sentence of the docstring of every public module of `source/spikedrop`."""
@@ -84,7 +87,7 @@ def write_api_pages(source: Path, target: Path) -> dict[str, str]:
         for name in names:
             sections.append(
                 f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n"
-                "   :ignore-module-all:\n```"
+                f"   :ignore-module-all:\n   :exclude-members: {FROM_SCIKIT_LEARN}\n```"
             )
             table.append(f"| [`{name}`](api/{page.name}) | {lines[name]} |")
         page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")

@@ -157,7 +157,7 @@ class SpikingDropoutRegressor(RegressorMixin, _SpikingDropout):
         are draws of the classical network with the masks that `sample` uses.
     conversion_ : Conversion
         How it spikes.
-    x_scaler_, y_scaler_ : StandardScaler
+    x_scaler_, y_scaler_ : sklearn.preprocessing.StandardScaler
         Between the units of X and y and those of the network.
     seed_ : int
         Of the masks.
