@@ -19,12 +19,13 @@ from spikedrop.compare import (
     paired_error,
 )
 from spikedrop.data import fit_design, load_almanac, open_screen, simulate_screen, split
-from spikedrop.errors import InputError
+from spikedrop.errors import InputError, StoreError
 from spikedrop.masks import layer_mask, network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.scores import coverage, fit_noise_sd, log_likelihood, r2, rmse
 from spikedrop.spiking.conversion import Conversion, calibrate
 from spikedrop.spiking.sampler import sample_snn
+from spikedrop.store import open_samples, sample_to_store
 from spikedrop.training import train
 
 __version__ = version("spikedrop")
@@ -35,6 +36,7 @@ __all__ = [
     "InputError",
     "Layer",
     "Network",
+    "StoreError",
     "calibrate",
     "compare",
     "coverage",
@@ -47,6 +49,7 @@ __all__ = [
     "log_likelihood",
     "network_masks",
     "noise_floor",
+    "open_samples",
     "open_screen",
     "paired_error",
     "predict",
@@ -54,6 +57,7 @@ __all__ = [
     "rmse",
     "sample_ann",
     "sample_snn",
+    "sample_to_store",
     "simulate_screen",
     "split",
     "train",
