@@ -25,12 +25,13 @@ if TYPE_CHECKING:
         paired_error,
     )
     from spikedrop.data import fit_design, load_almanac, open_screen, simulate_screen, split
-    from spikedrop.errors import InputError
+    from spikedrop.errors import InputError, StoreError
     from spikedrop.masks import layer_mask, network_masks
     from spikedrop.network import Layer, Network
     from spikedrop.scores import coverage, fit_noise_sd, log_likelihood, r2, rmse
     from spikedrop.spiking.conversion import Conversion, calibrate
     from spikedrop.spiking.sampler import sample_snn
+    from spikedrop.store import open_samples, sample_to_store
     from spikedrop.training import train
 
 __version__ = version("spikedrop")
@@ -46,12 +47,13 @@ _HOMES = {
         "paired_error",
     ),
     "data": ("fit_design", "load_almanac", "open_screen", "simulate_screen", "split"),
-    "errors": ("InputError",),
+    "errors": ("InputError", "StoreError"),
     "masks": ("layer_mask", "network_masks"),
     "network": ("Layer", "Network"),
     "scores": ("coverage", "fit_noise_sd", "log_likelihood", "r2", "rmse"),
     "spiking.conversion": ("Conversion", "calibrate"),
     "spiking.sampler": ("sample_snn",),
+    "store": ("open_samples", "sample_to_store"),
     "training": ("train",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -62,6 +64,7 @@ __all__ = [
     "InputError",
     "Layer",
     "Network",
+    "StoreError",
     "calibrate",
     "compare",
     "coverage",
@@ -74,6 +77,7 @@ __all__ = [
     "log_likelihood",
     "network_masks",
     "noise_floor",
+    "open_samples",
     "open_screen",
     "paired_error",
     "predict",
@@ -81,6 +85,7 @@ __all__ = [
     "rmse",
     "sample_ann",
     "sample_snn",
+    "sample_to_store",
     "simulate_screen",
     "split",
     "train",

@@ -11,8 +11,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from spikedrop.errors import InputError
+from spikedrop.errors import InputError, StoreError
 
+UsageError = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
 RESUMED = ("sample", "uci")  # commands that go on where they were stopped
 
 
@@ -25,7 +26,7 @@ class OneLine(TyperGroup):
             return super().main(*args, standalone_mode=False, **more)
         try:
             code = super().main(*args, standalone_mode=False, **more)
-        except typer.BadParameter.__mro__[2] as error:  # every error of usage
+        except UsageError as error:
             if type(error).__name__ == "NoArgsIsHelpError":
                 sys.exit(2)  # the help has been shown
             refuse(error.format_message())
@@ -37,7 +38,7 @@ class OneLine(TyperGroup):
         """Run a command; turn what it raises on bad input into one line."""
         try:
             return super().invoke(ctx)
-        except InputError as error:
+        except (InputError, StoreError) as error:
             refuse(str(error))
         except MemoryError:
             refuse("out of memory; ask for smaller pieces, or use a larger machine.")
