@@ -204,6 +204,7 @@ def _write_metadata(new: Path, attributes: dict[str, object], grid: Grid) -> Non
         "compressors": Crc32cCodec(),
         "filters": None,
         "chunk_key_encoding": {"name": "default", "separator": "."},
+        "config": {"write_empty_chunks": True},  # also where all is 0
     }
     group.create_array(
         SAMPLES,
