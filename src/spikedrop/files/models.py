@@ -216,26 +216,30 @@ def _stored_values(path: Path, archive: zipfile.ZipFile) -> int:
     """Count the weights that the file holds; refuse links and claims without data."""
     import h5py
 
-    size, values, claimed = archive.getinfo(WEIGHTS).file_size, 0, 0
+    links: list[tuple[str, object]] = []
+    found: list[h5py.Dataset] = []
 
-    def link(name: bytes | str, kind: object) -> None:
-        if not isinstance(kind, h5py.HardLink):
-            raise InputError(f"{path}: {WEIGHTS} has a link to elsewhere, {name!r}.")
-
-    def count(name: str, found: object) -> None:
-        nonlocal values, claimed
-        if not isinstance(found, h5py.Dataset):
-            return
-        if found.external or found.is_virtual:
-            raise InputError(f"{path}: {WEIGHTS} reads {name!r} from another file.")
-        if found.dtype.kind not in "fiub":
-            raise InputError(f"{path}: {WEIGHTS} holds {found.dtype} in {name!r}, not numbers.")
-        values += found.size
-        claimed += found.nbytes
+    def collect(name: str, thing: object) -> None:  # to raise from in here upsets HDF5
+        if isinstance(thing, h5py.Dataset):
+            found.append(thing)
 
     with archive.open(WEIGHTS) as stream, h5py.File(stream, "r") as file:
-        file.visititems_links(link)
-        file.visititems(count)
+        file.visititems_links(lambda name, link: links.append((name, link)))
+        for name, link in links:
+            if not isinstance(link, h5py.HardLink):
+                raise InputError(f"{path}: {WEIGHTS} has a link to elsewhere, {name!r}.")
+        file.visititems(collect)
+        for data in found:
+            if data.external or data.is_virtual:
+                raise InputError(f"{path}: {WEIGHTS} reads {data.name!r} from another file.")
+            if data.dtype.kind not in "fiub":
+                raise InputError(
+                    f"{path}: {WEIGHTS} holds {data.dtype} in {data.name!r}, not numbers."
+                )
+        values, claimed = (
+            sum(getattr(data, what) for data in found) for what in ("size", "nbytes")
+        )
+    size = archive.getinfo(WEIGHTS).file_size
     if claimed > size:
         raise InputError(f"{path}: {WEIGHTS} claims {claimed:,} bytes of weights in {size:,}.")
     return values

@@ -110,7 +110,7 @@ def _read_npy(path: Path) -> np.ndarray:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError, TypeError, OverflowError, SyntaxError) as error:
-        if "object" in str(error):
+        if "Python objects" in str(error):
             raise InputError(
                 f"{path}: holds pickled Python objects, which are not loaded, because they can "
                 "carry code; save an array of numbers."
@@ -158,7 +158,9 @@ def _read_csv(path: Path, needed: Sequence[str]) -> tuple[list[str], np.ndarray]
                     stream, names=names, header=None, index_col=False, low_memory=False
                 )
             except pd.errors.EmptyDataError:
-                return names, np.empty((0, len(names)), np.float32)
+                frame = pd.DataFrame(columns=names)
+    if frame.empty:
+        return names, np.empty((0, len(names)), np.float32)
     columns = [_numbers(path, name, frame[name]) for name in names]
     with np.errstate(over="ignore"):
         values = np.stack(columns, axis=1).astype(np.float32)
