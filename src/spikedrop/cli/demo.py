@@ -131,8 +131,8 @@ def _page(
         Figure(
             densities(both, range(6), truth=y).flat[0].figure,
             "Predictive densities of six records that the network has not seen. Dotted: measured.",
-            "Six panels; in each the filled density of the artificial network and the dashed one "
-            "of the spiking network lie on each other.",
+            "Six panels; in each the filled predictive density of the artificial network, the "
+            "dashed one of the spiking network over it, and a dotted line at the measured growth.",
         ),
         Figure(
             draw_by_draw(ann[:20], snn[:20]).figure,
