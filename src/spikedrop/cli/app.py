@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
     """Turn NumPy numbers, paths and NaN into what JSON knows.
 
     >>> import numpy as np
-    >>> plain({"a": np.float32(0.5), "b": [float("nan"), Path("x")]})
+    >>> plain({"a": np.float32(0.5), "b": [float("nan"), "x"]})
     {'a': 0.5, 'b': [None, 'x']}
     """
     if isinstance(value, Mapping):
