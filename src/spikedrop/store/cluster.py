@@ -94,7 +94,7 @@ def fill_by(
                 flying[_submit(client, name, x, piece)] = piece
             if not flying:
                 return
-            for future in wait(flying, return_when="FIRST_COMPLETED").done:
+            for future in wait(list(flying), return_when="FIRST_COMPLETED").done:
                 piece = flying.pop(future)
                 try:
                     future.result()
