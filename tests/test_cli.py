@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 import spikedrop as sd
 from spikedrop.cli import app
 from spikedrop.cli import demo as demo_part
+from spikedrop.energy import count_ann_operations, count_operations, energy_table
 from spikedrop.errors import StoreError
 from spikedrop.files import read_column, read_model, read_rows, read_table, written
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # in Keras
-COMMANDS = ("simulate", "train", "sample", "compare", "score", "uci", "demo")
+COMMANDS = ("simulate", "train", "sample", "compare", "score", "energy", "uci", "demo")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -215,6 +216,23 @@ def test_score_gives_the_scores_of_the_package(job, stores):
     assert scores["log_likelihood"] == pytest.approx(sd.log_likelihood(samples, y, 0.2), rel=1e-5)
     assert scores["coverage"] == pytest.approx(sd.coverage(samples, y, 0.2), abs=1e-9)
     assert f"{scores['rmse']:.5g}" in run(*words).stdout
+
+
+def test_energy_gives_the_table_of_the_package(job):
+    words = ("energy", job / "m.keras", job / "b.csv", "--target", "growth_fraction", "--steps", 20)
+    found = told(*words, "--draws", 50, "--observations", 30)
+    network = read_model(job / "m.keras")
+    x = read_rows(job / "b.csv", without="growth_fraction")
+    conversion = sd.calibrate(network, x)
+    works = {
+        "ANN": count_ann_operations(network, x[:30], draws=4, seed=0),
+        "SNN": count_operations(network, conversion, x[:30], draws=4, seed=0, steps=20),
+    }
+    expected = energy_table(works, 50)
+    pd.testing.assert_frame_equal(pd.DataFrame(found["joules"]), expected)
+    snn = sd.sample_snn(network, conversion, x[:30], draws=4, seed=0, steps=20, settle=0)
+    spikes = snn.attrs["spikes_per_presentation"]
+    assert found["spikes_per_presentation"] == pytest.approx(spikes, rel=1e-6)
 
 
 # interruptions and full disks

@@ -286,6 +286,8 @@ WORDS = {
     "option unknown": (nothing, SAMPLE + " --colour red", "--colour"),
     "argument missing": (nothing, "sample model.keras", "Missing"),
     "command unknown": (nothing, "sampel model.keras", "Did you mean 'sample'"),
+    "energy: rate": (nothing, "energy model.keras x.csv --rate 0", "--rate"),
+    "energy: width": (nothing, "energy model.keras truth.csv", "takes 3 inputs"),
     "margin": (nothing, COMPARE + " --margin 2", "margin=2"),
     "train: hidden": (nothing, TRAIN.replace("hidden 4", "hidden 4,x"), "--hidden"),
     "train: dropout": (nothing, TRAIN + " --dropout 1", "--dropout"),

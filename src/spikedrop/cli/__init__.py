@@ -7,12 +7,13 @@ JSON object. What takes long is imported by the commands, so that help and refus
 
 from spikedrop.cli.app import app
 from spikedrop.cli.demo import demo
+from spikedrop.cli.energy import energy
 from spikedrop.cli.judging import compare, score
 from spikedrop.cli.making import simulate, train
 from spikedrop.cli.sampling import sample
 from spikedrop.cli.uci import uci
 
-for command in (simulate, train, sample, compare, score, uci, demo):
+for command in (simulate, train, sample, compare, score, energy, uci, demo):
     app.command()(command)
 
 __all__ = ["app"]

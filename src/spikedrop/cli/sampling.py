@@ -63,15 +63,15 @@ def sample(
     check_output(output, (".zarr",))
     if not rate > 0 or not memory > 0:
         raise InputError(f"--rate {rate} and --memory {memory} must be positive.")
-    x = _rows(inputs, target)
-    rows = x if calibrate is None else _rows(calibrate, target)
+    x = rows_of(inputs, target)
+    rows = x if calibrate is None else rows_of(calibrate, target)
     conversion, net = None, read_model(model)
     from spikedrop.spiking.conversion import calibrate as scales_of
     from spikedrop.store import local_client, open_samples, sample_to_store
 
-    _fits(net, model, x, inputs)
+    fits(net, model, x, inputs)
     if network == "snn":
-        _fits(net, model, rows, calibrate or inputs)
+        fits(net, model, rows, calibrate or inputs)
         conversion = scales_of(net, rows[:CALIBRATION_ROWS], rate_hz=rate)
     with local_client(workers) if workers > 1 else contextlib.nullcontext() as client:
         sample_to_store(
@@ -93,14 +93,14 @@ def sample(
     tell(as_json, told, f"{output}: {sizes} of the {network.upper()}, seed {seed}")
 
 
-def _rows(path: Path, target: str | None) -> np.ndarray:
+def rows_of(path: Path, target: str | None) -> np.ndarray:
     """Read inputs; an array has no target to leave out."""
     from spikedrop.files import read_rows
 
     return read_rows(path, without=None if path.suffix.lower() == ".npy" else target)
 
 
-def _fits(network: Network, model: Path, x: np.ndarray, inputs: Path) -> None:
+def fits(network: Network, model: Path, x: np.ndarray, inputs: Path) -> None:
     """Refuse rows of another width, with the names of both files."""
     shapes = [(network.n_inputs,), *(layer.shape for layer in network.inputs[:1])]
     if x.shape[1:] not in shapes:
