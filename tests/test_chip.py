@@ -183,7 +183,7 @@ def float_spikes(network, conversion, x, masks, steps):
     gains = [scale * conversion.dt for scale in conversion.scales_hz]
     sent, below, spikes = None, None, []
     for layer, gain in zip(network.hidden, gains, strict=True):
-        v = np.full(currents[layer.name].shape, conversion.initial_charge)
+        v = np.full((len(x), network.units(layer.name)), conversion.initial_charge)
         fired = np.zeros((steps, *v.shape))
         for t in range(steps):
             drive = currents[layer.name]

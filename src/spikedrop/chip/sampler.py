@@ -43,7 +43,8 @@ def sample_chip(
     -------
     xarray.DataArray
         float32, axes (draw, observation, output); ``attrs["spikes_per_presentation"]`` is the mean
-        number of spikes that are heard.
+        number of spikes that are heard, ``attrs["saturated"]`` the share of neurons that fire at
+        every step, whose activation is cut: if it is not small, calibrate with a lower `rate_hz`.
 
     Raises
     ------
@@ -72,16 +73,18 @@ def sample_chip(
         )
     numbers = range(first_draw, first_draw + draws)
     check_charge(chip, x, seed=seed, draws=numbers, scope=scope, steps=steps)
-    spikes = 0
+    spikes, full, heard = 0, 0, 0
 
     def predict(some: range, rows: range) -> np.ndarray:
-        nonlocal spikes
+        nonlocal spikes, full, heard
         masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
         biases = _stacked_biases(chip, x[rows.start : rows.stop], masks)
         gates = _gates(chip, masks)
         counts = count_spikes(Work(chip, biases, gates, steps, settle), len(some), len(rows))
         spikes += sum(int(n.sum(dtype=np.int64)) for n in counts.values())
         late = {name: n[:, :, 1] for name, n in counts.items()}
+        full += sum(int((n == steps - settle).sum()) for n in late.values())
+        heard += sum(n.size for n in late.values())
         return _read_out(chip, late, steps - settle, biases)
 
     samples = collect(
@@ -102,7 +105,9 @@ def sample_chip(
             "reset": chip.reset,
         },
     )
-    return samples.assign_attrs(spikes_per_presentation=spikes / (draws * len(x)))
+    return samples.assign_attrs(
+        spikes_per_presentation=spikes / (draws * len(x)), saturated=full / heard
+    )
 
 
 def sample_quantised(
