@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--rate-hz", type=float, default=500.0)
+    parser.add_argument("--rate-hz", type=float, default=300.0)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     data = os.environ.get("SPIKEDROP_DATA", "")
