@@ -7,8 +7,7 @@ from typing import Literal
 import numpy as np
 
 from spikedrop.budget.pilot import Pilot
-from spikedrop.energy.joules import energy
-from spikedrop.energy.operations import Counts, Operations
+from spikedrop.energy import Counts, Operations, energy
 from spikedrop.errors import InputError
 from spikedrop.spiking.conversion import WINDOWED
 
@@ -22,7 +21,7 @@ def check_unit(unit: str, device: str, seconds_per_step: float | None) -> None:
     if unit not in UNITS:
         raise InputError(f"unit={unit!r}; use {', '.join(map(repr, UNITS))}.")
     if unit == "joules":
-        energy(Counts(), device)  # raises for a device that has no constants
+        energy(Counts(synaptic=1.0), device)  # raises where spikes have no price
     if seconds_per_step is None:
         return
     if unit != "seconds":
@@ -54,7 +53,8 @@ def cost_of(
         first draw waits for as many windows as the network is deep.
     """
     if unit == "joules":
-        return energy(operations.once, device), energy(operations.draw, device)
+        one, two = (np.array(energy(operations, device, draws)) for draws in (1, 2))
+        return tuple(2 * one - two), tuple(two - one)  # linear in the draws
     if unit == "operations":
         once, draw = (
             float(counts.synaptic + counts.updates + counts.mask_bits + counts.macs)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from spikedrop.ann import sample_ann
 from spikedrop.compare.draws import as_draws, predictive_sd
-from spikedrop.energy.operations import Operations, count_operations
+from spikedrop.energy import Operations, count_operations
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network import Network

@@ -18,7 +18,7 @@ from spikedrop.budget.pilot import (
 )
 from spikedrop.budget.quantities import FEWEST_DRAWS, Quantity, check_quantity
 from spikedrop.budget.tradeoff import Tradeoff, check_budget, too_small, trade_off
-from spikedrop.energy.operations import count_operations
+from spikedrop.energy import count_operations
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import WINDOWED, Neuron, calibrate
 

@@ -142,6 +142,15 @@ class Tradeoff:
         cells = pd.DataFrame({name: values.ravel() for name, values in table.items()})
         return cells[cells["draws"] >= self.fewest].reset_index(drop=True)
 
+    def cost(self, steps: int, rate_hz: float, draws: int) -> tuple[float, float]:
+        """Cost of one prediction at a setting within the pilot's: lower and upper end."""
+        here = np.array([float(steps)]), np.array([float(rate_hz)])
+        once, draw = (
+            [self._read(end, *here, np.asarray).item() for end in part]
+            for part in (self.once, self.draw)
+        )
+        return tuple(a + draws * b for a, b in zip(once, draw, strict=True))
+
     def best(self, budget: float) -> pd.Series:
         """Return the row of `spend` with the least error.
 
@@ -165,7 +174,8 @@ class Tradeoff:
 
 def _between(known: np.ndarray, number: int) -> np.ndarray:
     """So many values between the first and the last known, and the known ones themselves."""
-    return np.concatenate([known, np.geomspace(known[0], known[-1], number)[1:-1]])
+    between = np.geomspace(known[0], known[-1], number)[1:-1] if len(known) > 1 else []
+    return np.concatenate([known, between])
 
 
 def trade_off(
