@@ -10,6 +10,7 @@ Keras, TensorFlow and Nengo are imported only by what needs them.
 from importlib.metadata import version
 
 from spikedrop.ann import predict, sample_ann
+from spikedrop.budget import plan_budget
 from spikedrop.compare import (
     Comparison,
     compare,
@@ -49,6 +50,7 @@ __all__ = [
     "noise_floor",
     "open_screen",
     "paired_error",
+    "plan_budget",
     "predict",
     "r2",
     "rmse",

@@ -17,6 +17,7 @@ set to the latter: what the pilot cannot resolve is not promised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,7 +166,13 @@ class Tradeoff:
         cells = self.spend(budget)
         return cells.loc[cells["error"].idxmin()]
 
-    def _read(self, table: np.ndarray, steps: np.ndarray, rates_hz: np.ndarray, axis) -> np.ndarray:
+    def _read(
+        self,
+        table: np.ndarray,
+        steps: np.ndarray,
+        rates_hz: np.ndarray,
+        axis: Callable[[np.ndarray], np.ndarray],
+    ) -> np.ndarray:
         """Interpolate between the pilot's settings, linearly in `axis` of steps and rate."""
         along = [np.interp(axis(rates_hz), axis(self.rates_hz), row) for row in table]
         columns = np.stack(along, axis=1)
