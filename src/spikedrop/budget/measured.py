@@ -13,7 +13,7 @@ from spikedrop.network import Network
 from spikedrop.spiking.conversion import Neuron, calibrate
 from spikedrop.spiking.sampler import sample_snn
 
-REPEATS = 4  # predictions from draws of their own, at least
+REPEATS = 2  # predictions from draws of their own, at least
 
 
 def measured_errors(

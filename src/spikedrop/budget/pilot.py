@@ -107,7 +107,7 @@ def run_pilot(
     neuron: Neuron = "charge_keeping",
     steps: Sequence[int] | None = None,
     rates_hz: Sequence[float] | None = None,
-    draws: int = 128,
+    draws: int = 64,
     ann_draws: int = 4096,
     progress: bool | None = None,
 ) -> Pilot:
@@ -182,7 +182,7 @@ def check_pilot(network: Network, x: object, y: object, draws: int, ann_draws: i
         )
     x = check_inputs(network, x, draws, scope_of(network))
     if len(x) < 2:
-        raise InputError("x has one row; the pilot takes means over rows: give a few dozen.")
+        raise InputError("x has one row; the pilot takes means over rows: give about a hundred.")
     if draws < 16 or not ann_draws >= draws:
         raise InputError(
             f"pilot draws={draws} and ann_draws={ann_draws}: at least 16, and as many of the ANN."

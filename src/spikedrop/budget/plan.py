@@ -93,7 +93,7 @@ def plan_budget(
     neuron: Neuron = "charge_keeping",
     steps: Sequence[int] | None = None,
     rates_hz: Sequence[float] | None = None,
-    pilot_draws: int = 128,
+    pilot_draws: int = 64,
     ann_draws: int = 4096,
     progress: bool | None = None,
 ) -> Plan:
@@ -125,8 +125,9 @@ def plan_budget(
     x_train : array
         Rows that set the firing-rate scales, as for `calibrate`.
     x : array
-        Inputs like those to be predicted, as for `sample_ann`; a few dozen. The plan is good for
-        them on average.
+        Inputs like those to be predicted, as for `sample_ann`. The plan is good for them on
+        average, and errors differ more from input to input than from mask to mask: give about a
+        hundred.
     budget : float
         For one prediction, which is all draws of one input.
     unit : {"joules", "seconds", "operations"}
