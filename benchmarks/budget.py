@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.work import FOLDER, SEED
-from spikedrop.budget import Plan, measured_errors, plan_from, run_pilot, trade_off
+from spikedrop.budget import measured_errors, plan_from, run_pilot, trade_off
 from spikedrop.budget.pilot import Pilot
 from spikedrop.budget.quantities import QUANTITIES
 from spikedrop.example import Example, running_example
@@ -82,17 +82,6 @@ def measure(example: Example, rows: np.ndarray, cells: pd.DataFrame, sizes: Size
     )
 
 
-def as_cell(plan: Plan) -> dict[str, float]:
-    """Return the plan as a row to be measured."""
-    return {
-        "steps": plan.steps,
-        "rate (Hz)": plan.rate_hz,
-        "draws": plan.draws,
-        "error": plan.error,
-        "quantity": plan.quantity,
-    }
-
-
 def brute_force(sizes: Sizes) -> float:
     """Print plan against grid; return the worst ratio."""
     example = running_example(
@@ -105,10 +94,11 @@ def brute_force(sizes: Sizes) -> float:
             found = trade_off(pilot, quantity=quantity)
             budget = found.cost(*USUAL.values())[1]
             grid = found.spend(budget, sizes.grid_steps, sizes.grid_rates)
+            grid = grid.rename(columns={"error": "expected"})
             grid = grid.assign(quantity=quantity, what="grid", seed=seed)
             if seed == 0:  # the grid's draws hardly differ from pilot to pilot
                 cells.append(grid)
-            plan = as_cell(plan_from(found, budget))
+            plan = plan_from(found, budget).row()
             cells.append(pd.DataFrame([plan]).assign(what="plan", seed=seed))
     rows = rows_of(example, sizes, 0)
     done = measure(example, rows, pd.concat(cells, ignore_index=True), sizes)
@@ -124,7 +114,7 @@ def brute_force(sizes: Sizes) -> float:
             worst = max(worst, ratio)
             print(
                 f"{quantity:<10}{name:<12}{row['steps']:>6}{row['rate (Hz)']:>7.0f}"
-                f"{row['draws']:>7}{row['error']:>10.4f}{row['measured']:>10.4f}"
+                f"{row['draws']:>7}{row['expected']:>10.4f}{row['measured']:>10.4f}"
                 f"{row['standard error']:>8.4f}{ratio:>13.3f}"
             )
     print(f"worst plan {worst:.3f} times the grid's best (bar 1.1)", flush=True)
@@ -148,7 +138,7 @@ def against_default(sizes: Sizes) -> float:
             plan = plan_from(found, found.cost(*USUAL.values())[1])
             low, high = plan.cost
             cost = f"{high:.3g}" if low == high else f"{low:.2g} to {high:.2g}"
-            cells.append(as_cell(plan) | {"unit": unit, "cost": cost})
+            cells.append(plan.row() | {"unit": unit, "cost": cost})
     cells += [USUAL | {"quantity": quantity, "unit": "default"} for quantity in QUANTITIES]
     done = measure(example, rows_of(example, sizes, 0), pd.DataFrame(cells), sizes)
     usual = done[done["unit"] == "default"].set_index("quantity")
@@ -161,7 +151,7 @@ def against_default(sizes: Sizes) -> float:
         least = min(least, saved)
         print(
             f"{row['unit']:<23}{row['cost']:<20}{row['quantity']:<10}{row['steps']:>6}"
-            f"{row['rate (Hz)']:>6.0f}{row['draws']:>6}{row['error']:>10.4f}"
+            f"{row['rate (Hz)']:>6.0f}{row['draws']:>6}{row['expected']:>10.4f}"
             f"{row['measured']:>10.4f}{row['standard error']:>8.4f}{default:>9.4f}{saved:>7.0%}"
         )
     print(f"smallest share saved {least:.0%} (bar above 0)")

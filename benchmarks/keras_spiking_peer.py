@@ -21,6 +21,7 @@ class HalfCell(keras_spiking.layers.SpikingActivationCell):
     def get_initial_state(
         self, inputs: object = None, batch_size: object = None, dtype: object = None
     ) -> tf.Tensor:
+        """Return half a threshold for every neuron."""
         return tf.fill([batch_size, *self.size.as_list()], tf.constant(0.5, dtype))
 
 
@@ -28,6 +29,7 @@ class HalfActivation(keras_spiking.SpikingActivation):
     """Its layer of neurons."""
 
     def build_cell(self, input_shapes: object) -> HalfCell:
+        """Return the neurons."""
         return HalfCell(size=input_shapes[2:], activation=self.activation, dt=self.dt)
 
 

@@ -67,6 +67,16 @@ class Plan:
     quantity: Quantity
     curve: pd.DataFrame
 
+    def row(self) -> dict[str, object]:
+        """Return setting, quantity and expected error, a row for `measured_errors`."""
+        return {
+            "quantity": self.quantity,
+            "steps": self.steps,
+            "rate (Hz)": self.rate_hz,
+            "draws": self.draws,
+            "expected": self.error,
+        }
+
     def __str__(self) -> str:
         """One line to print."""
         low, high = self.cost

@@ -1,7 +1,7 @@
 """Energy of a whole predictive distribution: operations, published joules, the fair opponents."""
 
 from spikedrop.energy.constants import constants, devices, limits
-from spikedrop.energy.counts import Counts, Operations
+from spikedrop.energy.counts import Counts, Operations, sharing_table
 from spikedrop.energy.joules import Joules, against, break_even, energy, energy_table
 from spikedrop.energy.operations import count_ann_operations, count_operations
 from spikedrop.energy.quantised import quantised, sample_quantised
@@ -21,4 +21,5 @@ __all__ = [
     "limits",
     "quantised",
     "sample_quantised",
+    "sharing_table",
 ]

@@ -57,6 +57,7 @@ def devices(operation: str | None = None) -> list[str]:
     return list(dict.fromkeys(table["device"][table["operation"].isin(wanted)]))
 
 
+@cache
 def price(device: str, operation: str) -> tuple[float, float] | None:
     """Smallest and largest published joules of one operation; None if none is published.
 

@@ -40,6 +40,7 @@ draws: `Operations.once`. That needs a chip that keeps or repeats what the share
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 
 import pandas as pd
@@ -120,3 +121,23 @@ class Operations:
     def of(self, draws: int, *, shared: bool = True) -> Counts:
         """Return the work of one prediction from so many draws, with or without sharing."""
         return self.once + draws * self.draw if shared else draws * self.alone
+
+
+def sharing_table(works: Mapping[str, Operations], draws: int) -> pd.DataFrame:
+    """Operations of one prediction with and without sharing between its draws.
+
+    Synaptic operations and multiply-accumulates together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a network: ``once`` and ``each draw``; ``shared`` and ``alone``, the operations of a
+        prediction from so many draws; ``saved``, the share of operations that sharing saves.
+    """
+    rows = {}
+    for name, work in works.items():
+        parts = (work.once, work.draw, work.of(draws), work.of(draws, shared=False))
+        once, each, shared, alone = (part.synaptic + part.macs for part in parts)
+        rows[name] = (once, each, shared, alone, 1 - shared / alone)
+    columns = ["once", "each draw", "shared", "alone", "saved"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

@@ -70,9 +70,9 @@ def sample_quantised(
     """Sample the artificial network with weights, inputs and activations of so many bits.
 
     The masks are those of `sample_ann` with the same seed, so the error is paired. Weights as in
-    `quantised`. Activations become one of ``2**bits`` levels from zero to the 99.9th percentile of
-    the layer on training rows, inputs one of ``2**bits - 1`` from minus to plus the largest
-    training value; what is beyond is clipped. The factor of a mask belongs to the scale. Rounding
+    `quantised`. Activations become one of ``2**bits`` levels from zero to the layer's largest on
+    training rows, dropout off, inputs one of ``2**bits - 1`` from minus to plus the largest; what
+    is beyond is clipped. The factor of a mask belongs to the scale. Rounding
     after training: nothing is trained again, which would help 4 bits most.
 
     Parameters
@@ -97,7 +97,7 @@ def sample_quantised(
     seen = check_inputs(network, x_train, 1, "draw")
     top = {name: float(np.abs(h).max()) for name, h in network.split(seen).items()}
     for layer, a in zip(network.hidden, forward(network, seen)[1], strict=True):
-        top[layer.name] = float(np.percentile(a, 99.9))
+        top[layer.name] = float(a.max())
 
     def to_levels(h: np.ndarray, name: str, signed: bool) -> np.ndarray:
         most = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
