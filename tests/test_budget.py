@@ -209,11 +209,10 @@ def test_the_plan_is_within_a_tenth_of_the_best_of_a_grid_and_beats_the_default(
         found = trade_off(pilot, quantity=quantity, unit="joules")
         budget = default_budget(found)
         plan = plan_from(found, budget)
-        planned = {"steps": plan.steps, "rate (Hz)": plan.rate_hz, "draws": plan.draws}
         usual = {"steps": 200, "rate (Hz)": 500.0, "draws": 60}
         frames += [
             found.spend(budget, **grid).assign(quantity=quantity, what="grid"),
-            pd.DataFrame([planned]).assign(quantity=quantity, what="plan"),
+            pd.DataFrame([plan.row()]).assign(what="plan"),
             pd.DataFrame([usual]).assign(quantity=quantity, what="default"),
         ]
     cells = pd.concat(frames, ignore_index=True)

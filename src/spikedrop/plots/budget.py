@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -40,7 +41,8 @@ def budget_curve(plan: Plan, ax: Axes | None = None) -> Axes:
         xlabel=f"budget of one prediction ({plan.unit})",
         ylabel=f"error of the {plan.quantity}\n(predictive sd)",
     )
-    ax.legend(fontsize="small")
+    ax.set_ylim(bottom=curve["conversion"].min() / 12)  # room for the legend
+    ax.legend(fontsize="small", loc="lower left")
     return ax
 
 
@@ -62,5 +64,9 @@ def equal_cost(cells: pd.DataFrame, ax: Axes | None = None, *, title: str = "") 
         ylabel="error (predictive sd)",
         title=title,
     )
+    ticks = 2 ** np.arange(1, 12)
+    ticks = ticks[(ticks >= cells["steps"].min()) & (ticks <= cells["steps"].max())]
+    ax.set_xticks(ticks, ticks)
+    ax.set_xticks([], minor=True)
     ax.legend(fontsize="small")
     return ax
