@@ -272,7 +272,7 @@ def no_work(monkeypatch):
         ({"neuron": "leaky"}, "neuron='leaky'"),
         ({"neuron": "radix", "steps": (4, 40)}, "at most 20"),
         ({"pilot_draws": 4}, "at least 16"),
-        ({"ann_draws": 64}, "as many of the ANN"),
+        ({"ann_draws": 63}, "as many of the ANN"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_any_work(network, no_work, changed, message):
