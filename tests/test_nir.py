@@ -3,7 +3,6 @@
 import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import nir
 import numpy as np
@@ -19,7 +18,6 @@ from spikedrop.network import Layer, Network
 from spikedrop.spiking.conversion import Conversion, calibrate
 from spikedrop.spiking.reference import simulate
 from tests.test_graph import images, sequences, towers, weights
-
 
 
 def chain(**stored):
