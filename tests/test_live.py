@@ -80,7 +80,8 @@ def test_browser_and_reference_fire_the_same_spikes(page, example, neuron):
         )
         found = page.evaluate(
             """([dose, how, draw, rate]) => {
-                const run = live.present(dose, how, live.held("presentation", draw, rate));
+                const run = live.present(
+                    how, live.first(dose, how), live.held("presentation", draw, rate));
                 const ann = live.ann(dose, live.masks(draw, rate));
                 return [run.mean, run.counts.map(n => [...n]), ann];
             }""",
@@ -97,8 +98,9 @@ def test_masks_redrawn_at_every_step_shrink_the_spread(page):
     sd = page.evaluate(
         """() => ["presentation", "step"].map(hold => {
             const how = {neuron: "charge_keeping", hz: 500, steps: 100, settle: 20};
+            const first = live.first(20, how);
             const all = LIVE.dropped_from[0].map((_, d) =>
-                live.present(20, how, live.held(hold, d, 0.2)).mean);
+                live.present(how, first, live.held(hold, d, 0.2)).mean);
             const mean = all.reduce((a, b) => a + b) / all.length;
             return Math.sqrt(all.reduce((a, b) => a + (b - mean) ** 2, 0) / all.length);
         })"""

@@ -7,43 +7,43 @@ const live = {
     return neuron === "radix" ? steps * 2 ** -(t + 1) : 1;
   },
 
-  /** Integrate-and-fire neurons: currents[t][i] in hertz to { spikes[t][i], voltage[t][i] }. */
-  neurons(neuron, currents, dt = 0.001, charge = 0.5) {
-    const steps = currents.length, units = currents[0].length;
-    const windowed = LIVE.windowed.includes(neuron);
+  /** Integrate-and-fire neurons: currents in hertz to spikes, both flat with axes (step, unit). */
+  neurons(neuron, currents, units, dt = 0.001, charge = 0.5) {
+    const steps = currents.length / units, spikes = new Float64Array(currents.length);
     const v = new Float64Array(units).fill(charge);
+    const windowed = LIVE.windowed.includes(neuron), rectified = neuron === "rectified";
     if (windowed) {
-      const levels = neuron === "radix" ? 2 ** steps : steps;
-      for (let i = 0; i < units; i++) {
-        let sum = 0;
-        for (let t = 0; t < steps; t++) sum += currents[t][i];
-        v[i] += (levels * dt * sum) / steps;
-      }
+      const share = ((neuron === "radix" ? 2 ** steps : steps) * dt) / steps;
+      for (let at = 0; at < currents.length; at++) v[at % units] += share * currents[at];
     }
-    const spikes = [], voltage = [];
-    for (let t = 0; t < steps; t++) {
+    for (let t = 0, at = 0; t < steps; t++) {
       const threshold = neuron === "radix" ? 2 ** (steps - 1 - t) : 1;
-      const fired = new Float64Array(units);
-      for (let i = 0; i < units; i++) {
-        if (windowed) {
-          fired[i] = v[i] >= threshold ? 1 : 0;
-        } else {
-          v[i] += (neuron === "rectified" ? Math.max(currents[t][i], 0) : currents[t][i]) * dt;
-          fired[i] = Math.max(Math.floor(v[i]), 0);
+      for (let i = 0; i < units; i++, at++) {
+        if (!windowed) {
+          const now = currents[at];
+          v[i] += rectified && now < 0 ? 0 : now * dt;
         }
-        v[i] -= threshold * fired[i];
+        if (v[i] < threshold) continue;
+        const fired = windowed ? 1 : Math.floor(v[i]);
+        spikes[at] = fired;
+        v[i] -= threshold * fired;
       }
-      spikes.push(fired);
-      voltage.push(Float64Array.from(v));
     }
-    return { spikes, voltage };
+    return spikes;
   },
 
-  /** sent W + b. */
-  weigh({ weights, bias }, sent) {
-    const out = Float64Array.from(bias);
-    for (let i = 0; i < sent.length; i++) {
-      if (sent[i] !== 0) for (let j = 0; j < out.length; j++) out[j] += sent[i] * weights[i][j];
+  /** What arrives at every step, W sent + b: flat, axes (step, unit). */
+  weigh({ weights, bias }, sent, units) {
+    const steps = sent.length / units, wide = bias.length, out = new Float64Array(steps * wide);
+    for (let t = 0; t < steps; t++) {
+      const to = t * wide;
+      for (let j = 0; j < wide; j++) out[to + j] = bias[j];
+      for (let i = 0; i < units; i++) {
+        const amount = sent[t * units + i];
+        if (amount === 0) continue;
+        const row = weights[i];
+        for (let j = 0; j < wide; j++) out[to + j] += amount * row[j];
+      }
     }
     return out;
   },
@@ -65,60 +65,64 @@ const live = {
   ann(dose, masks) {
     let values = LIVE.currents[dose];
     LIVE.layers.forEach((layer, l) => {
-      values = live.weigh(layer, Float64Array.from(values, (a, i) => Math.max(a, 0) * masks[l][i]));
+      const active = Float64Array.from(values, (a, i) => Math.max(a, 0) * masks[l][i]);
+      values = live.weigh(layer, active, active.length);
     });
     return values[0];
   },
 
-  /** Present one input for some steps; masksAt(t) are the masks of step t.
-      Returns readout[t], its mean after settling, counts[layer][unit] and spikes[layer][t][unit]. */
-  present(dose, { neuron, hz, steps, settle }, masksAt, dt = 0.001) {
-    const scales = live.scales(neuron, hz), spikes = [], counts = [];
-    let values = Array(steps).fill(LIVE.currents[dose]);
+  /** Spikes of the first layer before its masks: the same in every draw. */
+  first(dose, { neuron, hz, steps }) {
+    const now = LIVE.currents[dose], scale = live.scales(neuron, hz)[0];
+    const currents = new Float64Array(steps * now.length);
+    for (let at = 0; at < currents.length; at++) currents[at] = scale * now[at % now.length];
+    return live.neurons(neuron, currents, now.length);
+  },
+
+  /** Present one input for some steps, with spikes from `first` and masks from `held`.
+      Returns readout[step], its mean after settling, counts[layer][unit], and the spikes of each
+      layer, flat with axes (step, unit). */
+  present({ neuron, hz, steps, settle }, first, mask, dt = 0.001) {
+    const scales = live.scales(neuron, hz), all = [], counts = [];
+    let spikes = first.slice(), readout;
     LIVE.layers.forEach((layer, l) => {
-      const gain = scales[l] * dt;
-      const run = live.neurons(neuron, values.map((now) => Float64Array.from(now, (a) => scales[l] * a)));
-      const next = [], total = new Float64Array(values[0].length);
-      run.spikes.forEach((fired, t) => {
-        const mask = masksAt(t)[l], worth = live.payload(neuron, t, steps);
-        const sent = fired.map((n, i) => {
-          if (mask[i] === 0) fired[i] = 0;
-          total[i] += fired[i];
-          return ((fired[i] * worth) / gain) * mask[i];
-        });
-        next.push(live.weigh(layer, sent));
-      });
-      spikes.push(run.spikes);
-      counts.push(total);
-      values = next;
-    });
-    const readout = values.map((now) => now[0]);
-    const late = readout.slice(settle);
-    return { readout, mean: late.reduce((a, b) => a + b, 0) / late.length, counts, spikes };
-  },
-
-  /** A fixed sequence of numbers in [0, 1), for the control that redraws its masks. */
-  uniforms(seed) {
-    let state = seed >>> 0;
-    return () => { // mulberry32, in the public domain
-      state = (state + 0x6d2b79f5) >>> 0;
-      let z = Math.imul(state ^ (state >>> 15), state | 1);
-      z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-      return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
-    };
-  },
-
-  /** The masks at every step: those of the draw, or new ones at each step (the wrong control). */
-  held(hold, draw, rate) {
-    const frozen = live.masks(draw, rate);
-    if (hold === "presentation") return () => frozen;
-    const next = live.uniforms(draw + 1), seen = new Map();
-    return (t) => {
-      if (!seen.has(t)) {
-        seen.set(t, frozen.map((layer) =>
-          layer.map(() => (next() < rate ? 0 : Math.fround(1 / (1 - rate))))));
+      const units = spikes.length / steps, gain = scales[l] * dt;
+      const sent = new Float64Array(spikes.length), total = new Float64Array(units);
+      for (let t = 0; t < steps; t++) {
+        const worth = live.payload(neuron, t, steps);
+        for (let i = 0, at = t * units; i < units; i++, at++) {
+          if (spikes[at] === 0) continue;
+          const factor = mask(l, i, t);
+          if (factor === 0) spikes[at] = 0;
+          total[i] += spikes[at];
+          sent[at] = ((spikes[at] * worth) / gain) * factor;
+        }
       }
-      return seen.get(t);
-    };
+      all.push(spikes);
+      counts.push(total);
+      const arriving = live.weigh(layer, sent, units);
+      if (l + 1 < scales.length) {
+        for (let at = 0; at < arriving.length; at++) arriving[at] *= scales[l + 1];
+        spikes = live.neurons(neuron, arriving, layer.bias.length);
+      } else readout = arriving;
+    });
+    let sum = 0;
+    for (let t = settle; t < steps; t++) sum += readout[t];
+    return { readout, mean: sum / (steps - settle), counts, spikes: all };
+  },
+
+  /** A number in [0, 1) for each step and unit of a draw, for the control that redraws. */
+  uniform(draw, layer, t, unit) {
+    let z = Math.imul(1009 * draw + layer + 1, 0x9e3779b1) ^ Math.imul(4099 * t + unit + 1, 0x85ebca6b);
+    z = Math.imul(z ^ (z >>> 15), 0x2c1b3c6d);
+    z = Math.imul(z ^ (z >>> 12), 0x297a2d39);
+    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
+  },
+
+  /** Multiplier of a unit at a step: the draw's mask, or a new one each step (the wrong control). */
+  held(hold, draw, rate) {
+    const frozen = live.masks(draw, rate), kept = Math.fround(1 / (1 - rate));
+    if (hold === "presentation") return (layer, unit) => frozen[layer][unit];
+    return (layer, unit, t) => (live.uniform(draw, layer, t, unit) < rate ? 0 : kept);
   },
 };

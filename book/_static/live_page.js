@@ -15,8 +15,16 @@
     field(name).setAttribute("aria-valuetext", text);
   };
   const mean = (a) => a.reduce((x, y) => x + y, 0) / a.length;
-  const sd = (a) => Math.sqrt(mean(a.map((x) => (x - mean.of) ** 2)));
-  const spread = (a) => { mean.of = mean(a); return [mean.of, sd(a)]; };
+  const spread = (a) => {
+    const middle = mean(a);
+    return [middle, Math.sqrt(mean(a.map((x) => (x - middle) ** 2)))];
+  };
+
+  const molar = (log10) => {
+    const units = [[-3, "mM"], [-6, "µM"], [-9, "nM"], [-12, "pM"]];
+    const [power, unit] = units.find(([at]) => log10 >= at) || units[3];
+    return `${(10 ** (log10 - power)).toPrecision(2)} ${unit}`;
+  };
 
   /** Sliders stand on positions of a list; set where they start. */
   function prepare() {
@@ -55,30 +63,35 @@
     say("rate", `${Math.round(100 * now.rate)} %`);
     say("steps", neuron === "radix" ? `${steps} binary digits` : `${steps}`);
     say("hz", windowed ? "set by the window" : `${now.hz} Hz`);
-    say("dose", `10^${LIVE.doses[now.dose].toFixed(2)} M`);
+    say("dose", molar(LIVE.doses[now.dose]));
     say("draw", `${now.draw}`);
     return now;
   }
 
+  const bands = new Map(); // the artificial network along all doses, by rate
+
+  function band(rate) {
+    if (!bands.has(rate)) {
+      const masks = Array.from({ length: draws }, (_, draw) => live.masks(draw, rate));
+      bands.set(rate, LIVE.doses.map((_, dose) => spread(masks.map((m) => live.ann(dose, m)))));
+    }
+    return bands.get(rate);
+  }
+
   /** All draws of both networks at one dose, and the artificial one along all doses. */
   function compute(now) {
-    const ann = [], snn = [], gaps = [];
+    const ann = [], snn = [], gaps = [], first = live.first(now.dose, now);
     let shown, spikes = 0;
     for (let draw = 0; draw < draws; draw++) {
       const masks = live.masks(draw, now.rate);
       ann.push(live.ann(now.dose, masks));
-      const run = live.present(now.dose, now, live.held(now.hold, draw, now.rate));
+      const run = live.present(now, first, live.held(now.hold, draw, now.rate));
       snn.push(run.mean);
       gaps.push(Math.abs(run.mean - ann[draw]));
       spikes += run.counts.reduce((n, layer) => n + layer.reduce((a, b) => a + b, 0), 0);
       if (draw === now.draw) shown = run;
     }
-    const curve = LIVE.doses.map((_, dose) => {
-      const all = [];
-      for (let draw = 0; draw < draws; draw++) all.push(live.ann(dose, live.masks(draw, now.rate)));
-      return spread(all);
-    });
-    return { ann, snn, shown, curve, spikes: spikes / draws, gap: mean(gaps) };
+    return { ann, snn, shown, curve: band(now.rate), spikes: spikes / draws, gap: mean(gaps) };
   }
 
   /** Clear a canvas, draw its axes, and return how to place points. */
@@ -164,9 +177,10 @@
           context.fillRect(px(0), py(row), px(now.steps) - px(0), tall);
         }
         context.fillStyle = l ? COLOUR.ink : COLOUR.ann;
-        layer.forEach((fired, t) => {
-          if (fired[i]) context.fillRect(px(t), py(row) + 0.5, Math.max(wide - 0.5, 1), Math.max(tall - 1, 1));
-        });
+        for (let t = 0; t < now.steps; t++) {
+          if (layer[t * units[l] + i] === 0) continue;
+          context.fillRect(px(t), py(row) + 0.5, Math.max(wide - 0.5, 1), Math.max(tall - 1, 1));
+        }
       }
     });
   }
