@@ -1,11 +1,13 @@
 """What all tests share: a quiet TensorFlow, and one run of the chapters for all who look at it."""
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 # Read by TensorFlow, Keras and matplotlib when a test first imports them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -57,6 +59,23 @@ def fast_site(fast_run: FastRun) -> Tree:
     except BookError as error:
         pytest.fail(str(error))
     return fast_run.tree
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium of the system, driven by Playwright; no browser is downloaded."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium on this machine, and in CI its tests must run")
+        pytest.skip("no chromium on this machine: install your system's package")
+    with sync_playwright() as playwright:
+        root = hasattr(os, "geteuid") and os.geteuid() == 0  # its sandbox refuses root
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"] if root else []
+        )
+        yield chromium
+        chromium.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
