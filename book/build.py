@@ -16,7 +16,7 @@ import nbformat
 from book.check import check_site, missing_figures
 from book.execute import data_folder, execute, strip
 from book.stage import chapters_in_toc, stage
-from book.tree import LANES, BookError, Tree, toc_pages
+from book.tree import LANES, ROOT, BookError, Tree, toc_pages
 
 
 def render(tree: Tree) -> None:
@@ -35,7 +35,8 @@ def render(tree: Tree) -> None:
         "KERAS_BACKEND": "tensorflow",
         "TF_USE_LEGACY_KERAS": "1",
         "MPLBACKEND": "agg",
-        "PYTHONPATH": str(tree.root / "src"),  # the docstrings of this very tree
+        # The docstrings of this very tree, and book.extension.
+        "PYTHONPATH": os.pathsep.join([str(tree.root / "src"), str(ROOT)]),
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
