@@ -100,13 +100,13 @@ def _file_faults(soup: BeautifulSoup, page: Path, ids: dict[Path, set[str]]) -> 
     faults = []
     for image in soup.select("img"):
         source = str(image.get("src", ""))
-        if not _outside(source):
+        if not outside(source):
             target = page.parent / unquote(source.split("?")[0])
             if not source or not target.is_file() or target.stat().st_size == 0:
                 faults.append(f"the image {source!r} is missing")
     for link in (soup.select_one("article") or soup).select("a[href]"):
         href = str(link["href"])
-        if _outside(href):
+        if outside(href):
             continue
         where, fragment = urldefrag(href)
         target = (page.parent / unquote(where.split("?")[0])).resolve() if where else page.resolve()
@@ -117,7 +117,7 @@ def _file_faults(soup: BeautifulSoup, page: Path, ids: dict[Path, set[str]]) -> 
     return faults
 
 
-def _outside(reference: str) -> bool:
+def outside(reference: str) -> bool:
     return bool(re.match(r"[a-z][a-z0-9+.-]*:|//", reference))
 
 

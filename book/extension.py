@@ -109,15 +109,16 @@ class LinkTerms(SphinxPostTransform):
 
 
 def _is_no_prose(text: nodes.Text) -> bool:
+    above = []
     node: nodes.Node | None = text.parent
     while node is not None:
-        if isinstance(node, NO_PROSE):
-            return True
-        # "**x** : array", the name of an argument among the fields of a docstring
-        if isinstance(node, nodes.strong) and isinstance(node.parent.parent, nodes.field_body):
-            return True
+        above.append(node)
         node = node.parent
-    return False
+    if any(isinstance(node, NO_PROSE) for node in above):
+        return True
+    # "**draws** (int)": the name of an argument, in bold among the fields of a docstring.
+    kinds = [nodes.strong, nodes.field_body]
+    return all(any(isinstance(node, kind) for node in above) for kind in kinds)
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
