@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from book.browser import ADVICE, find_chromium
+from book.browser import ADVICE, find_chromium, open_chromium
 from book.check import check_site, missing_figures
 from book.execute import data_folder, execute, strip
 from book.pdf import print_book
@@ -74,7 +74,8 @@ def print_pdf(tree: Tree, *, if_possible: bool) -> None:
         raise BookError(f"there is no site to print. Run: make site LANE={tree.lane}")
     chromium = find_chromium()
     if chromium is not None:
-        print(f"The book as one PDF: {print_book(tree, chromium)}")
+        with open_chromium(chromium) as browser:
+            print(f"The book as one PDF: {print_book(tree, browser)}")
     elif if_possible:
         print(f"No PDF of the book: {ADVICE}")
     else:

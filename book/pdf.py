@@ -3,16 +3,17 @@
 The pages become one document first, so that links between them lead to a page of the PDF.
 """
 
+import logging
 import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urldefrag
 
 from bs4 import BeautifulSoup, Tag
+from playwright.sync_api import Browser
 from pypdf import PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
-from book.browser import open_chromium
 from book.check import outside
 from book.tree import BookError, Tree, load_yaml, toc_pages
 
@@ -29,37 +30,38 @@ STYLES = (
     "book.css",
     "print.css",
 )
-FOOTER = """<div style="font: 8px sans-serif; color: #555; width: 100%; margin: 0 15mm; display: flex;
-justify-content: space-between"><span>{run}</span><span class="pageNumber"></span></div>"""
+FOOTER = """<div style="font: 8px sans-serif; color: #555; width: 100%; margin: 0 15mm;
+display: flex; justify-content: space-between"><span>{run}</span><span class="pageNumber"></span>
+</div>"""
 
 
-def print_book(tree: Tree, chromium: str) -> Path:
+def print_book(tree: Tree, browser: Browser) -> Path:
     """Write the PDF into the site of `tree` and offer it on the opening page."""
     pages = toc_pages(tree.source)
     document = tree.html / "_print.html"
     document.write_text(one_document(tree.html, pages), encoding="utf-8")
     context = load_yaml(tree.source / "_config.yml")["sphinx"]["config"]["html_context"]
     target = tree.html / NAME
+    page = browser.new_page()
     try:
-        with open_chromium(chromium) as browser:
-            page = browser.new_page()
-            page.goto(document.resolve().as_uri())
-            page.evaluate("() => MathJax.startup.promise")
-            headings = page.evaluate(
-                "() => [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')]"
-                ".map(heading => heading.textContent.trim())"
-            )
-            page.pdf(
-                path=target,
-                format="A4",
-                margin={"top": "18mm", "bottom": "18mm", "left": "18mm", "right": "18mm"},
-                outline=True,
-                tagged=True,
-                display_header_footer=True,
-                header_template="<span></span>",
-                footer_template=FOOTER.format(run=context["run_of_this_site"]),
-            )
+        page.goto(document.resolve().as_uri())
+        page.evaluate("() => MathJax.startup.promise")
+        headings = page.evaluate(
+            "() => [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')]"
+            ".map(heading => heading.textContent.trim())"
+        )
+        page.pdf(
+            path=target,
+            format="A4",
+            margin={"top": "18mm", "bottom": "18mm", "left": "18mm", "right": "18mm"},
+            outline=True,
+            tagged=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER.format(run=context["run_of_this_site"]),
+        )
     finally:
+        page.close()
         document.unlink()
     _name_bookmarks(target, headings)
     opening = tree.html / f"{pages[0]}.html"
@@ -70,6 +72,7 @@ def print_book(tree: Tree, chromium: str) -> Path:
 
 def _name_bookmarks(pdf: Path, headings: Sequence[str]) -> None:
     """Give the bookmarks the headings' texts; Chromium repeats those that begin a page."""
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # Chromium counts its objects otherwise
     writer = PdfWriter(clone_from=pdf)
     bookmarks: list[dict] = []
 
