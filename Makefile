@@ -48,6 +48,7 @@ strip: env
 test: env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/codespell
 	$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The benchmark measures threads too, so it sets none.
