@@ -6,10 +6,7 @@ milliseconds from a change to the last picture, as the page itself takes them.
 
 from __future__ import annotations
 
-import shutil
-
-from playwright.sync_api import sync_playwright
-
+from book.browser import find_chromium, open_chromium
 from book.tree import Tree
 
 ASK = """async () => {
@@ -37,14 +34,10 @@ ASK = """async () => {
 def main() -> None:
     """Print the median and the slowest answer."""
     site = next(tree.html for tree in map(Tree, ("full", "fast")) if tree.html.exists())
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+    with open_chromium(find_chromium()) as browser:
         page = browser.new_page()
         page.goto((site / "book" / "live.html").resolve().as_uri())
         found = sorted(page.evaluate(ASK))
-        browser.close()
     median, slowest = found[len(found) // 2][0], found[-1]
     print(
         f"{len(found)} changes: median {median:.0f} ms, slowest {slowest[0]:.0f} ms {slowest[1:]}"
