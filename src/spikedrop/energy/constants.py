@@ -9,7 +9,7 @@
 - ``update``: one neuron, one time step;
 - ``spike``: one event on its way to other neurons;
 - ``memory_bit``, ``dram_bit``: one bit read from a memory on the chip, from another chip;
-- ``inference``: a whole inference, measured at a plug (Blouw et al. 2018).
+- ``inference``: a whole inference, measured, beyond idle power (Blouw et al. 2018).
 
 ``limits.csv`` holds what others found to be the most spikes with which a spiking network can win.
 """
