@@ -19,6 +19,7 @@ PARTS = {
     "masks": "which units are silent in a draw",
     "linear_gaussian": "a case whose Bayesian answer is known exactly",
     "training": "fit a Keras network with dropout",
+    "fitting": "fit a small dense network with dropout, in plain NumPy",
     "engine": "both samplers, compiled: many draws of many inputs at once",
     "compiled": "the TensorFlow programs the engine runs",
     "events": "the engine's loop over time on a CPU: only spikes are added up",
@@ -30,6 +31,7 @@ PARTS = {
     "fidelity": "how faithful a conversion is, setting by setting",
     "cost": "what a draw costs in time, beside the products alone and other simulators",
     "controls": "samplers that are wrong on purpose",
+    "estimators": "the spiking network as a scikit-learn estimator",
     "scores": "how good a predictive distribution is",
     "conformal": "intervals that keep their promise",
     "variance": "where the variance of one spiking prediction comes from",
@@ -44,6 +46,9 @@ PARTS = {
     "errors": "the error for input that cannot be used",
     "quiet": "TensorFlow without its start-up lines",
 }
+
+#: Methods that scikit-learn writes into its estimators; their text refers to its own pages.
+FROM_SCIKIT_LEARN = "set_fit_request, set_predict_request, set_score_request"
 
 
 def modules(source: Path) -> dict[str, str]:
@@ -82,7 +87,7 @@ def write_api_pages(source: Path, target: Path) -> dict[str, str]:
         for name in names:
             sections.append(
                 f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n"
-                "   :ignore-module-all:\n```"
+                f"   :ignore-module-all:\n   :exclude-members: {FROM_SCIKIT_LEARN}\n```"
             )
             table.append(f"| [`{name}`](api/{page.name}) | {lines[name]} |")
         page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")

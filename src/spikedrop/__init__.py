@@ -20,6 +20,7 @@ from spikedrop.compare import (
 )
 from spikedrop.data import fit_design, load_almanac, open_screen, simulate_screen, split
 from spikedrop.errors import InputError
+from spikedrop.estimators import SpikingDropoutClassifier, SpikingDropoutRegressor
 from spikedrop.masks import layer_mask, network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.scores import coverage, fit_noise_sd, log_likelihood, r2, rmse
@@ -35,6 +36,8 @@ __all__ = [
     "InputError",
     "Layer",
     "Network",
+    "SpikingDropoutClassifier",
+    "SpikingDropoutRegressor",
     "calibrate",
     "compare",
     "coverage",
