@@ -10,7 +10,6 @@ from spikedrop.backends.nengo_dl_door import import_nengo_dl
 from spikedrop.backends.windowed import (
     IntegrateFirstRectifiedLinear,
     RadixRectifiedLinear,
-    firing_windows,
     register_windowed_with_nengo_dl,
 )
 from spikedrop.masks import BLOCK_ROWS, network_masks
@@ -18,6 +17,7 @@ from spikedrop.network import Layer, Network
 from spikedrop.spiking.conversion import Conversion, calibrate
 from spikedrop.spiking.reference import neurons, payload, simulate
 from spikedrop.spiking.sampler import make_simulator, sample_snn
+from spikedrop.spiking.windows import firing_windows
 
 nengo = sys.modules["nengo"]  # imported above, where its import warning is seen to
 KINDS = {"integrate_first": IntegrateFirstRectifiedLinear, "radix": RadixRectifiedLinear}

@@ -26,7 +26,6 @@ from spikedrop.backends.neurons import ChargeKeepingRectifiedLinear, register_wi
 from spikedrop.backends.windowed import (
     IntegrateFirstRectifiedLinear,
     RadixRectifiedLinear,
-    firing_windows,
     register_windowed_with_nengo_dl,
 )
 from spikedrop.layers import Layer, linear
@@ -34,6 +33,7 @@ from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.reference import payload
 from spikedrop.spiking.sampler import Simulator
+from spikedrop.spiking.windows import firing_windows
 
 INHIBITION = -1e9  # threshold units a second: no input lifts a neuron out of it
 

@@ -126,7 +126,7 @@ def sample_snn(
     if settle is None:
         settle = 0 if conversion.windowed else steps // 5
     redrawn = _redrawn(network, hold)
-    _check(network, conversion, steps, settle, bool(redrawn), backend)
+    check_settings(network, conversion, steps, settle, bool(redrawn), backend)
     spikes = 0.0
     numbers = range(first_draw, first_draw + draws)
 
@@ -208,7 +208,7 @@ def _redrawn(network: Network, hold: Hold | Mapping[str, Hold]) -> list[str]:
     return [name for name, value in named.items() if value == "step"]
 
 
-def _check(
+def check_settings(
     network: Network, conversion: Conversion, steps: int, settle: int, redrawn: bool, backend: str
 ) -> None:
     """Refuse what cannot be run, before any work is done."""

@@ -1,0 +1,55 @@
+"""The integer chip on the running example: ``python -m benchmarks.chip``.
+
+Prints its speed beside the engine's, the same job in turns, and what few bits and other resets do
+to the predictive distribution. SPIKEDROP_DATA names the folder of the real screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import pandas as pd
+
+import spikedrop as sd
+from benchmarks.fidelity import ROWS, open_bench
+from benchmarks.work import SEED, interleaved
+from spikedrop.chip import bits_samples, bits_table, neuron_table, quantise, sample_chip
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--rate-hz", type=float, default=500.0)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    data = os.environ.get("SPIKEDROP_DATA", "")
+    bench = open_bench(data)
+    network, x = bench.network, bench.x
+    conversion = sd.calibrate(network, bench.x_train, rate_hz=options.rate_hz)
+    chip = quantise(network, conversion, steps=options.steps)
+    job = {"draws": 20, "seed": SEED, "steps": options.steps, "progress": False}
+    engine, ours = interleaved(
+        [
+            lambda: sd.sample_snn(network, conversion, x, **job),
+            lambda: sample_chip(chip, x, **job),
+        ],
+        options.repeats,
+    )
+    pairs = 20 * ROWS
+    print(f"{'real' if data else 'simulated'} screen, {len(x)} inputs, {options.steps} steps")
+    for layer in chip.layers:
+        print(f"  {layer.name}: threshold {layer.threshold}, exponent {layer.exponent}")
+    print(f"engine {1e6 * engine / pairs:.0f} µs, chip {1e6 * ours / pairs:.0f} µs a presentation")
+    again = {"draws": options.draws, "seed": SEED, "steps": options.steps}
+    pd.set_option("display.width", 160)
+    pd.set_option("display.max_columns", 12)
+    samples = bits_samples(network, conversion, x, bits=(8, 7, 6, 5, 4, 3), **again)
+    print(bits_table(samples).round(4).to_string(index=False))
+    print(neuron_table(chip, x, **again).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Published joules of one operation, each with its source.
+
+``constants.csv`` has a row a figure: ``device``, ``operation``, ``joules``, ``source``, ``year``,
+``doi_or_url``, ``conflicting`` (whether published figures of one thing contradict each other) and
+``note``, which says where the figure was read if not in the source itself. Operations are
+
+- ``mac``: one multiply-accumulate;
+- ``synaptic``: one weight added to one membrane;
+- ``update``: one neuron, one time step;
+- ``spike``: one event on its way to other neurons;
+- ``memory_bit``, ``dram_bit``: one bit read from a memory on the chip, from another chip;
+- ``inference``: a whole inference, measured, beyond idle power (Blouw et al. 2018).
+
+``limits.csv`` holds what others found to be the most spikes with which a spiking network can win.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+from spikedrop.errors import InputError
+
+
+@cache
+def _read(name: str) -> pd.DataFrame:
+    with (files("spikedrop.energy") / name).open(encoding="utf-8") as file:
+        return pd.read_csv(file)
+
+
+def constants() -> pd.DataFrame:
+    """Return all figures with their sources; see the head of this file.
+
+    >>> table = constants()
+    >>> loihi = table[(table["device"] == "loihi") & (table["operation"] == "synaptic")]
+    >>> loihi["joules"].tolist()
+    [2.36e-11, 2.71e-11]
+    """
+    return _read("constants.csv").copy()
+
+
+def limits() -> pd.DataFrame:
+    """Return published limits on spikes: ``limit``, ``value``, ``unit``, ``source``, ..."""
+    return _read("limits.csv").copy()
+
+
+def devices(operation: str | None = None) -> list[str]:
+    """Names of the devices that have a price for an operation; by default for any of the two.
+
+    >>> devices("synaptic")[:3]
+    ['loihi', 'spinnaker', 'spinnaker2']
+    """
+    table = constants()
+    wanted = ("mac", "synaptic") if operation is None else (operation,)
+    return list(dict.fromkeys(table["device"][table["operation"].isin(wanted)]))
+
+
+@cache
+def price(device: str, operation: str) -> tuple[float, float] | None:
+    """Smallest and largest published joules of one operation; None if none is published.
+
+    Raises
+    ------
+    InputError
+        If no operation of the device has a price.
+
+    Examples
+    --------
+    >>> price("spinnaker", "synaptic")  # published figures contradict each other
+    (4.5e-11, 1.33e-08)
+    """
+    if device not in devices():
+        raise InputError(f"device {device!r} has no published price here; use {devices()}.")
+    table = constants()
+    found = table["joules"][(table["device"] == device) & (table["operation"] == operation)]
+    return (float(found.min()), float(found.max())) if len(found) else None
