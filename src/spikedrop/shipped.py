@@ -51,7 +51,7 @@ class Digits:
 
 
 def diabetes_example(
-    work: str | Path, *, seed: int, epochs: int = 60
+    work: str | Path, *, seed: int, epochs: int = 30
 ) -> tuple[keras.Model, np.ndarray, np.ndarray, Rows]:
     """Train a functional Keras model on scikit-learn's diabetes records, or load it from `work`.
 
@@ -94,7 +94,7 @@ def diabetes_example(
         h = inputs = keras.Input((10,), name="measurements")
         for i in (1, 2):
             h = kl.Dense(64, kernel_initializer=start(seed + i), name=f"dense_{i}")(h)
-            h = kl.BatchNormalization(name=f"normalise_{i}")(h)
+            h = kl.BatchNormalization(momentum=0.9, name=f"normalise_{i}")(h)
             h = kl.ReLU(name=f"relu_{i}")(h)
             h = kl.Dropout(0.2, seed=seed + i, name=f"dropout_{i}")(h)
         h = kl.Concatenate(name="both")([h, inputs])
@@ -107,7 +107,7 @@ def diabetes_example(
 
 
 def digits_example(
-    work: str | Path, *, seed: int, epochs: int = 25, observations: int = 500
+    work: str | Path, *, seed: int, epochs: int = 20, observations: int = 500
 ) -> Digits:
     """Train a small convolutional network on scikit-learn's digits, or load it from `work`.
 
@@ -224,7 +224,7 @@ def _trained(
     work: Path,
     name: str,
 ) -> keras.Model:
-    """Train by Adam in batches of 64, or load what was trained on the same rows before."""
+    """Train by Adam in batches of 32, or load what was trained on the same rows before."""
     if epochs < 1:
         raise InputError(f"epochs={epochs} must be at least 1.")
     import_tensorflow()
@@ -240,7 +240,7 @@ def _trained(
     # All passes as one epoch: the order of rows follows from the seed, and Keras shuffles nothing.
     order = np.concatenate([rng.permutation(len(y)) for _ in range(epochs)])
     with retracing_unmentioned():
-        model.fit(x[order], y[order], batch_size=64, epochs=1, shuffle=False, verbose=0)
+        model.fit(x[order], y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.stem}.part.keras")  # a torn file must not be loaded later
     model.save(part)

@@ -33,6 +33,7 @@ from spikedrop.scores.density import (
     log_densities,
     log_likelihood,
 )
+from spikedrop.scores.detection import detection_auc, detection_table, uncertainties
 from spikedrop.scores.information import expected_entropy, mutual_information, predictive_entropy
 from spikedrop.scores.noise import fit_noise_sd, mean_and_noise
 from spikedrop.scores.proper import crps, crps_values, interval_score, interval_scores
@@ -50,6 +51,8 @@ __all__ = [
     "coverage",
     "crps",
     "crps_values",
+    "detection_auc",
+    "detection_table",
     "error_correlation",
     "expected_calibration_error",
     "expected_entropy",
@@ -78,5 +81,6 @@ __all__ = [
     "rmse",
     "score_table",
     "sharpness",
+    "uncertainties",
     "width",
 ]
