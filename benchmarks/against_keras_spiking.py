@@ -111,6 +111,8 @@ def main() -> None:
         )
         print(f"{name}: spikes {ours.alone.spikes:.2f}, keras-spiking {sum(found[name]['spikes'])}")
         for i, layer in enumerate(jobs[name]["layers"]):
+            if i == 0:
+                continue  # keras-spiking takes the constant input for a firing rate
             theirs = found[name]["layers"][f"synapses{i}"]
             events = theirs["rate_hz"] * jobs[name]["dt"] * STEPS * theirs["connections"]
             row = ours.layers.loc[layer["name"]]

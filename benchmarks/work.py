@@ -51,7 +51,15 @@ class Job:
         ]
 
 
-def random_job(width: int, rows: int, draws: int, *, depth: int = 3, steps: int = STEPS) -> Job:
+def random_job(
+    width: int,
+    rows: int,
+    draws: int,
+    *,
+    depth: int = 3,
+    steps: int = STEPS,
+    inputs: int = INPUTS,
+) -> Job:
     """Make a network with random He weights, converted at `RATE_HZ`, and inputs for it."""
     rng = np.random.default_rng(SEED)
 
@@ -59,11 +67,11 @@ def random_job(width: int, rows: int, draws: int, *, depth: int = 3, steps: int 
         weights = rng.normal(0, np.sqrt(2 / n_in), (n_in, n_out)).astype(np.float32)
         return Layer(name, weights, np.zeros(n_out, np.float32), dropout)
 
-    sizes = [INPUTS] + [width] * depth
+    sizes = [inputs] + [width] * depth
     hidden = tuple(layer(f"h{i + 1}", sizes[i], sizes[i + 1], DROPOUT) for i in range(depth))
     network = Network.chain(hidden, layer("y", width, 1, 0.0))
-    x = rng.normal(size=(rows, INPUTS)).astype(np.float32)
-    train = rng.normal(size=(1000, INPUTS)).astype(np.float32)
+    x = rng.normal(size=(rows, inputs)).astype(np.float32)
+    train = rng.normal(size=(1000, inputs)).astype(np.float32)
     conversion = calibrate(network, train, rate_hz=RATE_HZ, neuron="charge_keeping")
     return Job(network, conversion, x, draws, steps)
 

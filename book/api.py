@@ -18,6 +18,8 @@ PARTS = {
     "keras_layers": "each kind of Keras layer, read",
     "masks": "which units are silent in a draw",
     "linear_gaussian": "a case whose Bayesian answer is known exactly",
+    "convertible": "names of the Keras layers that can be converted",
+    "files": "what others hand in, read with every check before memory is taken",
     "training": "fit a Keras network with dropout",
     "fitting": "fit a small dense network with dropout, in plain NumPy",
     "engine": "both samplers, compiled: many draws of many inputs at once",

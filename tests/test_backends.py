@@ -290,7 +290,7 @@ def attempt(name, hidden, work):
     del sys.modules[hidden]
 
 def backends():
-    import spikedrop.backends
+    import spikedrop.backends.neurons
 
 def door():
     from spikedrop.backends.nengo_dl_door import import_nengo_dl

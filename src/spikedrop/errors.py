@@ -1,8 +1,15 @@
-"""The one error for input that cannot be used."""
+"""The errors that a user can do something about."""
 
 
 class InputError(ValueError):
     """Input that cannot be used: the message names what, where, and what to do.
 
     It is raised before any work is done, so that nothing is left half-written.
+    """
+
+
+class StoreError(RuntimeError):
+    """A store that could not be filled: the disk is full, a file cannot be written, workers died.
+
+    What is finished stays, and the same call goes on from there when the cause is gone.
     """

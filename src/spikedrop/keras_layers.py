@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from spikedrop.convertible import why_not
 from spikedrop.errors import InputError
 from spikedrop.layers import Layer
 from spikedrop.quiet import import_tensorflow
@@ -15,15 +16,6 @@ import keras  # noqa: E402
 
 kl = keras.layers
 ReadOnce = Callable[[keras.layers.Layer, Callable[[], tuple]], tuple]
-INSTEAD = {
-    "MaxPooling": "use AveragePooling, because spike counts can be averaged but not compared",
-    "GlobalMaxPooling": "use GlobalAveragePooling, because spike counts can be averaged but not "
-    "compared",
-    "Multiply": "spikes can be added but not multiplied",
-    "Lambda": "use a named layer, whose weights can be read",
-    "Subtract": "use Add, with the sign in the weights",
-    "LayerNormalization": "use BatchNormalization, whose statistics are fixed after training",
-}
 
 
 def refuse(layer: keras.layers.Layer, why: str) -> None:
@@ -34,10 +26,8 @@ def refuse(layer: keras.layers.Layer, why: str) -> None:
 def check_layer(layer: keras.layers.Layer) -> float:
     """Refuse what cannot be converted; return the dropout rate."""
     kind = type(layer).__name__
-    if kind not in READERS and kind != "InputLayer":
-        instead = next((INSTEAD[name] for name in INSTEAD if kind.startswith(name)), None)
-        instead = instead or f"use only {', '.join(READERS)} (with relu)"
-        refuse(layer, f"cannot be converted to spiking neurons: {instead}.")
+    if (fault := why_not(kind)) is not None:
+        refuse(layer, fault)
     if getattr(layer, "quantization_mode", None) is not None:
         refuse(
             layer,

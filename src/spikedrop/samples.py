@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
 from spikedrop.errors import InputError
+from spikedrop.layers import Layer
 from spikedrop.masks import Scope
 from spikedrop.network import Network
 
@@ -19,33 +20,47 @@ def check_inputs(network: Network, x: object, draws: int, scope: str) -> np.ndar
     A network with several inputs takes a mapping from their names, or a sequence in their order;
     inside the package all their features stand side by side.
     """
-    if len(network.inputs) == 1:
+    x = check_rows(network.inputs, x)
+    check_draws(network, draws, scope)
+    return x
+
+
+def check_rows(inputs: Sequence[Layer], x: object, first_row: int = 0) -> np.ndarray:
+    """Return the inputs as float32 (observation, feature); see `check_inputs`.
+
+    `inputs` are the network's input layers. `first_row` is the number of the first row, where `x`
+    is a piece of a longer array.
+    """
+    if len(inputs) == 1:
         arrays = [np.asarray(x)]
     elif isinstance(x, Mapping):
-        names = [layer.name for layer in network.inputs]
+        names = [layer.name for layer in inputs]
         if set(x) != set(names):
             raise InputError(f"x names the inputs {sorted(x)}; the network has {names}.")
         arrays = [np.asarray(x[name]) for name in names]
     elif isinstance(x, list | tuple):
         arrays = [np.asarray(part) for part in x]
     else:  # joined already
-        cuts = np.cumsum([network.units(layer.name) for layer in network.inputs])[:-1]
+        cuts = np.cumsum([int(np.prod(layer.shape)) for layer in inputs])[:-1]
         arrays = np.split(np.asarray(x), cuts, axis=-1)
-    if len(arrays) != len(network.inputs):
-        raise InputError(
-            f"x has {len(arrays)} arrays; the network has {len(network.inputs)} inputs."
-        )
+    if len(arrays) != len(inputs):
+        raise InputError(f"x has {len(arrays)} arrays; the network has {len(inputs)} inputs.")
     if len({len(part) if part.ndim else 0 for part in arrays}) > 1:
         raise InputError(
             f"the inputs have {[len(part) for part in arrays]} rows: give as many each."
         )
-    x = np.concatenate(
+    name = "x[{!r}]" if len(arrays) > 1 else "x"
+    return np.concatenate(
         [
-            _check_input(f"x[{layer.name!r}]" if len(arrays) > 1 else "x", layer.shape, part)
-            for layer, part in zip(network.inputs, arrays, strict=True)
+            _check_input(name.format(layer.name), layer.shape, part, first_row)
+            for layer, part in zip(inputs, arrays, strict=True)
         ],
         axis=1,
     )
+
+
+def check_draws(network: Network, draws: int, scope: str) -> None:
+    """Refuse a number of draws or a scope that cannot be used."""
     if not isinstance(draws, int | np.integer) or draws < 1:
         raise InputError(f"draws={draws}; ask for a whole number, at least one.")
     if scope not in ("draw", "row"):
@@ -56,10 +71,9 @@ def check_inputs(network: Network, x: object, draws: int, scope: str) -> np.ndar
                 f"layer {layer.name!r} drops single weights, and scope='row' would need a weight "
                 "matrix for every row: use scope='draw'."
             )
-    return x
 
 
-def _check_input(name: str, shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+def _check_input(name: str, shape: tuple[int, ...], x: np.ndarray, first_row: int) -> np.ndarray:
     """Check the array of one input; return it as float32 (observation, feature)."""
     flat = (int(np.prod(shape)),)
     if x.ndim == 0 or x.shape[1:] not in (shape, flat) or len(x) == 0:
@@ -71,7 +85,7 @@ def _check_input(name: str, shape: tuple[int, ...], x: np.ndarray) -> np.ndarray
         x = x.astype(np.float32).reshape(len(x), *flat)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
-        row, column = bad[0]
+        row, column = bad[0] + (first_row, 0)
         raise InputError(
             f"{name} has {len(bad)} NaN or infinite value(s), the first in row {row}, column "
             f"{column}: fill or drop them first."

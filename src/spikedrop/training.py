@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from tqdm import tqdm
 
 from spikedrop.errors import InputError
+from spikedrop.files.models import load_keras
 from spikedrop.quiet import import_tensorflow, retracing_unmentioned
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ def train(
     noise: Noise = "constant",
     file: str | Path | None = None,
     verbose: int = 0,
+    progress: bool = False,
 ) -> keras.Model:
     """Train by mean squared error with AdamW, cosine decay and early stopping.
 
@@ -120,6 +123,8 @@ def train(
         Where the model is kept as `.keras`. If it exists it is loaded and nothing is trained.
     verbose : int
         As in `keras.Model.fit`.
+    progress : bool
+        Show a bar over the epochs on standard error, where a terminal watches.
 
     Raises
     ------
@@ -145,7 +150,7 @@ def train(
     import keras
 
     if file is not None and Path(file).exists():
-        model = keras.saving.load_model(file, compile=False)
+        model = load_keras(file)
         if model.input_shape != (None, x.shape[1]):
             raise InputError(
                 f"{file} holds a network with inputs {model.input_shape[1:]}, but x has "
@@ -179,7 +184,10 @@ def train(
         ),
         loss="mse" if noise == "constant" else gaussian_nll,
     )
-    with retracing_unmentioned():
+    with (
+        retracing_unmentioned(),
+        tqdm(total=epochs, desc="train", unit=" epochs", disable=None if progress else True) as bar,
+    ):
         model.fit(
             rows,
             validation_data=validation,
@@ -191,6 +199,7 @@ def train(
             callbacks=[
                 keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
                 keras.callbacks.TerminateOnNaN(),
+                keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: bar.update()),
             ],
         )
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
@@ -206,6 +215,31 @@ def train(
         model.save(part)
         part.replace(file)
     return model
+
+
+def fold_scaling(
+    model: keras.Model, x_mean: np.ndarray, x_sd: np.ndarray, y_mean: float, y_sd: float
+) -> None:
+    r"""Let a model of `build_model` that learnt standardised rows take and give raw ones.
+
+    .. math:: W_1 \leftarrow W_1 / s_x,\quad b_1 \leftarrow b_1 - (m_x / s_x) W_1,\quad
+              W_L \leftarrow s_y W_L,\quad b_L \leftarrow s_y b_L + m_y
+
+    `x_mean` and `x_sd`, axis (input,), must be finite and `x_sd` positive. Changes the first and
+    the last layer, computed in float64.
+
+    >>> model = build_model(2, hidden=(3,), seed=0)
+    >>> plain = model(np.array([[1.0, -1.0]]), training=False).numpy()
+    >>> fold_scaling(model, np.array([5.0, 7.0]), np.array([2.0, 4.0]), 10.0, 3.0)
+    >>> raw = model(np.array([[7.0, 3.0]]), training=False).numpy()
+    >>> bool(np.allclose(raw, 3 * plain + 10, atol=1e-5))
+    True
+    """
+    first, last = model.layers[0], model.layers[-1]
+    weights, bias = (np.asarray(w, np.float64) for w in first.get_weights())
+    first.set_weights([weights / x_sd[:, None], bias - (x_mean / x_sd) @ weights])
+    weights, bias = (np.asarray(w, np.float64) for w in last.get_weights())
+    last.set_weights([weights * y_sd, bias * y_sd + y_mean])
 
 
 def _rows(name: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

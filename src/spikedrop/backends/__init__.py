@@ -1,20 +1,5 @@
-"""The same converted network on other simulators: Nengo and NengoDL.
+"""The same converted network elsewhere: on Nengo and NengoDL, and as NIR files.
 
 Nengo 4 is GPLv2 and NengoDL is free for non-commercial use only, so nothing outside this
-package imports them.
+package imports them, and inside it only what runs on them.
 """
-
-import warnings
-
-with warnings.catch_warnings():
-    # Nengo 4.1 reads numpy.core, which NumPy 2 has renamed; it works, and warns at import.
-    warnings.filterwarnings(
-        "ignore", message="numpy.core is deprecated", category=DeprecationWarning
-    )
-    try:
-        import nengo  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "the backends 'nengo' and 'nengo_dl' need Nengo: install it with "
-            '`pip install "spikedrop[nengo]"`, or use backend="numpy".'
-        ) from error

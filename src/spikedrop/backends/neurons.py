@@ -5,11 +5,10 @@ Both are written so that any Nengo model can use them.
 
 from __future__ import annotations
 
-import nengo
 import numpy as np
-from nengo.dists import Uniform
 
 from spikedrop.backends.nengo_dl_door import import_nengo_dl
+from spikedrop.backends.nengo_door import nengo
 
 
 class ChargeKeepingRectifiedLinear(nengo.RectifiedLinear):
@@ -50,7 +49,8 @@ class ChargeKeepingRectifiedLinear(nengo.RectifiedLinear):
     [0.0, -0.5, -1.0]
     """
 
-    state = {"voltage": Uniform(low=0, high=1)}  # noqa: RUF012 - Nengo's own way to declare state
+    # Nengo's own way to declare state
+    state = {"voltage": nengo.dists.Uniform(low=0, high=1)}  # noqa: RUF012
     spiking = True
 
     def rates(self, x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import nengo
 import numpy as np
-from nengo.dists import Choice
 
+from spikedrop.backends.nengo_door import nengo
 from spikedrop.backends.neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
 from spikedrop.backends.windowed import (
     IntegrateFirstRectifiedLinear,
@@ -172,7 +171,7 @@ def _neurons(
     conversion: Conversion, steps: int, window: int, last: int
 ) -> nengo.neurons.NeuronType:
     """Return the neurons of one layer, with their charge at the start."""
-    charge = Choice([conversion.initial_charge])
+    charge = nengo.dists.Choice([conversion.initial_charge])
     if not conversion.windowed:
         kind = {
             "charge_keeping": ChargeKeepingRectifiedLinear,

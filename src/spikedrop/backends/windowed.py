@@ -7,12 +7,10 @@ has listened.
 
 from __future__ import annotations
 
-import nengo
 import numpy as np
-from nengo.dists import Choice
-from nengo.params import IntParam
 
 from spikedrop.backends.nengo_dl_door import import_nengo_dl
+from spikedrop.backends.nengo_door import nengo
 
 
 class IntegrateFirstRectifiedLinear(nengo.RectifiedLinear):
@@ -59,16 +57,16 @@ class IntegrateFirstRectifiedLinear(nengo.RectifiedLinear):
     """
 
     state = {  # noqa: RUF012 - Nengo's own way to declare state
-        "voltage": Choice([0.0]),  # the membrane: charge that has not been fired yet
-        "charge": Choice([0.5]),  # what the window brought
-        "clock": Choice([0.0]),  # steps since the start
+        "voltage": nengo.dists.Choice([0.0]),  # the membrane: charge that has not been fired yet
+        "charge": nengo.dists.Choice([0.5]),  # what the window brought
+        "clock": nengo.dists.Choice([0.0]),  # steps since the start
     }
     spiking = True
     binary = False  # whether the threshold halves at every step
 
-    steps = IntParam("steps", low=1)
-    window = IntParam("window", low=0)
-    last = IntParam("last", low=1)
+    steps = nengo.params.IntParam("steps", low=1)
+    window = nengo.params.IntParam("window", low=0)
+    last = nengo.params.IntParam("last", low=1)
 
     def __init__(
         self,

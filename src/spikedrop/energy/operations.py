@@ -26,7 +26,7 @@ from spikedrop.masks import Scope, blocks, mask_shape, network_masks, stacked_ma
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, rows_of_masks
 from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.sampler import check_settings
+from spikedrop.spiking.sampler import check_presentation
 from spikedrop.spiking.windows import firing_windows
 
 
@@ -71,7 +71,7 @@ def count_operations(
     True
     """
     x = check_inputs(network, x, draws, scope)
-    check_settings(network, conversion, steps, 0, False, "engine")
+    check_presentation(network, conversion, steps, 0, False, "engine")
     repeats = {layer.name: 1 for layer in network.hidden}
     if conversion.windowed:
         repeats = {name: last - w for name, (w, last) in firing_windows(network).items()}

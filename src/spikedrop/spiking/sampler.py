@@ -123,10 +123,9 @@ def sample_snn(
     [0.0, 4.0]
     """
     x = check_inputs(network, x, draws, scope)
-    if settle is None:
-        settle = 0 if conversion.windowed else steps // 5
+    settle = settle_of(conversion, steps, settle)
     redrawn = _redrawn(network, hold)
-    check_settings(network, conversion, steps, settle, bool(redrawn), backend)
+    check_presentation(network, conversion, steps, settle, bool(redrawn), backend)
     spikes = 0.0
     numbers = range(first_draw, first_draw + draws)
 
@@ -208,8 +207,20 @@ def _redrawn(network: Network, hold: Hold | Mapping[str, Hold]) -> list[str]:
     return [name for name, value in named.items() if value == "step"]
 
 
-def check_settings(
-    network: Network, conversion: Conversion, steps: int, settle: int, redrawn: bool, backend: str
+def settle_of(conversion: Conversion, steps: int, settle: int | None) -> int:
+    """Return the steps left out of the average: by default a fifth, or none for whole windows."""
+    if settle is None:
+        return 0 if conversion.windowed else steps // 5
+    return settle
+
+
+def check_presentation(
+    network: Network,
+    conversion: Conversion,
+    steps: int,
+    settle: int,
+    redrawn: bool = False,
+    backend: str = "engine",
 ) -> None:
     """Refuse what cannot be run, before any work is done."""
     if steps < 1 or not 0 <= settle < steps:

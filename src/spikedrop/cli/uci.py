@@ -1,4 +1,4 @@
-"""The command line: ``spikedrop COMMAND``, or ``python -m spikedrop COMMAND``."""
+"""`spikedrop uci`: the published regression sets."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ import typer
 
 from spikedrop.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-
-@app.callback()
-def main() -> None:
-    """Uncertainty on spiking networks: permanent dropout, converted and sampled."""
-
-
-@app.command()
 def uci(
     path: Annotated[Path, typer.Argument(help="Folder of the sets, one folder each.")],
     sets: Annotated[
@@ -44,20 +36,16 @@ def uci(
     """
     from spikedrop import uci as part
 
-    try:
-        protocol = part.Protocol(layers=layers, seed=seed)
-        names = None if sets is None else [name.strip() for name in sets.split(",") if name.strip()]
-        folders = part.find_sets(path, names)
-        if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
-            raise InputError(f"{json}: cannot be written; name a file in a folder that exists.")
-        # All sets are read before the first is run, so that a damaged one shows at once.
-        read = [part.read_set(name, folder) for name, folder in folders.items()]
-        rows: list[dict[str, object]] = []
-        for data in read:
-            rows += part.run_set(data, protocol, work=work, splits=splits, jobs=jobs)
-            if json is not None:
-                part.write_json(json, rows)
-    except InputError as error:
-        typer.echo(f"spikedrop: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(2) from None
+    protocol = part.Protocol(layers=layers, seed=seed)
+    names = None if sets is None else [name.strip() for name in sets.split(",") if name.strip()]
+    folders = part.find_sets(path, names)
+    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
+        raise InputError(f"{json}: cannot be written; name a file in a folder that exists.")
+    # All sets are read before the first is run, so that a damaged one shows at once.
+    read = [part.read_set(name, folder) for name, folder in folders.items()]
+    rows: list[dict[str, object]] = []
+    for data in read:
+        rows += part.run_set(data, protocol, work=work, splits=splits, jobs=jobs)
+        if json is not None:
+            part.write_json(json, rows)
     typer.echo(part.format_table(rows))

@@ -1,0 +1,68 @@
+"""`spikedrop energy`: operations and joules of a predictive distribution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikedrop.cli.app import Json, Seed, Target, tell
+from spikedrop.cli.sampling import CALIBRATION_ROWS, Inputs, ModelFile, fits, rows_of
+from spikedrop.errors import InputError
+
+
+def energy(
+    model: ModelFile,
+    inputs: Inputs,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of one prediction.")] = 100,
+    steps: Annotated[int, typer.Option(min=1, help="Time steps of 1 ms a presentation.")] = 200,
+    rate: Annotated[float, typer.Option(help="Hz of a neuron near the top of its range.")] = 500.0,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Rows that set the firing-rate scales; by default INPUTS.")
+    ] = None,
+    target: Target = None,
+    measured: Annotated[int, typer.Option(min=1, help="Draws that are counted.")] = 4,
+    observations: Annotated[int, typer.Option(min=1, help="Rows that are counted, at most.")] = 200,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Tabulate the joules of one prediction, of the model as it is and on spikes, by device.
+
+    Operations are counted in a simulation of the first rows; joules are intervals over published
+    prices of an operation.
+
+    Example: spikedrop energy model.keras rows.parquet --draws 100 --steps 50
+    """
+    from spikedrop.files import read_model
+
+    if not rate > 0:
+        raise InputError(f"--rate {rate} must be positive.")
+    x = rows_of(inputs, target)
+    scaling = x if calibrate is None else rows_of(calibrate, target)
+    network = read_model(model)
+    fits(network, model, x, inputs)
+    fits(network, model, scaling, calibrate or inputs)
+    from spikedrop.energy import count_ann_operations, count_operations, energy_table
+    from spikedrop.spiking.conversion import calibrate as scales_of
+
+    conversion = scales_of(network, scaling[:CALIBRATION_ROWS], rate_hz=rate)
+    shown, some = x[:observations], {"draws": min(measured, draws), "seed": seed}
+    works = {
+        "ANN": count_ann_operations(network, shown, **some),
+        "SNN": count_operations(network, conversion, shown, steps=steps, **some),
+    }
+    table = energy_table(works, draws)
+    told = {
+        "draws": draws,
+        "steps": steps,
+        "observations": len(shown),
+        "spikes_per_presentation": works["SNN"].alone.spikes,
+        "joules": table.to_dict("records"),
+    }
+    shortest = table.to_string(index=False, float_format="{:.3g}".format)
+    text = (
+        f"joules of one prediction of {draws} draws; SNN: {steps} steps, "
+        f"{works['SNN'].alone.spikes:,.0f} spikes a presentation\n{shortest}"
+    )
+    tell(as_json, told, text)

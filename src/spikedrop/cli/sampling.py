@@ -1,0 +1,110 @@
+"""`spikedrop sample`: the predictive distribution of a model, into a store."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from spikedrop.cli.app import Json, Target, tell
+from spikedrop.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from spikedrop.network import Network
+
+CALIBRATION_ROWS = 4096
+ModelFile = Annotated[Path, typer.Argument(help="A trained Keras model with dropout: .keras.")]
+Inputs = Annotated[Path, typer.Argument(help="One row an observation: .parquet, .csv or .npy.")]
+
+
+def sample(
+    model: ModelFile,
+    inputs: Inputs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The store to fill: .zarr.")],
+    draws: Annotated[int, typer.Option(min=1, help="Monte-Carlo draws, one set of masks each.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the masks: one seed, the same masks.")] = 0,
+    network: Annotated[
+        Literal["ann", "snn"], typer.Option(help="The model as it is, or converted to spikes.")
+    ] = "snn",
+    steps: Annotated[int, typer.Option(min=1, help="Time steps of 1 ms a presentation.")] = 200,
+    rate: Annotated[float, typer.Option(help="Hz of a neuron near the top of its range.")] = 500.0,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rows that set the firing-rate scales, such as those trained on; by "
+            "default the inputs' own. Of both the first 4,096 are used."
+        ),
+    ] = None,
+    scope: Annotated[
+        Literal["draw", "row"],
+        typer.Option(help="One set of masks a draw for all rows, or one for each row."),
+    ] = "draw",
+    target: Target = None,
+    chunk: Annotated[
+        int | None, typer.Option(min=1, help="Rows in a chunk of the store; by default chosen.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    memory: Annotated[float, typer.Option(help="Gigabytes a process may take to work.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Sample the predictive distribution of a model at every row, into a Zarr store.
+
+    Running the same command again after an interruption goes on where it stopped, and the result
+    has the same bytes. Another model, other inputs or settings are refused.
+
+    Example: spikedrop sample model.keras inputs.parquet -o draws.zarr --draws 200 --seed 0
+    """  # fmt: skip
+    from spikedrop.files import check_output, read_model
+
+    check_output(output, (".zarr",))
+    if not rate > 0 or not memory > 0:
+        raise InputError(f"--rate {rate} and --memory {memory} must be positive.")
+    x = rows_of(inputs, target)
+    rows = x if calibrate is None else rows_of(calibrate, target)
+    conversion, net = None, read_model(model)
+    from spikedrop.spiking.conversion import calibrate as scales_of
+    from spikedrop.store import local_client, open_samples, sample_to_store
+
+    fits(net, model, x, inputs)
+    if network == "snn":
+        fits(net, model, rows, calibrate or inputs)
+        conversion = scales_of(net, rows[:CALIBRATION_ROWS], rate_hz=rate)
+    with local_client(workers) if workers > 1 else contextlib.nullcontext() as client:
+        sample_to_store(
+            output,
+            net,
+            x,
+            draws=draws,
+            seed=seed,
+            conversion=conversion,
+            steps=steps,
+            scope=scope,
+            chunk=chunk,
+            client=client,
+            memory_gb=memory,
+        )
+    samples = open_samples(output)
+    told = {"store": str(output), "sizes": dict(samples.sizes), "attributes": samples.attrs}
+    sizes = " x ".join(f"{n:,} {name}s" for name, n in samples.sizes.items())
+    tell(as_json, told, f"{output}: {sizes} of the {network.upper()}, seed {seed}")
+
+
+def rows_of(path: Path, target: str | None) -> np.ndarray:
+    """Read inputs; an array has no target to leave out."""
+    from spikedrop.files import read_rows
+
+    return read_rows(path, without=None if path.suffix.lower() == ".npy" else target)
+
+
+def fits(network: Network, model: Path, x: np.ndarray, inputs: Path) -> None:
+    """Refuse rows of another width, with the names of both files."""
+    shapes = [(network.n_inputs,), *(layer.shape for layer in network.inputs[:1])]
+    if x.shape[1:] not in shapes:
+        raise InputError(
+            f"{inputs}: rows have shape {x.shape[1:]}, and {model} takes {network.n_inputs} "
+            "inputs; leave a column out with --target NAME, or give what the model learnt from."
+        )

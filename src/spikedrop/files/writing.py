@@ -1,0 +1,47 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from spikedrop.errors import InputError
+
+
+def check_output(path: Path, suffixes: Sequence[str]) -> Path:
+    """Return the path of a file that can be written, or raise `InputError` before any work."""
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path}: the name of this output must end in {' or '.join(suffixes)}.")
+    if path.is_dir() and path.suffix != ".zarr":
+        raise InputError(f"{path}: is a folder; name a file.")
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise InputError(f"{path}: the folder {parent} does not exist; make it first.")
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"{path}: the folder {parent} cannot be written to.")
+    return path
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; it takes the place of `path` when all went well.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with written(Path(folder, "a.txt")) as part:
+    ...         _ = part.write_text("whole")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['a.txt']
+    """
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+"""A Dask cluster of processes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from spikedrop.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@contextlib.contextmanager
+def local_client(workers: int) -> Iterator[Client]:
+    """Start worker processes on this machine, for `sample_to_store`, and end them afterwards.
+
+    They share the processor's cores: each computes with its part of the threads. A script that
+    calls this needs ``if __name__ == "__main__":`` around what it does, because the processes
+    import it anew.
+
+    Parameters
+    ----------
+    workers : int
+        Processes, at least one.
+
+    Raises
+    ------
+    InputError
+        If `workers` is not a positive whole number, or Dask is not installed.
+    """
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise InputError(f"workers={workers}; give a whole number, at least one.")
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise InputError("Dask is needed: pip install 'spikedrop[cluster]'.") from None
+    threads = str(max(1, _cores() // workers))
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NUMBA_NUM_THREADS")
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=None,  # memory_gb bounds what a chunk takes
+            silence_logs=logging.CRITICAL,
+            env=dict.fromkeys(names, threads),
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,223 @@
+"""Fill a store, chunk by chunk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from spikedrop.errors import InputError
+from spikedrop.masks import Scope
+from spikedrop.network import Network
+from spikedrop.samples import check_rows
+from spikedrop.spiking.conversion import Conversion
+from spikedrop.store.inputs import as_source, check_all, read_rows
+from spikedrop.store.layout import (
+    Layout,
+    created,
+    locked,
+    read_layout,
+    remove_partial,
+    write,
+    writing,
+)
+from spikedrop.store.work import Grid, Job, load_job, make_grid, make_job, sample_chunk
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Piece = tuple[range, range]
+
+
+def sample_to_store(
+    path: str | Path,
+    network: Network,
+    x: object,
+    *,
+    draws: int,
+    seed: int,
+    conversion: Conversion | None = None,
+    steps: int = 200,
+    settle: int | None = None,
+    scope: Scope = "draw",
+    chunk: int | None = None,
+    client: Client | None = None,
+    memory_gb: float = 1.0,
+    progress: bool | None = None,
+) -> None:
+    """Sample into a folder, with the values of `sample_ann` or `sample_snn`, in bounded memory.
+
+    Stopped at any moment, also by ``kill -9`` or a full disk, the same call goes on: chunks that
+    are finished are kept, and the result has the same bytes as without a stop. Their size, the
+    memory, the number of threads and of workers change no value. The last bits may depend on the
+    kind of processor, so let the machines of one job be alike.
+
+    Parameters
+    ----------
+    path : path
+        Folder of the store, to be made or to go on with; its parent must exist. With a `client`
+        all workers must reach it under that path.
+    network : Network
+    x : array
+        Axes ``(observation, *shape of the input)`` or (observation, feature): a NumPy array, a
+        `numpy.memmap`, a `zarr.Array` or a `dask.array.Array`, none of which is read as a whole;
+        anything else as for `sample_ann`.
+    draws, seed, scope, memory_gb, progress : see `sample_ann`
+        Memory is that of each process.
+    conversion : Conversion, optional
+        From `calibrate`: sample the spiking network, by the engine. Without, the classical one.
+    steps, settle : see `sample_snn`
+    chunk : int, optional
+        Observations in a chunk of a new store; by default such that a chunk takes seconds. A store
+        that is there keeps its own.
+    client : dask.distributed.Client, optional
+        Whose workers do the work. The model goes to each worker once; rows go with each task, and
+        blocks of a Dask array and of a Zarr array on disk do not pass through this process. Each
+        worker process works on one chunk at a time, with all threads that it may use.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used, `x` holds NaN, `path` holds samples of another model, other
+        inputs or settings, or another process is filling it. Nothing has been written then.
+    StoreError
+        If a chunk cannot be written or workers died; the store can be opened with ``partial=True``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from spikedrop.network import Layer
+    >>> from spikedrop.store import open_samples
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sample_to_store(folder + "/draws.zarr", network, [[1.0]], draws=100, seed=0)
+    ...     samples = open_samples(folder + "/draws.zarr")
+    ...     samples.sizes, sorted(set(samples.values.ravel().tolist()))
+    (Frozen({'draw': 100, 'observation': 1, 'output': 1}), [0.0, 4.0])
+    """
+    path = Path(path).absolute()
+    job = make_job(
+        network,
+        conversion,
+        draws=draws,
+        seed=seed,
+        steps=steps,
+        settle=settle,
+        scope=scope,
+        memory_gb=memory_gb,
+    )
+    x = as_source(network, x)
+    grid = make_grid(job, x.shape[0], chunk)
+    with _held(path, job, x, grid, client) as layout:
+        remove_partial(layout)
+        waiting = unfinished(layout)
+        if client is None:
+            run = fill(layout, job, x, waiting)
+        else:
+            from spikedrop.store.cluster import fill_by  # Dask is needed from here on, not before
+
+            run = fill_by(client, layout, job, x, waiting)
+        size = {piece: len(piece[0]) * len(piece[1]) for piece in waiting}
+        total = job.draws * x.shape[0]
+        with (
+            tqdm(
+                total=total,
+                initial=total - sum(size.values()),
+                desc=job.kind,
+                unit=" presentations",
+                unit_scale=True,
+                disable=None if progress is None else not progress,
+            ) as bar,
+            contextlib.closing(run),
+        ):
+            for piece in run:
+                bar.update(size[piece])
+
+
+@contextlib.contextmanager
+def _held(path: Path, job: Job, x: object, grid: Grid, client: Client | None) -> Iterator[Layout]:
+    """Hold the store of a job, which is made if it is not there, after all checks."""
+    if path.exists():
+        layout = read_layout(path)
+        with locked(layout):
+            _check_same(layout, job.attributes(check_all(job.network, x, client)), grid)
+            yield layout
+        return
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first.")
+    attributes = job.attributes(check_all(job.network, x, client))
+    with created(path, attributes, grid) as layout:
+        yield layout
+
+
+def _check_same(layout: Layout, attributes: dict[str, object], grid: Grid) -> None:
+    """Refuse a store of other samples, and name what differs."""
+    words = {
+        "model_sha256": "the model",
+        "inputs_sha256": "x",
+        "conversion_sha256": "the conversion",
+    }
+    there = {**layout.attributes, **_sizes(layout.grid)}
+    asked = {**attributes, **_sizes(grid)}
+    differ = []
+    for name, value in asked.items():
+        if name in words and there.get(name) not in (None, value):
+            differ.append(f"{words[name]} is another")
+        elif name in ("kind", "seed", "scope", "steps", "settle", "draws", "observations"):
+            if there.get(name) != value and not (name in ("steps", "settle") and differ):
+                differ.append(f"{name} is {there.get(name)} there and {value} here")
+        elif name in ("masks", "versions") and there.get(name) != value:
+            differ.append(f"{name} there: {there.get(name)}; here: {value}")
+    if differ:
+        raise InputError(
+            f"{layout.path}: holds other samples ({'; '.join(differ)}). Use another path, or what "
+            "it was begun with."
+        )
+
+
+def _sizes(grid: Grid) -> dict[str, int]:
+    return {"draws": grid.shape[0], "observations": grid.shape[1]}
+
+
+def unfinished(layout: Layout) -> list[Piece]:
+    """Return the chunks to be done, the damaged among them, whose files are removed."""
+    present = layout.present()
+    array = layout.open_array()
+
+    def damaged(piece: Piece) -> bool:
+        draws, rows = piece
+        try:
+            array[draws.start : draws.stop, rows.start : rows.stop]
+        except (ValueError, OSError):  # its checksum is wrong, or it cannot be read
+            return True
+        return False
+
+    pieces = list(layout.grid.pieces())
+    there = [piece for piece in pieces if layout.grid.key(*piece) in present]
+    with ThreadPoolExecutor() as pool:
+        bad = {
+            piece for piece, is_bad in zip(there, pool.map(damaged, there), strict=True) if is_bad
+        }
+    good = set(there) - bad
+    waiting = [piece for piece in pieces if piece not in good]
+    with writing(layout.path):
+        for piece in waiting:
+            (layout.folder / layout.grid.key(*piece)).unlink(missing_ok=True)
+    return waiting
+
+
+def fill(layout: Layout, job: Job, x: object, waiting: list[Piece]) -> Iterator[Piece]:
+    """Do chunk after chunk in this process; yield each when it is written."""
+    if not waiting:
+        return
+    loaded = load_job(job)
+    for draws, rows in waiting:
+        shown = check_rows(job.network.inputs, read_rows(x, rows), rows.start)
+        write(layout, sample_chunk(job, loaded, shown, draws, rows), draws, rows)
+        yield draws, rows

@@ -1,0 +1,217 @@
+"""What a store is asked to hold: a job, cut into the chunks that are done one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikedrop.engine import Loaded, chunks, load, run_ann, run_snn
+from spikedrop.errors import InputError
+from spikedrop.masks import Scope, stacked_masks
+from spikedrop.network import Network
+from spikedrop.samples import check_draws, rows_of_masks
+from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.sampler import check_presentation, settle_of
+from spikedrop.store import fingerprint
+
+SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
+WEIGHTS_PER_SECOND = {"steps": 1e11, "once": 2e10}  # that two such cores get through
+CHUNK_VALUES = 2**21  # samples in a chunk by default, at most: 8 MiB; and features of its inputs
+CHUNK_DRAWS = 512
+ROUND = 128  # the rows that the engine likes
+
+MASKS = (
+    "m = z / (1 - p), z ~ Bernoulli(1 - p) (family gaussian: m ~ N(1, p / (1 - p))); numbers of "
+    "Philox 4x64, key (seed, layer), counter (block, 0 or 1 for scope row, draw, 0): "
+    "spikedrop.masks.layer_mask"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What to sample, as `sample_to_store` takes it, checked.
+
+    Attributes
+    ----------
+    network : Network
+    conversion : Conversion or None
+        None for the classical network.
+    draws, seed, steps, settle, scope, memory_gb : see `sample_to_store`
+    """
+
+    network: Network
+    conversion: Conversion | None
+    draws: int
+    seed: int
+    steps: int
+    settle: int
+    scope: Scope
+    memory_gb: float
+
+    @property
+    def kind(self) -> str:
+        """Return ``ann`` or ``snn``."""
+        return "ann" if self.conversion is None else "snn"
+
+    @property
+    def timed(self) -> bool:
+        """Whether neurons fire while they integrate, step by step."""
+        return self.conversion is not None and not self.conversion.windowed
+
+    def attributes(self, inputs_sha256: str) -> dict[str, object]:
+        """Return what is written beside the samples: all that they follow from, plain values."""
+        told: dict[str, object] = {
+            "kind": self.kind,
+            "seed": self.seed,
+            "scope": self.scope,
+            "masks": MASKS,
+            "model_sha256": fingerprint.of_network(self.network),
+            "inputs_sha256": inputs_sha256,
+            "versions": fingerprint.versions(),
+        }
+        if self.conversion is not None:
+            conversion = self.conversion
+            told |= {
+                "conversion_sha256": fingerprint.of_conversion(conversion),
+                "steps": self.steps,
+                "settle": self.settle,
+                "neuron": conversion.neuron,
+                "initial_charge": float(conversion.initial_charge),
+                "dt": float(conversion.dt),
+                "scales_hz": [float(np.mean(scale)) for scale in conversion.scales_hz],
+            }
+            if conversion.synapse_s is not None:
+                told["synapse_s"] = float(conversion.synapse_s)
+        return told
+
+
+def make_job(
+    network: Network,
+    conversion: Conversion | None,
+    *,
+    draws: int,
+    seed: int,
+    steps: int,
+    settle: int | None,
+    scope: Scope,
+    memory_gb: float,
+) -> Job:
+    """Check the settings of a job; see `sample_to_store`."""
+    check_draws(network, draws, scope)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
+        raise InputError(f"seed={seed}; give a whole number from 0 to 2**64 - 1.")
+    if conversion is None:
+        steps, settle = 0, 0
+    else:
+        settle = settle_of(conversion, steps, settle)
+        check_presentation(network, conversion, steps, settle)
+    job = Job(network, conversion, int(draws), int(seed), int(steps), int(settle), scope, memory_gb)
+    next(chunks(network, 1, range(1), memory_gb, timed=job.timed))  # refuses too little memory
+    return job
+
+
+def sample_chunk(job: Job, loaded: Loaded, x: np.ndarray, draws: range, rows: range) -> np.ndarray:
+    """Sample some draws of some observations: axes (draw, observation, output), float32.
+
+    `x` holds those observations alone, axes (observation, feature), float32; `rows` are their
+    numbers in the job.
+    """
+    values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
+    for some, part in chunks(job.network, len(rows), draws, job.memory_gb, timed=job.timed):
+        numbers = range(rows.start + part.start, rows.start + part.stop)
+        masks = stacked_masks(job.network, job.seed, some, rows_of_masks(job.scope, numbers))
+        shown = x[part.start : part.stop]
+        if job.conversion is None:
+            found = run_ann(loaded, shown, masks, len(some))
+        else:
+            timing = {"steps": job.steps, "settle": job.settle}
+            found, _, _ = run_snn(loaded, shown, masks, len(some), **timing, keep_counts=False)
+        here = slice(some.start - draws.start, some.stop - draws.start)
+        values[here, part.start : part.stop] = found
+    return values
+
+
+def load_job(job: Job) -> Loaded:
+    """Hand the job's network to the engine."""
+    return load(job.network, job.conversion)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the samples of a store are cut into chunks.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Draws, observations, outputs.
+    chunk : tuple of int
+        The same of one chunk; all outputs are in one.
+
+    Examples
+    --------
+    >>> grid = Grid((3, 5, 1), (2, 4, 1))
+    >>> grid.count, list(grid.pieces())[-1]
+    (4, (range(2, 3), range(4, 5)))
+    >>> grid.key(range(2, 3), range(4, 5))
+    'c.1.1.0'
+    """
+
+    shape: tuple[int, int, int]
+    chunk: tuple[int, int, int]
+
+    @property
+    def count(self) -> int:
+        """Number of chunks."""
+        along = [-(-n // size) for n, size in zip(self.shape, self.chunk, strict=True)]
+        return along[0] * along[1] * along[2]
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Size of a chunk's file: its values, and a checksum."""
+        return 4 * self.chunk[0] * self.chunk[1] * self.chunk[2] + 4
+
+    def pieces(self) -> Iterator[tuple[range, range]]:
+        """Yield the draws and observations of every chunk, all draws of some observations first."""
+        for row in range(0, self.shape[1], self.chunk[1]):
+            for draw in range(0, self.shape[0], self.chunk[0]):
+                yield (
+                    range(draw, min(draw + self.chunk[0], self.shape[0])),
+                    range(row, min(row + self.chunk[1], self.shape[1])),
+                )
+
+    def key(self, draws: range, rows: range) -> str:
+        """Name of a chunk's file."""
+        return f"c.{draws.start // self.chunk[0]}.{rows.start // self.chunk[1]}.0"
+
+
+def make_grid(job: Job, observations: int, chunk: int | None) -> Grid:
+    """Cut a job so that a chunk takes seconds; `chunk` sets its observations.
+
+    Raises
+    ------
+    InputError
+        If `chunk` is not a positive whole number.
+    """
+    draws = -(-job.draws // -(-job.draws // CHUNK_DRAWS))  # even
+    if chunk is None:
+        passes, rate = (job.steps, "steps") if job.timed else (1, "once")
+        seconds = passes * _synapses(job.network) / WEIGHTS_PER_SECOND[rate]
+        most = min(SECONDS / seconds, CHUNK_VALUES / job.network.n_outputs)
+        chunk = int(max(1, min(most / draws, CHUNK_VALUES / job.network.n_inputs)))
+        chunk -= chunk % ROUND if chunk > ROUND else 0
+    if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
+        raise InputError(f"chunk={chunk}; give a whole number of observations, at least one.")
+    outputs = job.network.n_outputs
+    return Grid((job.draws, observations, outputs), (draws, min(int(chunk), observations), outputs))
+
+
+def _synapses(network: Network) -> int:
+    """Multiplications of one pass: weights, times the positions they slide over."""
+    return sum(
+        layer.weights.size
+        * (int(np.prod(network.shapes[layer.name][:-1])) if layer.op == "conv" else 1)
+        for layer in network.layers
+        if layer.weights is not None
+    )
