@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from spikedrop.plots import COLOURS, axes, style
 from spikedrop.scores.classification import accuracy_of_kept, reliability
@@ -59,6 +58,7 @@ def digits_and_draws(
         above, below = panels[:, i]
         above.imshow(np.squeeze(images[i]), cmap="gray_r", vmin=0, vmax=1)
         above.set(xticks=[], yticks=[])
+        above.spines[:].set_visible(True)
         above.set_title(title, fontsize="small")
         for shift, (name, values) in zip((-0.2, 0.2), samples.items(), strict=False):
             p = np.asarray(values)[:, i]
@@ -97,11 +97,14 @@ def two_doubts(frames: Mapping[str, pd.DataFrame], ax: Axes | None = None, *, of
             color=COLOURS[colour],
             label=kind,
         )
-    top = 1.05 * max(frame[f"entropy, {of}"].max() for frame in frames.values())
-    ax.plot([0, top], [0, top], color=COLOURS["floor"], lw=1)
+    right, top = (
+        1.05 * max(frame[f"{measure}, {of}"].max() for frame in frames.values())
+        for measure in ("entropy", "mutual information")
+    )
+    ax.plot([0, right], [0, right], color=COLOURS["floor"], lw=1)
     ax.set(
-        xlim=(0, top),
-        ylim=(0, None),
+        xlim=(0, right),
+        ylim=(0, top),
         xlabel="predictive entropy (nat)",
         ylabel="mutual information (nat)",
     )
@@ -190,13 +193,13 @@ def accuracy_kept(
     wrong = first.mean(axis=0).argmax(axis=-1) != labels
     kept, best = accuracy_of_kept(first, labels, wrong.astype(float))
     ax.plot(100 * (1 - kept), 100 * best, color="black", lw=1, ls=":", label="oracle")
-    ax.axhline(100 * (1 - wrong.mean()), color=COLOURS["floor"], lw=1, ls="--", label="at random")
+    all_kept = 100 * (1 - wrong.mean())
+    ax.axhline(all_kept, color=COLOURS["floor"], lw=1, ls="--", label="at random")
     ax.set(
-        xlim=(0, 60),
-        ylim=(min(80.0, 100 * (1 - wrong.mean()) - 2), 100.5),
+        xlim=(0, 40),
+        ylim=(all_kept - 0.5 * (100.5 - all_kept), 100 + 0.1 * (100.5 - all_kept)),
         xlabel="images refused, the least certain first (%)",
         ylabel="read right of the rest (%)",
     )
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="lower right")
+    ax.legend(loc="center right")
     return ax
