@@ -201,5 +201,5 @@ def accuracy_kept(
         xlabel="images refused, the least certain first (%)",
         ylabel="read right of the rest (%)",
     )
-    ax.legend(loc="center right")
+    ax.legend(loc="lower right", ncols=3, fontsize="small")
     return ax
