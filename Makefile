@@ -14,15 +14,16 @@ export PYTHONHASHSEED := 0
 # made a simulation seventeen times slower.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: book test bench chapters site strip env lock clean help
+.PHONY: book test bench chapters site pdf strip env lock clean help
 
 help:
-	@echo "make book      execute every chapter and render the site into _build/html"
+	@echo "make book      execute every chapter, render the site into _build/html, print it as PDF"
 	@echo "make test      ruff, unit tests, doctests, the chapters with fast values, the built site"
 	@echo "make bench     speed and fidelity, against the products alone and other simulators"
 	@echo "make chapters  execute the chapters alone (LANE=fast for the fast values,"
 	@echo "               SPIKEDROP_DATA=folder for real records)"
 	@echo "make site      render and check what was executed (LANE=fast for the fast values)"
+	@echo "make pdf       print the rendered site into one PDF (needs a Chromium)"
 	@echo "make strip     take outputs out of the chapters after editing one"
 	@echo "make lock      compile requirements.txt from pyproject.toml"
 	@echo "make clean     remove what was built (the environment stays)"
@@ -30,6 +31,7 @@ help:
 book: env
 	$(PY) -m book.build chapters --lane $(LANE)
 	$(PY) -m book.build site --lane $(LANE)
+	$(PY) -m book.build pdf --lane $(LANE) --if-possible
 
 chapters: env
 	$(PY) -m book.build chapters --lane $(LANE)
@@ -37,13 +39,17 @@ chapters: env
 site: env
 	$(PY) -m book.build site --lane $(LANE)
 
+pdf: env
+	$(PY) -m book.build pdf --lane $(LANE)
+
 strip: env
 	$(PY) -m book.build strip
 
 test: env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PY) -m pytest --numprocesses auto --dist loadfile
+	$(VENV)/bin/codespell
+	$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The benchmark measures threads too, so it sets none.
 bench: env

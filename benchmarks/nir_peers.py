@@ -1,7 +1,7 @@
 """Which simulators reproduce our spike counts from our NIR files: a table, and a recording.
 
     python -m benchmarks.nir_peers            # prints
-    python -m benchmarks.nir_peers --record   # and writes tests/recorded/nir_peers.npz
+    python -m benchmarks.nir_peers --record   # and writes src/spikedrop/backends/nir_peers.npz
 
 Weights and inputs are small binary fractions, so that float32 adds them without rounding, and the
 first charge is not, so that no neuron ends a step at its threshold exactly, where simulators
@@ -23,7 +23,7 @@ from spikedrop.backends.nir_replay import replay
 from spikedrop.network import Layer, Network
 from spikedrop.spiking.conversion import Conversion
 
-RECORDING = Path("tests/recorded/nir_peers.npz")
+RECORDING = Path("src/spikedrop/backends/nir_peers.npz")
 START = 0.5 + 2**-12
 READERS = (
     "sinabs",

@@ -28,6 +28,7 @@ PARTS = {
     "ann": "samples of the artificial network",
     "spiking": "neurons, conversion, and the spiking samples",
     "backends": "the same network on Nengo and NengoDL",
+    "chip": "the same network in the integers of neuromorphic hardware",
     "samples": "labelled, resumable sample sets",
     "compare": "how far apart two sample sets are",
     "fidelity": "how faithful a conversion is, setting by setting",

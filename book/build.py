@@ -1,4 +1,6 @@
-"""The book's one tool: `chapters` executes them, `site` renders and checks, `strip` cleans.
+"""The book's one tool: `chapters` executes them, `site` renders and checks, `pdf` prints.
+
+`strip` takes outputs out of the chapters after editing one.
 
 Papermill is the one engine that runs chapters; Jupyter Book renders what papermill left and
 executes nothing, so no page can come from a stale cache.
@@ -13,10 +15,12 @@ from pathlib import Path
 
 import nbformat
 
+from book.browser import ADVICE, find_chromium, open_chromium
 from book.check import check_site, missing_figures
 from book.execute import data_folder, execute, strip
+from book.pdf import print_book
 from book.stage import chapters_in_toc, stage
-from book.tree import LANES, BookError, Tree, toc_pages
+from book.tree import LANES, ROOT, BookError, Tree, toc_pages
 
 
 def render(tree: Tree) -> None:
@@ -35,7 +39,8 @@ def render(tree: Tree) -> None:
         "KERAS_BACKEND": "tensorflow",
         "TF_USE_LEGACY_KERAS": "1",
         "MPLBACKEND": "agg",
-        "PYTHONPATH": str(tree.root / "src"),  # the docstrings of this very tree
+        # The docstrings of this very tree, and book.extension.
+        "PYTHONPATH": os.pathsep.join([str(tree.root / "src"), str(ROOT)]),
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -45,9 +50,36 @@ def render(tree: Tree) -> None:
         )
     shutil.rmtree(tree.html, ignore_errors=True)
     shutil.move(made / "html", tree.html)
+    offer_sources(tree)
     if faults := site_faults(tree):
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise BookError(f"the site at {tree.html} has {len(faults)} faults:\n{listed}")
+
+
+def offer_sources(tree: Tree) -> None:
+    """Let the downloads of the site be the chapters as they stand in `chapters/`.
+
+    Without outputs and with the defaults, whatever lane made the pages.
+    """
+    shutil.rmtree(tree.html / "_sources", ignore_errors=True)
+    target = tree.html / "_sources" / "chapters"
+    target.mkdir(parents=True)
+    for chapter in tree.chapters():
+        shutil.copy(tree.notebook(chapter), target)
+
+
+def print_pdf(tree: Tree, *, if_possible: bool) -> None:
+    """Print the rendered site; without a Chromium say so, or fail unless `if_possible`."""
+    if not (tree.html / "index.html").is_file():
+        raise BookError(f"there is no site to print. Run: make site LANE={tree.lane}")
+    chromium = find_chromium()
+    if chromium is not None:
+        with open_chromium(chromium) as browser:
+            print(f"The book as one PDF: {print_book(tree, browser)}")
+    elif if_possible:
+        print(f"No PDF of the book: {ADVICE}")
+    else:
+        raise BookError(ADVICE)
 
 
 def site_faults(tree: Tree) -> list[str]:
@@ -65,8 +97,9 @@ def site_faults(tree: Tree) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if it did all it should."""
     parser = argparse.ArgumentParser(prog="python -m book.build", description=__doc__)
-    parser.add_argument("command", choices=("chapters", "site", "strip"))
+    parser.add_argument("command", choices=("chapters", "site", "pdf", "strip"))
     parser.add_argument("--lane", choices=LANES, default="full", help="which parameters.yml values")
+    parser.add_argument("--if-possible", action="store_true", help="pdf: no browser is no error")
     options = parser.parse_args(arguments)
     tree = Tree(options.lane)
     try:
@@ -74,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
             execute(tree, data_folder())
         elif options.command == "strip":
             print("outputs taken out of:", ", ".join(strip(tree)) or "none, there were no outputs")
+        elif options.command == "pdf":
+            print_pdf(tree, if_possible=options.if_possible)
         else:
             render(tree)
             print(f"The book is ready. Open {tree.html / 'index.html'}")

@@ -25,6 +25,13 @@ LEAKS_IN_OUTPUTS = {
     "a warning of a logger": r"(?m)^\s*WARNING\b",
     "an object's address": r"<[\w.]+ (object )?at 0x[0-9a-f]+>",
 }
+#: What a browser fetches with a page: all of it comes from the site itself.
+FETCHED = (
+    ("script", "src"),
+    ("link:not([rel=canonical])", "href"),
+    ("img, iframe, source, video, audio, embed", "src"),
+    ("object", "data"),
+)
 #: Markup that was not understood and so shows as text.
 UNRENDERED = r"\{\{\s*\w+|\{(glue|cite|numref|ref|doc|term|eq)[:}]|\{glue:"
 
@@ -47,6 +54,7 @@ def check_site(html: Path, pages: Sequence[str], *, machine_paths: Sequence[str]
         soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         faults += [f"{name}: {fault}" for fault in page_faults(soup, machine_paths=machine_paths)]
         faults += [f"{name}: {fault}" for fault in _file_faults(soup, path, ids)]
+        faults += [f"{name}: {fault}" for fault in structure_faults(soup)]
     return faults
 
 
@@ -82,6 +90,29 @@ def page_faults(soup: BeautifulSoup, *, machine_paths: Iterable[str] = ()) -> li
     return faults
 
 
+def structure_faults(soup: BeautifulSoup) -> list[str]:
+    """What keeps a page from being read without a network, by ear, or by somebody who cites it."""
+    faults = [
+        f"asks another host for {tag[attribute]}"
+        for selector, attribute in FETCHED
+        for tag in soup.select(selector)
+        if re.match(r"(https?:)?//", str(tag.get(attribute, "")))
+    ]
+    article = soup.select_one("article") or soup
+    levels = [int(heading.name[1]) for heading in article.select("h1, h2, h3, h4, h5, h6")]
+    if levels.count(1) != 1:
+        faults.append(f"has {levels.count(1)} headings of the first level, not one")
+    faults += [
+        f"its heading number {number} skips from level {before} to level {after}"
+        for number, (before, after) in enumerate(zip([0, *levels], levels, strict=False), start=1)
+        if after > before + 1
+    ]
+    for table in article.select("table"):
+        if not table.select_one("th"):
+            faults.append(f"a table has no headers: {' '.join(table.get_text().split())[:60]!r}")
+    return faults
+
+
 def _prose(article: Tag) -> str:
     """Text outside code."""
     skip = ("pre", "code", "script")
@@ -100,13 +131,13 @@ def _file_faults(soup: BeautifulSoup, page: Path, ids: dict[Path, set[str]]) -> 
     faults = []
     for image in soup.select("img"):
         source = str(image.get("src", ""))
-        if not _outside(source):
+        if not outside(source):
             target = page.parent / unquote(source.split("?")[0])
             if not source or not target.is_file() or target.stat().st_size == 0:
                 faults.append(f"the image {source!r} is missing")
     for link in (soup.select_one("article") or soup).select("a[href]"):
         href = str(link["href"])
-        if _outside(href):
+        if outside(href):
             continue
         where, fragment = urldefrag(href)
         target = (page.parent / unquote(where.split("?")[0])).resolve() if where else page.resolve()
@@ -117,7 +148,14 @@ def _file_faults(soup: BeautifulSoup, page: Path, ids: dict[Path, set[str]]) -> 
     return faults
 
 
-def _outside(reference: str) -> bool:
+def outside(reference: str) -> bool:
+    """Whether a reference leaves the site.
+
+    Examples
+    --------
+    >>> outside("https://doi.org/10.1038/1"), outside("../book/index.html#here")
+    (True, False)
+    """
     return bool(re.match(r"[a-z][a-z0-9+.-]*:|//", reference))
 
 

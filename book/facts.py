@@ -103,6 +103,8 @@ def page_values(facts: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str
         "run_lane": facts["lane"],
         "run_data": "real screen records" if facts["real_records"] else "the simulated screen",
         "run_commit": facts["commit"] + (", with uncommitted changes" if facts["changed"] else ""),
+        "run_commit_short": facts["commit"][:10] if facts["commit"].isalnum() else facts["commit"],
+        "run_version": facts["versions"]["spikedrop"],
         "run_date": facts["started"][:10],
         "run_python": facts["python"],
         "run_machine": f"{facts['system']}, {facts['cores']} cores"

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from book.api import write_api_pages
 from book.execute import fingerprint, notebook_defaults
 from book.facts import page_values
+from book.live import live_values, write_live
 from book.tree import FOLDERS, BookError, Tree, load_yaml
 from book.values import Figure, Value, fill, glued_values, merge
 
@@ -31,12 +32,16 @@ def stage(tree: Tree) -> None:
     shutil.rmtree(tree.source, ignore_errors=True)
     pages = tree.source / "book"
     (pages / "figures").mkdir(parents=True)
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(tree.root / name, tree.source)
-    shutil.copytree(tree.root / "book" / "_static", pages / "_static")
+    shutil.copy(tree.root / "_toc.yml", tree.source)
+    config = (tree.root / "_config.yml").read_text(encoding="utf-8")
+    config = fill(config, facts_on_pages, "_config.yml")
+    (tree.source / "_config.yml").write_text(config, encoding="utf-8")
+    for name in ("_static", "_templates"):
+        shutil.copytree(tree.root / "book" / name, pages / name)
     for path in sorted((tree.root / "book").glob("*.bib")):
         shutil.copy(path, pages)
-    facts_on_pages |= write_api_pages(tree.root / "src", pages / "api")
+    facts_on_pages |= write_api_pages(tree.root / "src", pages / "api") | live_values()
+    write_live(tree.work, pages / "_static")
     for path in sorted((tree.root / "book").glob("*.md")):
         text = fill(path.read_text(encoding="utf-8"), values | facts_on_pages, path.name)
         (pages / path.name).write_text(text, encoding="utf-8")

@@ -1,11 +1,16 @@
 """What all tests share: a quiet TensorFlow, and one run of the chapters for all who look at it."""
 
+import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
+from playwright.sync_api import Browser
 
 # Read by TensorFlow, Keras and matplotlib when a test first imports them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # the tools in `book` are not part of the installed package
 
+from book.browser import ADVICE, find_chromium, open_chromium  # noqa: E402
 from book.build import render  # noqa: E402
 from book.execute import execute_chapter, prepare  # noqa: E402
 from book.tree import BookError, Tree  # noqa: E402
@@ -30,13 +36,22 @@ class FastRun:
     errors: dict[str, str]
 
 
-@pytest.fixture(scope="session")
-def fast_run() -> FastRun:
-    """Execute every chapter once, with the fast values, on simulated data."""
-    tree = Tree("fast")
-    parameters = prepare(tree)
+def once(run: str, what: str, do: Callable[[], Any]) -> Any:
+    """Do something once for all processes of a test run; those that come later read the result."""
+    kept = Tree("fast").out / f"tested-{what}.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_suffix(".lock")):
+        found = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+        if found.get("run") != run:
+            found = {"run": run, "result": do()}
+            kept.write_text(json.dumps(found), encoding="utf-8")
+    return found["result"]
+
+
+def execute_all(tree: Tree) -> dict[str, str]:
+    """Execute the chapters in turn, on simulated data; what went wrong, by chapter."""
     errors: dict[str, str] = {}
-    for chapter, values in parameters.items():
+    for chapter, values in prepare(tree).items():
         if errors:  # a later chapter builds on the earlier ones
             errors[chapter] = f"not run, because {next(iter(errors))} failed"
             continue
@@ -44,29 +59,55 @@ def fast_run() -> FastRun:
             execute_chapter(tree, chapter, values)
         except BookError as error:
             errors[chapter] = str(error)
-    return FastRun(tree, errors)
+    return errors
+
+
+def render_all(tree: Tree) -> str:
+    """Render and check the site; what went wrong."""
+    try:
+        render(tree)
+    except BookError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(scope="session")
-def fast_site(fast_run: FastRun) -> Tree:
+def fast_run(testrun_uid: str) -> FastRun:
+    """Execute every chapter once, with the fast values."""
+    tree = Tree("fast")
+    return FastRun(tree, once(testrun_uid, "chapters", lambda: execute_all(tree)))
+
+
+@pytest.fixture(scope="session")
+def fast_site(fast_run: FastRun, testrun_uid: str) -> Tree:
     """Render the fast run's chapters and check the site; a fault fails every test that looks."""
     if fast_run.errors:
         pytest.fail(f"no site without its chapters; failed: {', '.join(fast_run.errors)}")
-    try:
-        render(fast_run.tree)
-    except BookError as error:
-        pytest.fail(str(error))
+    if fault := once(testrun_uid, "site", lambda: render_all(fast_run.tree)):
+        pytest.fail(fault)
     return fast_run.tree
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of this system; it reaches nothing but this machine."""
+    path = find_chromium()
+    if path is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(ADVICE)
+    with open_chromium(path) as chromium:
+        yield chromium
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what needs the chapters last, so that a fault in the package shows within seconds.
 
-    With several processes, which take whole files, it begins first: it is the longest.
+    With several processes, which take whole files, the run of the chapters begins first, since it
+    is the longest, and what looks at the site comes last, when it is there.
     """
     several = hasattr(config, "workerinput")
     slow = {"fast_run", "fast_site"}
+    places = {"test_book.py": -1, "test_site.py": 1, "test_browser.py": 1}
     if several:
-        items.sort(key=lambda item: item.path.name != "test_book.py")
+        items.sort(key=lambda item: places.get(item.path.name, 0))
     else:
         items.sort(key=lambda item: bool(slow & set(getattr(item, "fixturenames", ()))))

@@ -183,7 +183,7 @@ def float_spikes(network, conversion, x, masks, steps):
     gains = [scale * conversion.dt for scale in conversion.scales_hz]
     sent, below, spikes = None, None, []
     for layer, gain in zip(network.hidden, gains, strict=True):
-        v = np.full(currents[layer.name].shape, conversion.initial_charge)
+        v = np.full((len(x), network.units(layer.name)), conversion.initial_charge)
         fired = np.zeros((steps, *v.shape))
         for t in range(steps):
             drive = currents[layer.name]
@@ -236,7 +236,9 @@ def test_draws_do_not_depend_on_chunks():
     small = sample_chip(chip, x, draws=6, seed=0, steps=STEPS, memory_gb=5e-4)
     late = sample_chip(chip, x, draws=2, seed=0, steps=STEPS, first_draw=4)
     assert np.array_equal(whole, small)
+    alone = sample_chip(chip, x, draws=1, seed=0, steps=STEPS, first_draw=3)
     assert np.array_equal(whole[4:], late)
+    assert np.array_equal(whole[3:4], alone)
     assert not np.array_equal(whole, sample_chip(chip, x, draws=6, seed=1, steps=STEPS))
     assert whole.dims == ("draw", "observation", "output")
 

@@ -3,7 +3,6 @@
 import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import nir
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from spikedrop.ann import forward
 from spikedrop.backends.nir import from_nir, to_nir, write_members, write_nir
-from spikedrop.backends.nir_replay import replay
+from spikedrop.backends.nir_replay import RECORDING, replay
 from spikedrop.errors import InputError
 from spikedrop.folding import fold_masks
 from spikedrop.masks import network_masks
@@ -19,8 +18,6 @@ from spikedrop.network import Layer, Network
 from spikedrop.spiking.conversion import Conversion, calibrate
 from spikedrop.spiking.reference import simulate
 from tests.test_graph import images, sequences, towers, weights
-
-RECORDING = Path(__file__).parent / "recorded" / "nir_peers.npz"
 
 
 def chain(**stored):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from spikedrop.ann import predict, sample_ann
+    from spikedrop.budget import plan_budget
     from spikedrop.compare import (
         Comparison,
         compare,
@@ -39,6 +40,7 @@ __version__ = version("spikedrop")
 
 _HOMES = {
     "ann": ("predict", "sample_ann"),
+    "budget": ("plan_budget",),
     "compare": (
         "Comparison",
         "compare",
@@ -84,6 +86,7 @@ __all__ = [
     "open_samples",
     "open_screen",
     "paired_error",
+    "plan_budget",
     "predict",
     "r2",
     "rmse",

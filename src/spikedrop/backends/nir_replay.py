@@ -12,13 +12,16 @@ import pandas as pd
 from spikedrop.backends.nir import from_nir
 from spikedrop.spiking.reference import simulate
 
+#: What three simulators answered, recorded by ``benchmarks/nir_peers.py``.
+RECORDING = Path(__file__).with_name("nir_peers.npz")
 
-def replay(recording: str | Path) -> pd.DataFrame:
+
+def replay(recording: str | Path = RECORDING) -> pd.DataFrame:
     """Compare recorded spike counts with the reference's, on the network read from the same file.
 
     Parameters
     ----------
-    recording : path
+    recording : path, optional
         Made by ``benchmarks/nir_peers.py``: for every case the bytes of a NIR file, inputs, steps,
         and the counts of every reader.
 

@@ -69,9 +69,13 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
 
 
 def _ready(chip: ChipNetwork, layer: ChipLayer) -> np.ndarray:
-    """Shifted weights, filled up to a whole number of words of neurons."""
-    whole = np.zeros((len(layer.weights), -(-layer.units // WORD) * WORD), _type(chip))
-    whole[:, : layer.units] = layer.weights.astype(np.int64) << layer.exponent
+    """Shifted weights, filled up to a whole number of words of neurons, in 16 bits if they fit."""
+    weights = layer.weights.astype(np.int64) << layer.exponent
+    small = np.abs(weights).max(initial=0) < 2**15
+    whole = np.zeros(
+        (len(weights), -(-layer.units // WORD) * WORD), np.int16 if small else _type(chip)
+    )
+    whole[:, : layer.units] = weights
     return whole
 
 
@@ -110,7 +114,7 @@ def _run_task(
         n_draws = len(draws) if layer.name in drawn else 1
         n = n_draws * len(rows)
         weights, sources = ready[layer.name], layer.sources
-        bias = np.zeros((1, weights.shape[1]), weights.dtype)
+        bias = np.zeros((1, weights.shape[1]), _type(chip))
         bias = np.repeat(bias, len(rows) * (n_draws if len(work.biases[layer.name]) > 1 else 1), 0)
         bias[:, : layer.units] = each(work.biases[layer.name], len(bias) // len(rows))
         drive, sign = bias[:, None], 1
@@ -195,8 +199,8 @@ def fire(
     width = weights.shape[1]
     words = width // WORD
     one = np.uint64(1)
-    v, u = np.empty(width, weights.dtype), np.zeros(width, weights.dtype)
-    level, lowest = weights.dtype.type(threshold), weights.dtype.type(floor)
+    v, u = np.empty(width, drive.dtype), np.zeros(width, drive.dtype)
+    level, lowest = drive.dtype.type(threshold), drive.dtype.type(floor)
     living = np.empty(words, np.uint64)
     chosen = np.empty(weights.shape[0] + 1, np.int32)
     out_begin = np.zeros(n * steps + 1, np.int64)
@@ -257,7 +261,7 @@ def fire(
 def charge(begin, which, weights, bias, steps, delay):
     """What all spikes and the bias bring at every step: axes (presentation, step, neuron)."""
     n = (len(begin) - 1) // steps
-    out = np.empty((n, steps, weights.shape[1]), weights.dtype)
+    out = np.empty((n, steps, weights.shape[1]), bias.dtype)
     for g in range(n):
         for t in range(steps):
             out[g, t] = bias[g]

@@ -234,6 +234,9 @@ def hard_reset(chip: ChipNetwork) -> ChipNetwork:
     threshold is lost; a neuron does not sink below 0; a spike arrives one step later; 1/4096 of a
     current is left at the next step, as NengoLoihi 1.1 programs it for a connection without
     synapse. Loihi fires above its threshold, not at it: there, program one less than `threshold`.
+
+    Of the charge-keeping neuron that emulator can express the negative charge (its parameter `vmin`
+    goes down to -2**23 + 1, though its neuron sets 0), not the subtraction: a spike always empties.
     """
     layers = tuple(replace(layer, start=0) for layer in chip.layers)
     return replace(chip, layers=layers, reset="zero", floor=0, delay=1, keep=1)

@@ -249,6 +249,8 @@ def host_currents(
 ) -> dict[str, np.ndarray]:
     """Values of all layers while no neuron fires, before rectification: the host's part.
 
+    One row for layers that do not hear the input.
+
     Parameters
     ----------
     network : Network
@@ -262,9 +264,12 @@ def host_currents(
     sent: dict[str, np.ndarray] = {}
     for layer in network.layers:
         if layer.op != "input":
-            values[layer.name] = linear(layer, [sent[source] for source in layer.sources])
+            below = [sent[source] for source in layer.sources]
+            rows = max(map(len, below))
+            whole = [np.broadcast_to(h, (rows, *h.shape[1:])) for h in below]
+            values[layer.name] = linear(layer, whole)
         h = values[layer.name]
-        sent[layer.name] = np.zeros_like(h) if layer.spiking else masked(layer, h, masks or {})
+        sent[layer.name] = np.zeros_like(h[:1]) if layer.spiking else masked(layer, h, masks or {})
     return values
 
 
