@@ -68,13 +68,14 @@ class Layout:
 
     def present(self) -> set[str]:
         """Names of the chunks whose files are there and have the right size."""
-        size = self.grid.chunk_bytes
-        with os.scandir(self.folder) as entries:
-            return {
-                entry.name
-                for entry in entries
-                if entry.name.startswith("c.") and entry.stat().st_size == size
-            }
+        return {name for name in os.listdir(self.folder) if self.grid.has(name) and self.has(name)}
+
+    def has(self, name: str) -> bool:
+        """Tell whether the file of a chunk is there and has the right size."""
+        try:
+            return (self.folder / name).stat().st_size == self.grid.chunk_bytes
+        except FileNotFoundError:  # or the process that fills the store has just removed it
+            return False
 
     def missing(self) -> list[tuple[range, range]]:
         """Chunks that are not there, as `Grid.pieces` yields them."""
@@ -134,15 +135,18 @@ def _described(grid: Grid) -> dict[str, object]:
 
 def _read_json(file: Path) -> dict[str, object]:
     try:
-        if file.stat().st_size > LARGEST_JSON:
-            raise InputError(f"{file}: is no metadata of a store, it is too large.")
-        found = json.loads(file.read_bytes())
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST_JSON + 1)
     except FileNotFoundError:
         raise InputError(
             f"{file.parent}: holds no zarr.json, so it is no store of samples; use another path."
         ) from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}).") from None
+    if len(content) > LARGEST_JSON:
+        raise InputError(f"{file}: is no metadata of a store, it is too large.")
+    try:
+        found = json.loads(content)
     except (ValueError, RecursionError):
         raise InputError(f"{file}: is damaged, it is not JSON.") from None
     if not isinstance(found, dict):
