@@ -1,8 +1,9 @@
 """Kill a process that fills a store, at random moments, and let the next one go on.
 
-``python -m benchmarks.kills FOLDER KILLS SEED KIND ROWS`` prints what was found as JSON. The processes
-are forks of one that has imported everything and started nothing, so that a kill costs no start.
-"""  # noqa: E501
+``python -m benchmarks.kills FOLDER KILLS SEED KIND ROWS`` prints what was found as JSON. The
+processes are forks of one that has imported everything and started nothing, so that a kill costs no
+start.
+"""
 
 from __future__ import annotations
 

@@ -121,6 +121,15 @@ def test_bad_input_is_refused_and_nothing_is_written(tmp_path, fault):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_client_must_answer_at_once(tmp_path):
+    class Asynchronous:
+        asynchronous = True
+
+    with pytest.raises(InputError, match="asynchronous=False"):
+        sample_to_store(tmp_path / "a", NETWORK, X, client=Asynchronous(), **JOB)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_folder_above_must_be_there(tmp_path):
     with pytest.raises(InputError, match="make it first"):
         sample_to_store(tmp_path / "no" / "a", NETWORK, X, **JOB)
@@ -172,7 +181,7 @@ def test_other_samples_into_the_same_store_are_refused_by_name(begun, what):
 
 def test_other_versions_are_refused(begun, monkeypatch):
     monkeypatch.setattr("spikedrop.store.fingerprint.versions", lambda: "numpy 9")
-    with pytest.raises(InputError, match="here: numpy 9"):
+    with pytest.raises(InputError, match="and numpy 9 here"):
         sample_to_store(begun, NETWORK, X, conversion=CONVERSION, steps=STEPS, **JOB)
 
 

@@ -76,8 +76,6 @@ def fill_by(
     client: Client, layout: Layout, job: Job, x: object, waiting: list[Piece]
 ) -> Iterator[Piece]:
     """Have the workers do chunk after chunk; yield each when it is written."""
-    if client.asynchronous:
-        raise InputError("client is asynchronous: give a client made with asynchronous=False.")
     if not waiting:
         return
     # One name a store: after a driver was killed the next one takes the place of its model.

@@ -1,15 +1,18 @@
 """What a store looks like on disk, and how it comes to be: whole, or not at all.
 
-    draws.zarr/zarr.json             a Zarr 3 group; attributes: `format`, and what the samples follow from
+::
+
+    draws.zarr/zarr.json             a Zarr 3 group; attributes: what samples follow from
               /draw, /observation    coordinates, int64
               /samples/zarr.json     float32, axes (draw, observation, output)
               /samples/c.i.j.0       a chunk and its checksum (CRC-32C), uncompressed
-              /samples/.lock, .owner whoever fills the store holds the one and is named in the other
+              /samples/.lock         held by the process that fills the store
+              /samples/.owner        its name
 
 A chunk's file is written under another name and then renamed (`zarr.storage.LocalStore` since Zarr
 3.1.3), so a file of that name is complete unless the disk itself has lost it; size and checksum
 tell. A new store is made in a hidden folder beside its place and renamed, too.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

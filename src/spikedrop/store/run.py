@@ -101,6 +101,8 @@ def sample_to_store(
     ...     samples.sizes, sorted(set(samples.values.ravel().tolist()))
     (Frozen({'draw': 100, 'observation': 1, 'output': 1}), [0.0, 4.0])
     """
+    if client is not None and client.asynchronous:
+        raise InputError("client is asynchronous: give one made with asynchronous=False.")
     path = Path(path).absolute()
     job = make_job(
         network,
@@ -165,15 +167,18 @@ def _check_same(layout: Layout, attributes: dict[str, object], grid: Grid) -> No
     }
     there = {**layout.attributes, **_sizes(layout.grid)}
     asked = {**attributes, **_sizes(grid)}
-    differ = []
-    for name, value in asked.items():
-        if name in words and there.get(name) not in (None, value):
-            differ.append(f"{words[name]} is another")
-        elif name in ("kind", "seed", "scope", "steps", "settle", "draws", "observations"):
-            if there.get(name) != value and not (name in ("steps", "settle") and differ):
-                differ.append(f"{name} is {there.get(name)} there and {value} here")
-        elif name in ("masks", "versions") and there.get(name) != value:
-            differ.append(f"{name} there: {there.get(name)}; here: {value}")
+    compared = ["kind", "seed", "scope", "draws", "observations", *words, "masks", "versions"]
+    if there.get("kind") == asked["kind"]:
+        compared += ["steps", "settle"]
+    else:
+        compared.remove("conversion_sha256")  # only one of the two has it
+    differ = [
+        f"{words[name]} is another"
+        if name in words
+        else f"{name} is {there.get(name)} there and {asked.get(name)} here"
+        for name in compared
+        if there.get(name) != asked.get(name)
+    ]
     if differ:
         raise InputError(
             f"{layout.path}: holds other samples ({'; '.join(differ)}). Use another path, or what "
