@@ -25,6 +25,7 @@ NO_PROSE = (
     nodes.reference,
     nodes.FixedTextElement,  # code and what it printed
     nodes.literal,
+    nodes.title_reference,  # a name of the package in a docstring
     nodes.math,
     nodes.math_block,
     nodes.raw,
