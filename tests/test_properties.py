@@ -20,7 +20,8 @@ from spikedrop.store.work import Grid
 FAMILIES = ("unit", "gaussian", "weights")
 SEEDS = st.integers(0, 2**64 - 1)
 quick = settings(deadline=None, derandomize=True, max_examples=100)
-slow = settings(deadline=None, derandomize=True, max_examples=12)  # each compiles programs
+some = settings(deadline=None, derandomize=True, max_examples=20)  # each writes files
+slow = settings(deadline=None, derandomize=True, max_examples=8)  # each compiles programs
 
 
 def network_of(rate, family="unit", outputs=3):
@@ -70,9 +71,9 @@ def test_a_mask_depends_on_nothing_but_seed_layer_draw_and_observation(
     assert (
         mask == layer_mask(seed, layer, draw, units=units, observations=whole, **arguments)
     ).all()
-    some = layer_mask(seed, layer, draw, units=units, observations=part, **arguments)
+    cut = layer_mask(seed, layer, draw, units=units, observations=part, **arguments)
     first = part.start - whole.start
-    assert (mask[first : first + len(part)] == some).all()
+    assert (mask[first : first + len(part)] == cut).all()
     if family != "gaussian":
         assert np.isin(mask, np.float32([0, 1 / (1 - rate)])).all()
 
@@ -154,9 +155,9 @@ def test_the_chunks_of_a_store_hold_every_sample_once(shape, sizes):
 )
 def test_the_chunks_of_the_engine_hold_every_sample_once(n, draws, memory_gb, timed):
     seen = np.zeros((len(draws[0]), n), int)
-    for some, rows in chunks(network_of(0.1), n, draws[0], memory_gb, timed=timed):
-        start = some.start - draws[0].start
-        seen[start : start + len(some), rows.start : rows.stop] += 1
+    for numbers, rows in chunks(network_of(0.1), n, draws[0], memory_gb, timed=timed):
+        start = numbers.start - draws[0].start
+        seen[start : start + len(numbers), rows.start : rows.stop] += 1
     assert (seen == 1).all()
 
 
@@ -202,7 +203,7 @@ def whole(tmp_path_factory):
     return network, path, {file.name: file.read_bytes() for file in folder.glob("c.*")}
 
 
-@quick
+@some
 @given(data=st.data())
 def test_from_any_state_a_job_ends_with_the_same_bytes(whole, data):
     """Each chunk is kept, lost, cut off, lengthened or changed; half-written files lie about."""

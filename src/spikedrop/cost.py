@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from spikedrop.ann import sample_ann
+from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.quiet import import_tensorflow
 from spikedrop.spiking.conversion import Conversion
@@ -127,6 +128,70 @@ def cost_table(
             rows[name]["products alone"] = product_seconds(network, pairs, steps, 3) / seconds
     columns = ["steps", "us a draw", "against the ANN", "products alone"]
     return pd.DataFrame(rows).T.reindex(columns=columns).rename_axis("sampler")
+
+
+def scale_table(
+    presentations_per_second: float,
+    *,
+    predictions: Sequence[float] = (1e6, 1e9, 1e12),
+    workers: Sequence[int] = (1, 10, 100),
+    price_per_hour: float = 0.0,
+) -> pd.DataFrame:
+    r"""Tell what a large job takes, from the rate that was measured on one worker.
+
+    .. math:: \text{hours} = \frac{P}{3600\, r\, W}, \qquad \text{cost} = W \cdot \text{hours} \cdot c
+
+    with P predictions (draws times observations), r presentations a second of one worker, W workers
+    and c the price of a worker's hour. Chunks do not depend on each other, so workers add up until
+    the disk that they share is full of work: a prediction of one output takes four bytes.
+
+    Parameters
+    ----------
+    presentations_per_second : float
+        Of one worker, measured.
+    predictions : sequence of float
+    workers : sequence of int
+    price_per_hour : float
+        Of one worker, in any currency.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each number of predictions and of workers: ``hours``, ``cost``, ``gigabytes`` on
+        disk, and ``megabytes a second`` that all workers together write.
+
+    Raises
+    ------
+    InputError
+        If a number is not positive; the price may be 0.
+
+    Examples
+    --------
+    >>> scale_table(1e6 / 36, predictions=[1e6], workers=[1, 10], price_per_hour=0.5)
+                         hours   cost  gigabytes  megabytes a second
+    predictions workers
+    1000000.0   1         0.010  0.005      0.004            0.111111
+                10        0.001  0.005      0.004            1.111111
+    """
+    numbers = [presentations_per_second, *predictions, *workers]
+    if not all(np.isfinite(n) and n > 0 for n in numbers) or not price_per_hour >= 0:
+        raise InputError(
+            f"rate {presentations_per_second}, predictions {list(predictions)} and workers "
+            f"{list(workers)} must be positive, the price {price_per_hour} not negative."
+        )
+    rows = {}
+    for total in predictions:
+        for count in workers:
+            seconds = total / (presentations_per_second * count)
+            rows[float(total), int(count)] = {
+                "hours": seconds / 3600,
+                "cost": count * seconds / 3600 * price_per_hour,
+                "gigabytes": 4 * total / 1e9,
+                "megabytes a second": 4 * total / seconds / 1e6,
+            }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = pd.MultiIndex.from_tuples(rows, names=["predictions", "workers"])
+    return table
 
 
 def bench_table(file: str | Path) -> pd.DataFrame:

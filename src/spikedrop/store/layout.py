@@ -134,15 +134,18 @@ def _described(grid: Grid) -> dict[str, object]:
 
 def _read_json(file: Path) -> dict[str, object]:
     try:
-        if file.stat().st_size > LARGEST_JSON:
-            raise InputError(f"{file}: is no metadata of a store, it is too large.")
-        found = json.loads(file.read_bytes())
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST_JSON + 1)
     except FileNotFoundError:
         raise InputError(
             f"{file.parent}: holds no zarr.json, so it is no store of samples; use another path."
         ) from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}).") from None
+    if len(content) > LARGEST_JSON:
+        raise InputError(f"{file}: is no metadata of a store, it is too large.")
+    try:
+        found = json.loads(content)
     except (ValueError, RecursionError):
         raise InputError(f"{file}: is damaged, it is not JSON.") from None
     if not isinstance(found, dict):

@@ -37,7 +37,8 @@ def open_samples(path: str | Path, *, partial: bool = False) -> xr.DataArray:
     Raises
     ------
     InputError
-        If there is no store, it is damaged or of a newer format, or not finished.
+        If there is no store, it is damaged or of a newer format, or not finished. Damaged values
+        show when they are read, as a `ValueError` about a checksum.
 
     Examples
     --------
