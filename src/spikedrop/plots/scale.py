@@ -70,6 +70,6 @@ def hours_of_jobs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for name, span in SPANS.items():
         if low < span < high:
             ax.axhline(span, color=COLOURS["floor"], lw=0.8, ls=":")
-            ax.text(0.01, span, name, va="bottom", fontsize="small", transform=across)
+            ax.text(1.01, span, name, va="center", fontsize="small", transform=across)
     ax.legend(fontsize="small", loc="lower right")
     return ax
