@@ -19,7 +19,7 @@ from benchmarks.work import Job, random_job
 from spikedrop.store import sample_to_store
 from spikedrop.store.layout import read_layout
 
-CHUNK, DRAWS, STEPS = 64, 20, 20
+CHUNK, DRAWS, STEPS = 64, 200, 20
 
 
 def start(path: Path, job: Job, kind: str) -> int:
@@ -67,8 +67,8 @@ def kill_and_resume(folder: Path, kills: int, seed: int, kind: str, rows: int) -
     """Fill one store without a stop and one with `kills` of them, and compare the two.
 
     One half of the kills comes at a moment that is uniform from the start of a process to its first
-    chunk (the making of the store, the compiling), the other uniform in the time behind a chunk
-    in which a part of the rest is done.
+    chunk (the making of the store, the compiling), the other behind a random number of further
+    chunks and a random part of one more.
     """
     job = random_job(64, rows, DRAWS, steps=STEPS)
     whole, broken = folder / "whole.zarr", folder / "broken.zarr"
@@ -82,12 +82,15 @@ def kill_and_resume(folder: Path, kills: int, seed: int, kind: str, rows: int) -
     rng = np.random.default_rng(seed)
     done: dict[str, tuple[int, int]] = {}
     progress, lost, twice, alive = [], 0, 0, 0
+    total = len(finished(whole))
     for at_work in rng.permutation(kills) % 2:
         child = start(broken, job, kind)
         if at_work:
-            while finished(broken) == done and os.waitpid(child, os.WNOHANG) == (0, 0):
-                time.sleep(0.005)
-        time.sleep(rng.uniform(0, 2 * rest / kills if at_work else first))
+            until = len(done) + rng.integers(1, max(2, 2 * total // kills))
+            until = min(until, max(len(done), total - 3))
+            while len(finished(broken)) < until and os.waitpid(child, os.WNOHANG) == (0, 0):
+                time.sleep(0.001)
+        time.sleep(rng.uniform(0, rest / total if at_work else first))
         try:
             alive += os.waitpid(child, os.WNOHANG) == (0, 0)
             os.kill(child, signal.SIGKILL)
@@ -104,7 +107,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int, kind: str, rows: int) -
     twice += sum(now[name] != when for name, when in done.items())
     return {
         "exits": [status, last],
-        "chunks": len(finished(whole)),
+        "chunks": total,
         "killed while at work": alive,
         "finished at each kill": progress,
         "lost": lost,

@@ -30,6 +30,7 @@ PARTS = {
     "backends": "the same network on Nengo and NengoDL",
     "chip": "the same network in the integers of neuromorphic hardware",
     "samples": "labelled, resumable sample sets",
+    "store": "samples on disk: resumed after a stop, spread over a cluster, read lazily",
     "compare": "how far apart two sample sets are",
     "fidelity": "how faithful a conversion is, setting by setting",
     "cost": "what a draw costs in time, beside the products alone and other simulators",
@@ -46,7 +47,7 @@ PARTS = {
     "plots": "every figure of the chapters",
     "example": "the running example of the book",
     "cli": "the command line",
-    "errors": "the error for input that cannot be used",
+    "errors": "the errors a user can do something about",
     "quiet": "TensorFlow without its start-up lines",
 }
 

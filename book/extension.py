@@ -1,4 +1,4 @@
-"""What Sphinx does for this site beyond Jupyter Book: whole without a network, linked to its words.
+"""What Sphinx does for this site beyond Jupyter Book: whole offline, linked to its words, readable.
 
 Sphinx loads this module by the name `book.extension`, see `_config.yml`.
 """
@@ -152,9 +152,23 @@ def offer_notebooks_alone(
         ]
 
 
+def mend_lists(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.Node | None
+) -> None:
+    """Name two kinds of list as screen readers know them.
+
+    A signature over several lines is a definition list without a term, and the references are a
+    list whose items have another role.
+    """
+    body = context.get("body", "")
+    body = re.sub(r'<dl>(?=\s*<dd><em class="sig-param">)', '<dl role="presentation">', body)
+    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect all of the above."""
     app.add_post_transform(LinkTerms)
     app.connect("html-page-context", offer_notebooks_alone, priority=900)  # after the theme
+    app.connect("html-page-context", mend_lists)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -116,8 +116,8 @@ def test_names_are_the_same_objects_whatever_is_imported_first():
     assert set(sd.__all__) == set(sd._HOME)
     for name in sd.__all__:
         assert callable(getattr(sd, name)), name
-    with pytest.raises(AttributeError, match="no attribute 'sampel'"):
-        getattr(sd, "sampel")  # noqa: B009
+    with pytest.raises(AttributeError, match="no attribute 'resample'"):
+        getattr(sd, "resample")  # noqa: B009
 
 
 # simulate and train

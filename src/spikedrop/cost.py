@@ -139,7 +139,9 @@ def scale_table(
 ) -> pd.DataFrame:
     r"""Tell what a large job takes, from the rate that was measured on one worker.
 
-    .. math:: \text{hours} = \frac{P}{3600\, r\, W}, \qquad \text{cost} = W \cdot \text{hours} \cdot c
+    .. math::
+
+        \text{hours} = \frac{P}{3600\, r\, W}, \qquad \text{cost} = c \cdot W \cdot \text{hours}
 
     with P predictions (draws times observations), r presentations a second of one worker, W workers
     and c the price of a worker's hour. Chunks do not depend on each other, so workers add up until

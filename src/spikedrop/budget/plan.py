@@ -155,7 +155,8 @@ def plan_budget(
     seed : int
         Of the pilot's masks; the same seed gives the same plan, but for measured seconds.
     neuron, steps, rates_hz : see `spikedrop.budget.pilot.run_pilot`
-        The settings that the pilot measures, and the plan stays between. By default up to 1000 Hz:
+        The settings that the pilot measures, and the plan stays between; a plan at their edge asks
+        for others. By default up to 1000 Hz:
         at steps of 1 ms a faster neuron would fire more than once a step, which few chips can.
     pilot_draws, ann_draws : int
         Draws of the pilot, of the SNN at every setting and of the ANN.

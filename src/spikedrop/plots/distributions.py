@@ -42,11 +42,12 @@ def densities(
     *,
     truth: np.ndarray | None = None,
     columns: int = 3,
+    quantity: str = "growth (fraction)",
 ) -> np.ndarray:
     """Predictive densities of several samples on one axis, a panel an observation.
 
     `samples` maps a name (``ANN``, ``SNN``, ...) to axes (draw, observation, 1); `truth`, axis
-    (observation,), is marked by a line.
+    (observation,), is marked by a line; `quantity` is what is predicted, with its unit.
     """
     style()
     rows = -(-len(observations) // columns)
@@ -78,7 +79,7 @@ def densities(
         ax.set_axis_off()
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    figure.supxlabel("growth (fraction)")
+    figure.supxlabel(quantity)
     figure.supylabel("predictive density")
     return panels
 

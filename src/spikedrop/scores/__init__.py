@@ -2,7 +2,8 @@
 
 All take samples with axes (draw, observation[, 1]) and observations (observation,). Where a score
 takes `noise_sd`, it is the observation noise in the unit of the observations: one number, one for
-each observation, or one for each draw and observation.
+each observation, or one for each draw and observation. Those of classifiers take probabilities,
+axes (draw, observation, class).
 """
 
 from spikedrop.scores.accuracy import kendall_tau, r2, ranking_agreement, rmse
@@ -18,25 +19,43 @@ from spikedrop.scores.calibration import (
     sharpness,
     width,
 )
+from spikedrop.scores.classification import (
+    accuracy_of_kept,
+    brier_score,
+    class_accuracy,
+    class_log_likelihood,
+    expected_calibration_error,
+    reliability,
+)
 from spikedrop.scores.density import (
     gaussian_log_densities,
     gaussian_log_likelihood,
     log_densities,
     log_likelihood,
 )
+from spikedrop.scores.detection import detection_auc, detection_table, uncertainties
+from spikedrop.scores.information import expected_entropy, mutual_information, predictive_entropy
 from spikedrop.scores.noise import fit_noise_sd, mean_and_noise
 from spikedrop.scores.proper import crps, crps_values, interval_score, interval_scores
 from spikedrop.scores.refusal import error_correlation, risk_coverage, risk_coverage_area
 from spikedrop.scores.table import method_table, rate_table, score_table
 
 __all__ = [
+    "accuracy_of_kept",
+    "brier_score",
     "calibration_curve",
     "calibration_error",
     "central_interval",
+    "class_accuracy",
+    "class_log_likelihood",
     "coverage",
     "crps",
     "crps_values",
+    "detection_auc",
+    "detection_table",
     "error_correlation",
+    "expected_calibration_error",
+    "expected_entropy",
     "fit_noise_sd",
     "gaussian_log_densities",
     "gaussian_log_likelihood",
@@ -48,16 +67,20 @@ __all__ = [
     "log_likelihood",
     "mean_and_noise",
     "method_table",
+    "mutual_information",
     "paired_bootstrap",
     "pit",
+    "predictive_entropy",
     "predictive_moments",
     "r2",
     "ranking_agreement",
     "rate_table",
+    "reliability",
     "risk_coverage",
     "risk_coverage_area",
     "rmse",
     "score_table",
     "sharpness",
+    "uncertainties",
     "width",
 ]

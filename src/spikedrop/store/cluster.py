@@ -51,7 +51,7 @@ class Model(WorkerPlugin):
                 f"{layout.path}: worker {self.address} does not see it; use a folder that all "
                 "machines share."
             )
-        if layout.grid.key(*(draws, rows)) in layout.present():
+        if layout.has(layout.grid.key(draws, rows)):
             return  # the worker that wrote it was lost before it could say so
         if layout.attributes["versions"] != versions():
             raise InputError(

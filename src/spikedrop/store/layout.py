@@ -68,13 +68,14 @@ class Layout:
 
     def present(self) -> set[str]:
         """Names of the chunks whose files are there and have the right size."""
-        size = self.grid.chunk_bytes
-        with os.scandir(self.folder) as entries:
-            return {
-                entry.name
-                for entry in entries
-                if entry.name.startswith("c.") and entry.stat().st_size == size
-            }
+        return {name for name in os.listdir(self.folder) if self.grid.has(name) and self.has(name)}
+
+    def has(self, name: str) -> bool:
+        """Tell whether the file of a chunk is there and has the right size."""
+        try:
+            return (self.folder / name).stat().st_size == self.grid.chunk_bytes
+        except FileNotFoundError:  # or the process that fills the store has just removed it
+            return False
 
     def missing(self) -> list[tuple[range, range]]:
         """Chunks that are not there, as `Grid.pieces` yields them."""

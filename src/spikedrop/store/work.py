@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -156,6 +157,8 @@ class Grid:
     (4, (range(2, 3), range(4, 5)))
     >>> grid.key(range(2, 3), range(4, 5))
     'c.1.1.0'
+    >>> grid.has("c.1.1.0"), grid.has("c.1.2.0"), grid.has("c.1.1.0f3e.partial")
+    (True, False, False)
     """
 
     shape: tuple[int, int, int]
@@ -184,6 +187,14 @@ class Grid:
     def key(self, draws: range, rows: range) -> str:
         """Name of a chunk's file."""
         return f"c.{draws.start // self.chunk[0]}.{rows.start // self.chunk[1]}.0"
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file of that name is one of the chunks."""
+        match = re.fullmatch(r"c\.(\d{1,15})\.(\d{1,15})\.0", name)
+        return match is not None and all(
+            int(number) * size < n
+            for number, size, n in zip(match.groups(), self.chunk[:2], self.shape[:2], strict=True)
+        )
 
 
 def make_grid(job: Job, observations: int, chunk: int | None) -> Grid:

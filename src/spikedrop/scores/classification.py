@@ -1,0 +1,197 @@
+"""Scores of sampled class probabilities against the classes that came."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spikedrop.errors import InputError
+from spikedrop.scores.information import predictive_entropy, probabilities_of
+from spikedrop.scores.refusal import risk_of
+
+
+def class_accuracy(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> float:
+    """Share of observations whose class has the largest mean probability; higher is better.
+
+    `samples` are probabilities, axes (draw, observation, class); `labels` whole numbers from 0,
+    axis (observation,). Of classes with the same probability the first is taken.
+
+    Raises `InputError` if the samples are no probabilities (see `predictive_entropy`), or a label
+    is no class.
+
+    >>> class_accuracy(np.array([[[0.9, 0.1], [0.2, 0.8]]]), np.array([0, 0]))
+    0.5
+    """
+    mean, labels = _judged(samples, labels)
+    return float(np.mean(mean.argmax(axis=1) == labels))
+
+
+def class_log_likelihood(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> float:
+    r"""Mean log probability of the class that came, in nats; higher is better, 0 at most.
+
+    .. math:: \tfrac1N \sum_i \log \bar p_{i y_i}
+
+    with :math:`\bar p` the mean over draws (Gneiting & Raftery 2007,
+    doi:10.1198/016214506000001437). Minus infinity if a class that came had probability 0.
+    Arguments and errors as of `class_accuracy`.
+
+    >>> round(class_log_likelihood(np.array([[[0.9, 0.1], [0.5, 0.5]]]), np.array([0, 1])), 3)
+    -0.399
+    """
+    mean, labels = _judged(samples, labels)
+    with np.errstate(divide="ignore"):
+        return float(np.log(mean[np.arange(len(labels)), labels]).mean())
+
+
+def brier_score(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> float:
+    r"""Mean squared distance of the probabilities to what came; lower is better, 0 to 2.
+
+    .. math:: \tfrac1N \sum_i \sum_k \bigl(\bar p_{ik} - 1\{y_i = k\}\bigr)^2
+
+    (Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.) Arguments and errors as of
+    `class_accuracy`.
+
+    >>> round(brier_score(np.array([[[0.9, 0.1], [0.5, 0.5]]]), np.array([0, 1])), 3)
+    0.26
+    """
+    mean, labels = _judged(samples, labels)
+    came = np.eye(mean.shape[1])[labels]
+    return float(((mean - came) ** 2).sum(axis=1).mean())
+
+
+def reliability(
+    samples: xr.DataArray | np.ndarray, labels: np.ndarray, *, bins: int = 10
+) -> pd.DataFrame:
+    """Stated confidence against the share that is right, in bins of equal width.
+
+    The confidence of an observation is the largest of its mean probabilities.
+
+    Parameters
+    ----------
+    samples, labels : see `class_accuracy`
+    bins : int
+        Of equal width from 0 to 1; each holds its upper end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a bin that is not empty, index ``upper end``; ``count``, ``confidence`` (mean) and
+        ``class_accuracy``. Calibrated if the last two agree.
+
+    Raises
+    ------
+    InputError
+        As `class_accuracy`, or if `bins` is below 1.
+
+    Examples
+    --------
+    >>> samples = np.array([[[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]])
+    >>> reliability(samples, np.array([0, 1, 1]))
+               count  confidence  accuracy
+    upper end
+    0.6            1         0.6       1.0
+    0.9            2         0.9       0.5
+    """
+    mean, labels = _judged(samples, labels)
+    if not isinstance(bins, int) or bins < 1:
+        raise InputError(f"bins={bins}: give a whole number, at least 1.")
+    confidence = mean.max(axis=1)
+    # Rounded, so that a probability of 0.6 in float32 does not fall behind 0.6.
+    place = np.clip(np.ceil(np.round(confidence * bins, 5)), 1, bins) / bins
+    frame = pd.DataFrame(
+        {"confidence": confidence, "accuracy": mean.argmax(axis=1) == labels}, dtype=float
+    )
+    groups = frame.groupby(pd.Series(place, name="upper end"))
+    table = groups.mean()
+    table.insert(0, "count", groups.size())
+    return table
+
+
+def expected_calibration_error(
+    samples: xr.DataArray | np.ndarray, labels: np.ndarray, *, bins: int = 10
+) -> float:
+    r"""Mean distance between stated confidence and the share that is right; lower is better.
+
+    .. math:: \sum_b \tfrac{n_b}N \bigl|\mathrm{acc}_b - \mathrm{conf}_b\bigr|
+
+    over the bins of `reliability` (ECE; Guo et al. 2017, arXiv:1706.04599). A share, from 0 to 1.
+    It is no proper score, because a network that always states how often it is right has 0, and it
+    is not 0 by chance: a calibrated bin of n observations is off by up to :math:`0.4 / \sqrt n`.
+    Arguments and errors as of `reliability`.
+
+    >>> samples = np.array([[[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]])
+    >>> round(expected_calibration_error(samples, np.array([0, 1, 1])), 3)  # (2 x 0.4 + 0.4) / 3
+    0.4
+    """
+    table = reliability(samples, labels, bins=bins)
+    gap = (table["accuracy"] - table["confidence"]).abs()
+    return float((table["count"] * gap).sum() / table["count"].sum())
+
+
+def accuracy_of_kept(
+    samples: xr.DataArray | np.ndarray, labels: np.ndarray, uncertainty: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Accuracy on what is kept when the least certain predictions are refused.
+
+    .. math:: a_k = \tfrac1k \sum_{i \in \text{the } k \text{ of smallest } u_i}
+              1\{\arg\max \bar p_i = y_i\}, \qquad c_k = k / N
+
+    (Geifman & El-Yaniv 2017, arXiv:1705.08500.) Higher is better; flat if the uncertainty knows
+    nothing of the errors. Among equal :math:`u_i` the order is chance and its expectation is
+    returned.
+
+    Parameters
+    ----------
+    samples, labels : see `class_accuracy`
+    uncertainty : numpy.ndarray, optional
+        Axis (observation,), finite; `predictive_entropy` by default.
+
+    Returns
+    -------
+    kept, accuracy : numpy.ndarray
+        Axis (observation,): share kept, from 1/N to 1, and the accuracy on it.
+
+    Raises
+    ------
+    InputError
+        As `class_accuracy`, or if the uncertainty has another shape or is not finite.
+
+    Examples
+    --------
+    >>> samples = np.array([[[0.9, 0.1], [0.6, 0.4]]])
+    >>> accuracy_of_kept(samples, np.array([0, 1]))[1].tolist()
+    [1.0, 0.5]
+    """
+    mean, labels = _judged(samples, labels)
+    if uncertainty is None:
+        uncertainty = predictive_entropy(samples)
+    uncertainty = np.asarray(uncertainty, dtype=np.float64)
+    if uncertainty.shape != labels.shape or not np.isfinite(uncertainty).all():
+        raise InputError(
+            f"uncertainty has shape {uncertainty.shape}; expected a finite number for each of the "
+            f"{len(labels)} observations."
+        )
+    wrong = (mean.argmax(axis=1) != labels).astype(float)
+    return np.arange(1, len(labels) + 1) / len(labels), 1 - risk_of(uncertainty, wrong)
+
+
+def _judged(
+    samples: xr.DataArray | np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean probabilities (observation, class) and labels (observation,), or refuse."""
+    mean = probabilities_of(samples).mean(axis=0)
+    labels = np.asarray(labels)
+    if labels.shape != mean.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"labels have shape {labels.shape} and type {labels.dtype}; expected a whole number "
+            f"for each of the {len(mean)} observations, not one-hot rows."
+        )
+    wrong = (labels < 0) | (labels >= mean.shape[1])
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"labels: observation {row} has class {labels[row]}, and the classes are 0 to "
+            f"{mean.shape[1] - 1}."
+        )
+    return mean, labels

@@ -1,0 +1,109 @@
+"""How unsure a classifier is, in nats: the whole of it, and what masks add to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy import special
+
+from spikedrop.errors import InputError
+
+TOLERANCE = 1e-4  # of the sum of a row of probabilities; a float32 softmax is within 1e-6
+
+
+def predictive_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
+    r"""Entropy of the mean probabilities of each observation, in nats, axis (observation,).
+
+    .. math:: H_i = -\sum_k \bar p_{ik} \log \bar p_{ik}, \qquad
+              \bar p_{ik} = \tfrac1S \sum_s p^{(s)}_{ik}
+
+    All of the doubt about the class (Shannon 1948, doi:10.1002/j.1538-7305.1948.tb01338.x): from 0,
+    if the mean names one class for certain, to :math:`\log K`, if all K classes are equally likely.
+
+    Parameters
+    ----------
+    samples : array
+        Probabilities, axes (draw, observation, class): samples of a network that ends in a softmax.
+
+    Raises
+    ------
+    InputError
+        If the axes are others, there is one class, a probability is negative, NaN or infinite, or
+        the probabilities of an observation do not sum to 1 in a draw.
+
+    Examples
+    --------
+    >>> two = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])  # two draws, each sure, of one observation
+    >>> predictive_entropy(two).round(3).tolist()  # log 2
+    [0.693]
+    """
+    return entropy_of(probabilities_of(samples).mean(axis=0))
+
+
+def expected_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
+    r"""Mean entropy of the draws of each observation, in nats, axis (observation,).
+
+    .. math:: \tfrac1S \sum_s \Bigl( -\sum_k p^{(s)}_{ik} \log p^{(s)}_{ik} \Bigr)
+
+    The doubt that is left when the function is known, so that of classes that overlap (Depeweg et
+    al. 2018, arXiv:1710.07283). Never above `predictive_entropy`. Axes and errors as there.
+
+    >>> one_is_sure = np.array([[[1.0, 0.0]], [[0.5, 0.5]]])
+    >>> expected_entropy(one_is_sure).round(3).tolist()  # (0 + log 2) / 2
+    [0.347]
+    """
+    return entropy_of(probabilities_of(samples)).mean(axis=0)
+
+
+def mutual_information(samples: xr.DataArray | np.ndarray) -> np.ndarray:
+    r"""What the class would tell about the function, in nats, axis (observation,).
+
+    .. math:: I_i = H\Bigl[\tfrac1S \sum_s p^{(s)}_i\Bigr] - \tfrac1S \sum_s H\bigl[p^{(s)}_i\bigr]
+
+    `predictive_entropy` less `expected_entropy` (BALD; Houlsby et al. 2011, arXiv:1112.5745): 0 if
+    all draws say the same, :math:`\log 2` if each is certain and half of them contradict the other
+    half. From 0 to the smaller of :math:`\log S` and :math:`\log K`. From S draws it comes out too
+    small, by about :math:`\sum_k \mathrm{var}(p_k) / (2 S \bar p_k)` nats, so compare numbers from
+    equally many draws only. Axes and errors as of `predictive_entropy`.
+
+    >>> agree, contradict = [[0.5, 0.5], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]
+    >>> both = np.array([agree, contradict]).swapaxes(0, 1)  # two observations, two draws of each
+    >>> predictive_entropy(both).round(3).tolist(), mutual_information(both).round(3).tolist()
+    ([0.693, 0.693], [0.0, 0.693])
+    """
+    values = probabilities_of(samples)
+    found = entropy_of(values.mean(axis=0)) - entropy_of(values).mean(axis=0)
+    alike = (values.min(axis=0) == values.max(axis=0)).all(axis=-1)
+    return np.where(alike, 0.0, np.maximum(found, 0.0))  # not 1e-17
+
+
+def entropy_of(probabilities: np.ndarray) -> np.ndarray:
+    """Entropy in nats along the last axis, without checks; 0 log 0 is 0."""
+    return special.entr(probabilities).sum(axis=-1)
+
+
+def probabilities_of(samples: xr.DataArray | np.ndarray) -> np.ndarray:
+    """Return samples as float64 (draw, observation, class), or raise `InputError`."""
+    values = np.asarray(samples, dtype=np.float64)
+    if values.ndim != 3 or values.size == 0 or values.shape[2] < 2:
+        raise InputError(
+            f"samples have shape {np.shape(samples)}; expected probabilities of at least two "
+            "classes, axes (draw, observation, class). From one sigmoid output p, make them with "
+            "np.concatenate([1 - p, p], axis=-1)."
+        )
+    wrong = ~(np.isfinite(values) & (values >= 0))
+    if wrong.any():
+        draw, row, k = np.argwhere(wrong)[0]
+        raise InputError(
+            f"samples hold {values[draw, row, k]} in draw {draw}, observation {row}, class {k}: "
+            "probabilities are finite and not negative. Let the network end in a softmax."
+        )
+    total = values.sum(axis=-1)
+    wrong = np.abs(total - 1) > TOLERANCE
+    if wrong.any():
+        draw, row = np.argwhere(wrong)[0]
+        raise InputError(
+            f"the probabilities of draw {draw}, observation {row} sum to {total[draw, row]:.6g}, "
+            "not to 1: let the network end in a softmax over all its outputs."
+        )
+    return values
