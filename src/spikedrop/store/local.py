@@ -46,6 +46,7 @@ def local_client(workers: int) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": ":0"},  # any free port, or it warns of 8787
             memory_limit=None,  # memory_gb bounds what a chunk takes
             silence_logs=logging.CRITICAL,
             env=dict.fromkeys(names, threads),
