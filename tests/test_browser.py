@@ -101,7 +101,12 @@ def visits(fast_site, address, browser):
             continue
         page = context.new_page()
         visit = Visit([], [], [], {}, [], {})
-        page.on("console", lambda line, to=visit.console: to.append(f"{line.type}: {line.text}"))
+        page.on(
+            "console",
+            lambda line, to=visit.console: (
+                to.append(line.text) if line.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error, to=visit.console: to.append(f"error: {error}"))
         page.on("requestfailed", lambda request, to=visit.failed: to.append(request.url))
         page.on(
@@ -305,8 +310,8 @@ def test_the_pdf_has_every_chapter_figure_and_formula(fast_site, browser):
             if drawn.get_object()["/Subtype"] == "/Image":
                 images.add(drawn.indirect_reference.idnum)
         for font in resources.get("/Font", {}).values():
-            described = font.get_object().get("/FontDescriptor", {})
-            fonts.add(str(described.get_object().get("/FontName", "")))
+            if "/FontDescriptor" in font.get_object():
+                fonts.add(str(font.get_object()["/FontDescriptor"]["/FontName"]))
         actions = [note.get_object().get("/A", {}) for note in page.get("/Annots", [])]
         links += [str(action["/URI"]) for action in actions if "/URI" in action]
     figures = [
