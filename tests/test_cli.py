@@ -21,7 +21,6 @@ from spikedrop.energy import count_ann_operations, count_operations, energy_tabl
 from spikedrop.errors import StoreError
 from spikedrop.files import read_column, read_model, read_rows, read_table, written
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # in Keras
 COMMANDS = ("simulate", "train", "sample", "compare", "score", "energy", "uci", "demo")
 ROOT = Path(__file__).resolve().parent.parent
 

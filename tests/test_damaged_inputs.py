@@ -21,7 +21,6 @@ from spikedrop.cli import app
 from spikedrop.files import load_keras, read_model
 
 # Keras reads its own TensorFlow variables in a way that NumPy 2 announces to end.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 kl = keras.layers
 ROWS = 6
 HEADER = "a,b,c\n"

@@ -203,7 +203,6 @@ def test_pairs_of_a_screen_are_the_candidates():
     assert truth[5] == pytest.approx(rows["true_growth_fraction"].mean())
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras
 def test_search_with_a_network_that_learns_as_it_goes(tmp_path):
     screen = simulate_screen(n_drugs=10, n_cell_lines=3, n_records=300, seed=0)
     sizes = {"hidden": [16], "epochs": 3, "draws": 6, "work": tmp_path, "seed": 0}

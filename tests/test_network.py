@@ -316,7 +316,6 @@ def test_models_that_cannot_be_read_are_refused():
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_quantized_weights_are_refused():
     """Their kernel holds integer codes, which would be read as numbers."""
     model = sequential(dense(activation="relu"), kl.Dropout(0.1), kl.Dense(1))

@@ -9,7 +9,6 @@ from spikedrop.errors import InputError
 from spikedrop.scores import coverage, crps, mean_and_noise
 from spikedrop.training import build_model, gaussian_nll, train
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # in Keras
 SETTINGS = {"hidden": (32, 32), "dropout": 0.02, "epochs": 12, "batch_size": 64}
 
 

@@ -9,8 +9,6 @@ import spikedrop as sd
 from spikedrop.errors import InputError
 from spikedrop.shipped import diabetes_example, digits_example, strange_digits
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 
 def test_digits_train_the_same_twice_and_are_loaded_once(tmp_path):
     """Trained on 300 of them for a few passes; to guess is right on one in ten."""

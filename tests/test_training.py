@@ -162,7 +162,6 @@ def test_the_best_epoch_is_kept(patience, monkeypatch):
     )
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras
 def test_a_saved_model_is_loaded_instead_of_trained(tmp_path, monkeypatch, trained):
     import keras
 

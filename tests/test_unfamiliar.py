@@ -42,7 +42,6 @@ def test_held_back_rows_are_training_rows_and_no_others():
         hold_back(Split(np.arange(1), *2 * [np.arange(0)], "drugs"), 0.5, seed=0)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras
 def test_familiar_rows_hold_known_drugs_and_unfamiliar_rows_a_new_one(tmp_path):
     screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=500, seed=0)
     example, samples = unfamiliar_samples(

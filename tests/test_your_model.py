@@ -60,7 +60,6 @@ def test_the_table_lists_what_is_tried_here():
     assert list(table()) == list(REFUSED)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # in Keras
 @pytest.mark.parametrize("what", REFUSED)
 def test_the_error_says_what_the_table_says(what):
     with pytest.raises(InputError) as refused:
