@@ -212,7 +212,7 @@ def test_the_checker_leaves_a_good_page_alone():
 def test_the_checker_sees_missing_pages_images_links_and_figures(tmp_path):
     (tmp_path / "chapters").mkdir()
     body = (
-        '<h1>t</h1><img src="gone.png" alt="A figure that is not there"><a href="gone.html">x</a>'
+        '<h1>w</h1><img src="gone.png" alt="A figure that is not there"><a href="gone.html">x</a>'
         '<a href="#nowhere">y</a><h2 id="here">z</h2><a href="#here">z</a>'
         '<a href="https://example.org">far</a>'
     )
