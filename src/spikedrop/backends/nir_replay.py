@@ -16,14 +16,14 @@ from spikedrop.spiking.reference import simulate
 RECORDING = Path(__file__).with_name("nir_peers.npz")
 
 
-def replay(recording: str | Path = RECORDING) -> pd.DataFrame:
+def replay(recording: str | Path | None = None) -> pd.DataFrame:
     """Compare recorded spike counts with the reference's, on the network read from the same file.
 
     Parameters
     ----------
     recording : path, optional
         Made by ``benchmarks/nir_peers.py``: for every case the bytes of a NIR file, inputs, steps,
-        and the counts of every reader.
+        and the counts of every reader. By default the one that ships with the package.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def replay(recording: str | Path = RECORDING) -> pd.DataFrame:
         where the reader failed.
     """
     rows = []
-    with np.load(recording) as found:
+    with np.load(recording or RECORDING) as found:
         readers = [str(name) for name in found["readers"]]
         for case, reference in _references(found):
             for reader in readers:
