@@ -13,6 +13,8 @@ from spikedrop.backends.nir import from_nir
 from spikedrop.spiking.reference import simulate
 
 #: What three simulators answered, recorded by ``benchmarks/nir_peers.py``.
+#:
+#: :meta hide-value:
 RECORDING = Path(__file__).with_name("nir_peers.npz")
 
 
