@@ -166,7 +166,8 @@ def test_every_formula_is_rendered(visits, fast_site):
             assert visit.formulas["raw"] == [], name
             total += visit.formulas["all"]
     for chapter in fast_site.chapters():
-        assert visits[f"chapters/{chapter}.html"].formulas["all"] > 0, chapter
+        if "$$" in fast_site.notebook(chapter).read_text(encoding="utf-8"):
+            assert visits[f"chapters/{chapter}.html"].formulas["all"] > 0, chapter
     assert total > 100
 
 
