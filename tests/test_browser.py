@@ -28,6 +28,8 @@ FORMULAS = r"""() => {
     raw: prose.textContent.match(/\\[([]|\$\$|\\(begin|frac|sum|sigma|mathrm)\b/g) || [],
   };
 }"""
+#: Milliseconds to wait for a page on a busy machine.
+PATIENCE_MS = 120_000
 #: How far a page sticks out of a phone's screen to the right, and by what.
 TOO_WIDE = """() => {
   const width = document.documentElement.clientWidth;
@@ -96,6 +98,7 @@ def visits(fast_site, address, browser):
     context = browser.new_context(
         color_scheme="light", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
     )
+    context.set_default_timeout(PATIENCE_MS)
     for name in pages:
         if name.startswith(("_static/", "_print", "index.html")):  # the last leads to the first
             continue
@@ -184,6 +187,7 @@ def test_no_page_is_wider_than_a_phone(visits):
 @pytest.fixture
 def page(browser):
     context = browser.new_context(color_scheme="light", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     yield page
     context.close()
