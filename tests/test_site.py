@@ -15,8 +15,8 @@ from book.tree import ROOT, toc_pages
 
 #: What is no prose of a page.
 SKIPPED = (
-    "h1, h2, h3, h4, h5, h6, pre, code, cite, .math, dt.sig, p.rubric, .cell_output .text_html, script,"
-    "dl.field-list strong, a:not([href*='#term-'])"
+    "h1, h2, h3, h4, h5, h6, pre, code, cite, .math, dt.sig, p.rubric, script, noscript, #live,"
+    ".cell_output .text_html, dl.field-list strong, a:not([href*='#term-'])"
 )
 
 
