@@ -10,35 +10,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.environments import LIMIT_S, make_environment
 from spikedrop.energy import count_operations
 from spikedrop.network import Layer, Network
 from spikedrop.spiking.conversion import Conversion, calibrate
 
 HERE = Path(__file__).parent
-ENVIRONMENT = Path(".venv-keras-spiking")
 RECORD = Path("tests/recorded/keras_spiking.json")
-STEPS, ROWS, LIMIT_S = 50, 6, 900
-
-
-def make_environment() -> Path:
-    """Return keras-spiking's interpreter; make it on the first use."""
-    python = ENVIRONMENT / "bin" / "python"
-    ready = ENVIRONMENT / ".ready"
-    if not ready.exists():
-        print(f"making keras-spiking's environment in {ENVIRONMENT}: minutes", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        (ENVIRONMENT / ".gitignore").write_text("*\n")
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        pins = HERE / "keras_spiking.txt"
-        subprocess.run([python, *install, "-r", pins], check=True, timeout=LIMIT_S)
-        ready.touch()
-    return python
+STEPS, ROWS = 50, 6
 
 
 def networks() -> dict[str, Network]:
@@ -96,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(jobs))
-        command = [make_environment(), HERE / "keras_spiking_peer.py", file]
+        command = [make_environment("keras_spiking"), HERE / "keras_spiking_peer.py", file]
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
         for name in ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "PYTHONPATH"):
             quiet.pop(name, None)

@@ -5,34 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.environments import LIMIT_S, make_environment
 from benchmarks.speed import engine
 from benchmarks.work import FOLDER, Job, cores, figure
 
 HERE = Path(__file__).parent
-ENVIRONMENT = Path(".venv-peers")
-LIMIT_S = 600
-
-
-def make_environment() -> Path:
-    """Return the peers' interpreter; make it on the first use.
-
-    `torch` is pinned: the plain name brings gigabytes for a graphics card.
-    """
-    python = ENVIRONMENT / "bin" / "python"
-    ready = ENVIRONMENT / ".ready"
-    if not ready.exists():
-        print(f"making the peers' environment in {ENVIRONMENT}: a minute or two", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        (ENVIRONMENT / ".gitignore").write_text("*\n")
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([python, *install, "-r", HERE / "peers.txt"], check=True, timeout=LIMIT_S)
-        ready.touch()
-    return python
 
 
 def write_job(job: Job, file: Path) -> None:
@@ -61,7 +42,7 @@ def run_peers(job: Job, repeats: int) -> dict[str, dict]:
     """Return seconds, or why there are none, of every peer."""
     width = job.network.hidden[0].weights.shape[1]
     file = Path(FOLDER) / "bench" / f"job_{width}.npz"
-    python = make_environment()
+    python = make_environment("peers")
     write_job(job, file)
     threads = {"PEERS_THREADS": str(cores()), "OMP_NUM_THREADS": str(cores())}
     done = subprocess.run(

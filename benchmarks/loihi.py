@@ -8,13 +8,13 @@ the tests replay, and prints the share of spikes that are the same.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.environments import LIMIT_S, make_environment
 from benchmarks.work import FOLDER
 from spikedrop.chip import ChipLayer, ChipNetwork
 from spikedrop.chip.quantise import host_currents, neuron_maps
@@ -24,25 +24,10 @@ from spikedrop.network import Layer, Network
 from spikedrop.spiking.conversion import calibrate
 
 HERE = Path(__file__).parent
-ENVIRONMENT = Path(".venv-loihi")
 RECORD = HERE.parent / "tests" / "recorded" / "loihi.npz"
-LIMIT_S = 600
 SIZES, ROWS, DRAWS, STEPS, SEED = (6, 20, 24, 18), 3, 3, 100, 0
 EVEN = 7  # NengoLoihi's weights are even multiples of 2**6, and `weight_exp` comes on top
 FADED = 4095  # a current keeps 4096 - 1 - decay_u of 4096
-
-
-def make_environment() -> Path:
-    """Return the interpreter that has NengoLoihi; make it on the first use."""
-    python, ready = ENVIRONMENT / "bin" / "python", ENVIRONMENT / ".ready"
-    if not ready.exists():
-        print(f"making an environment for NengoLoihi in {ENVIRONMENT}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        (ENVIRONMENT / ".gitignore").write_text("*\n")
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([python, *install, "-r", HERE / "loihi.txt"], check=True, timeout=LIMIT_S)
-        ready.touch()
-    return python
 
 
 def small_network() -> tuple[Network, np.ndarray]:
@@ -83,7 +68,7 @@ def record() -> None:
     job = Path(FOLDER) / "bench" / "loihi_job.npz"
     write_job(job)
     RECORD.parent.mkdir(exist_ok=True)
-    command = [make_environment(), HERE / "loihi_emulator.py", job, RECORD]
+    command = [make_environment("loihi"), HERE / "loihi_emulator.py", job, RECORD]
     subprocess.run(command, check=True, timeout=LIMIT_S)
 
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.against_peers import LIMIT_S, make_environment
+from benchmarks.environments import LIMIT_S, make_environment
 from spikedrop.backends.nir import write_members, write_nir
 from spikedrop.backends.nir_replay import replay
 from spikedrop.network import Layer, Network
@@ -126,7 +126,7 @@ def record(file: Path) -> None:
         np.savez(asked, **arrays)
         script = Path(__file__).with_name("nir_readers.py")
         subprocess.run(
-            [make_environment(), script, asked, answered],
+            [make_environment("peers"), script, asked, answered],
             check=True,
             timeout=LIMIT_S,
             stdout=subprocess.DEVNULL,

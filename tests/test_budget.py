@@ -20,33 +20,17 @@ from spikedrop.budget import plan as planning
 from spikedrop.budget.quantities import QUANTITIES, bias_square, sampling_squares, value
 from spikedrop.energy import count_operations, energy
 from spikedrop.errors import InputError
-from spikedrop.layers import Layer
-from spikedrop.network import Network
 from spikedrop.plots import budget as figures
 from spikedrop.scores.proper import crps_values
 from spikedrop.spiking.conversion import calibrate
+from tests.small_chain import inputs, small_chain
 
 STEPS, RATES = (8, 16, 32, 64, 128, 256), (125.0, 500.0, 1000.0)
 
 
 @pytest.fixture(scope="module")
 def network():
-    rng = np.random.default_rng(0)
-    hidden = [
-        Layer(
-            f"h{i}",
-            rng.normal(0, np.sqrt(2 / n), (n, 32)).astype("float32"),
-            rng.normal(0, 0.1, 32).astype("float32"),
-            0.1,
-        )
-        for i, n in enumerate((6, 32, 32))
-    ]
-    out = Layer("y", rng.normal(size=(32, 1)).astype("float32"), np.zeros(1, "float32"))
-    return Network.chain(tuple(hidden), out)
-
-
-def inputs(n, seed=1):
-    return np.random.default_rng(seed).normal(size=(n, 6)).astype("float32")
+    return small_chain()
 
 
 def observed(n):

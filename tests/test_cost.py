@@ -12,26 +12,12 @@ from spikedrop.layers import Layer
 from spikedrop.network import Network
 from spikedrop.plots import spikes as figures
 from spikedrop.spiking.conversion import calibrate
+from tests.small_chain import inputs, small_chain
 
 
 @pytest.fixture(scope="module")
 def network():
-    rng = np.random.default_rng(0)
-    hidden = [
-        Layer(
-            f"h{i}",
-            rng.normal(0, np.sqrt(2 / n), (n, 32)).astype("float32"),
-            rng.normal(0, 0.1, 32).astype("float32"),
-            0.1,
-        )
-        for i, n in enumerate((6, 32, 32))
-    ]
-    out = Layer("y", rng.normal(size=(32, 1)).astype("float32"), np.zeros(1, "float32"))
-    return Network.chain(tuple(hidden), out)
-
-
-def inputs(n):
-    return np.random.default_rng(1).normal(size=(n, 6)).astype("float32")
+    return small_chain()
 
 
 def test_every_sampler_is_timed_and_only_step_by_step_ones_against_products(network):
