@@ -1,10 +1,11 @@
 """The built site as a reader uses it: in a real browser that reaches no other host."""
 
-import functools
 import http.server
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import nbformat
 import papermill
@@ -12,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pypdf import PdfReader
 
+from book.browser import find_chromium, open_chromium
 from book.execute import chapter_parameters
 from book.pdf import NAME, print_book
 from book.tree import ROOT, toc_pages
@@ -62,7 +64,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def address(fast_site):
     """The site on a static server."""
-    handler = functools.partial(Quiet, directory=str(fast_site.html))
+    handler = partial(Quiet, directory=str(fast_site.html))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -92,54 +94,63 @@ def serious(page, context=None, **options):
 @pytest.fixture(scope="module")
 def visits(fast_site, address, browser):
     """Open every page of the site once, in light and then in dark, and note what happens."""
-    noted = {}
     html = fast_site.html
     pages = [path.relative_to(html).as_posix() for path in sorted(html.rglob("*.html"))]
-    context = browser.new_context(
-        color_scheme="light", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
+    skipped = ("_static/", "_print", "index.html")  # the last leads to the first
+    pages = [name for name in pages if not name.startswith(skipped)]
+    with ThreadPoolExecutor(2) as pool:  # a browser each
+        noted = pool.map(partial(visit, address), (pages[::2], pages[1::2]))
+        return dict(sorted(item for part in noted for item in part.items()))
+
+
+def visit(address, pages):
+    """Open pages one after the other in a browser of its own."""
+    with open_chromium(find_chromium()) as browser:
+        context = browser.new_context(
+            color_scheme="light", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        return {name: visit_page(context, address, name) for name in pages}
+
+
+def visit_page(context, address, name):
+    """Open one page and note what happens."""
+    page = context.new_page()
+    noted = Visit([], [], [], {}, [], {})
+    page.on(
+        "console",
+        lambda line, to=noted.console: (
+            to.append(line.text) if line.type in ("error", "warning") else None
+        ),
     )
-    context.set_default_timeout(PATIENCE_MS)
-    for name in pages:
-        if name.startswith(("_static/", "_print", "index.html")):  # the last leads to the first
-            continue
-        page = context.new_page()
-        visit = Visit([], [], [], {}, [], {})
-        page.on(
-            "console",
-            lambda line, to=visit.console: (
-                to.append(line.text) if line.type in ("error", "warning") else None
-            ),
-        )
-        page.on("pageerror", lambda error, to=visit.console: to.append(f"error: {error}"))
-        page.on("requestfailed", lambda request, to=visit.failed: to.append(request.url))
-        page.on(
-            "response",
-            lambda answer, to=visit.failed: to.append(answer.url) if answer.status >= 400 else None,
-        )
-        page.on(
-            "request",
-            lambda request, to=visit.elsewhere: (
-                None if request.url.startswith((address, "data:")) else to.append(request.url)
-            ),
-        )
-        opened(page, f"{address}/{name}")
-        page.wait_for_load_state("networkidle")
-        if page.query_selector("article"):
-            visit.formulas = page.evaluate(FORMULAS)
-        # What axe asks for below is not the page's doing.
-        visit.console, visit.failed = list(visit.console), list(visit.failed)
-        visit.violations["light"] = serious(page)
-        page.emulate_media(color_scheme="dark")
-        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-        # Contrast is all that changes. The code of the programming interface has the colours of
-        # the chapters' code, and more of it than can be measured in a minute.
-        parts = {"exclude": [["pre"], ["dt.sig"]]} if name.startswith("book/api/") else None
-        visit.violations["dark"] = serious(page, parts, runOnly=["color-contrast"])
-        page.set_viewport_size({"width": 390, "height": 844})
-        visit.too_wide = page.evaluate(TOO_WIDE) if page.query_selector("article") else []
-        page.close()
-        noted[name] = visit
-    context.close()
+    page.on("pageerror", lambda error, to=noted.console: to.append(f"error: {error}"))
+    page.on("requestfailed", lambda request, to=noted.failed: to.append(request.url))
+    page.on(
+        "response",
+        lambda answer, to=noted.failed: to.append(answer.url) if answer.status >= 400 else None,
+    )
+    page.on(
+        "request",
+        lambda request, to=noted.elsewhere: (
+            None if request.url.startswith((address, "data:")) else to.append(request.url)
+        ),
+    )
+    opened(page, f"{address}/{name}")
+    page.wait_for_load_state("networkidle")
+    if page.query_selector("article"):
+        noted.formulas = page.evaluate(FORMULAS)
+    # What axe asks for below is not the page's doing.
+    noted.console, noted.failed = list(noted.console), list(noted.failed)
+    noted.violations["light"] = serious(page)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    # Contrast is all that changes. The code of the programming interface has the colours of
+    # the chapters' code, and more of it than can be measured in a minute.
+    parts = {"exclude": [["pre"], ["dt.sig"]]} if name.startswith("book/api/") else None
+    noted.violations["dark"] = serious(page, parts, runOnly=["color-contrast"])
+    page.set_viewport_size({"width": 390, "height": 844})
+    noted.too_wide = page.evaluate(TOO_WIDE) if page.query_selector("article") else []
+    page.close()
     return noted
 
 

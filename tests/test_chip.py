@@ -17,7 +17,7 @@ from spikedrop.chip import (
     neuron_table,
     quantise,
     sample_chip,
-    sample_quantised,
+    sample_integers,
 )
 from spikedrop.chip.quantise import host_currents, neuron_maps, rounded, weight_range
 from spikedrop.chip.reference import simulate
@@ -172,7 +172,7 @@ def test_many_bits_without_spikes_are_the_ann(name):
     network = NETWORKS[name]
     x = inputs(network, ROWS)
     chip = quantise(network, converted(network), **WIDE)
-    ours = sample_quantised(chip, x, draws=DRAWS, seed=1, scope="row")
+    ours = sample_integers(chip, x, draws=DRAWS, seed=1, scope="row")
     expected = sample_ann(network, x, draws=DRAWS, seed=1, scope="row")
     assert ours.values == pytest.approx(expected.values, rel=1e-4, abs=1e-4)
 
@@ -221,7 +221,7 @@ def test_it_tends_to_the_quantised_ann_as_steps_grow():
     conversion = calibrate(network, inputs(network, 300, seed=2), rate_hz=200)
     chip = quantise(network, conversion, bits=5, steps=1600)
     x = inputs(network, 20) / 2  # nothing beyond one spike a step
-    limit = sample_quantised(chip, x, draws=20, seed=0)
+    limit = sample_integers(chip, x, draws=20, seed=0)
     error = [
         np.abs(sample_chip(chip, x, draws=20, seed=0, steps=t) - limit).mean() for t in (200, 1600)
     ]

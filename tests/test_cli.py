@@ -167,6 +167,18 @@ def test_sample_writes_what_the_samplers_return(job, stores):
         np.testing.assert_array_equal(sd.open_samples(store).values, samples.values)
 
 
+def test_sample_on_another_backend(job, tmp_path):
+    network, x = read_model(job / "m.keras"), read_rows(job / "b.csv", without="growth_fraction")
+    found = told(*sample_words(job, tmp_path / "s.zarr", "snn", "--backend", "nengo_dl"))
+    assert found["attributes"]["backend"] == "nengo_dl"
+    more = {"draws": 60, "seed": 0, "steps": 50, "backend": "nengo_dl"}
+    expected = sd.sample_snn(network, sd.calibrate(network, x), x, **more)
+    np.testing.assert_array_equal(sd.open_samples(tmp_path / "s.zarr").values, expected.values)
+    refused = run(*sample_words(job, tmp_path / "a.zarr", "ann", "--backend", "nengo"), code=2)
+    assert "--backend nengo runs spiking networks" in refused.stderr
+    assert not (tmp_path / "a.zarr").exists()
+
+
 def test_the_scales_come_from_the_rows_that_are_named(job, tmp_path):
     more = ("--calibrate", job / "a.parquet", "--rate", 200)
     found = told(*sample_words(job, tmp_path / "s.zarr", "snn", *more))

@@ -41,6 +41,28 @@ def test_holds_the_bits_of_both_samplers(tmp_path, scope, chunk):
     assert not (ann.values == snn.values).all()
 
 
+@pytest.mark.parametrize("scope", ["draw", "row"])
+@pytest.mark.parametrize("backend", ["numpy", "nengo", "nengo_dl"])
+def test_other_backends_fill_it_with_their_own_bits(tmp_path, monkeypatch, backend, scope):
+    """Whatever the chunks, also when a killed job's chunk is done again."""
+    settings = {"conversion": CONVERSION, "steps": STEPS, "scope": scope, "backend": backend}
+    job = JOB | {"draws": 3}
+    x = X[:140] if backend == "nengo" else X
+    expected = sd.sample_snn(NETWORK, x=x, **settings, **job)
+    monkeypatch.setattr("spikedrop.store.work.SLOW_DRAWS", 2)
+    path = tmp_path / "a"
+    sample_to_store(path, NETWORK, x, chunk=77, **settings, **job)
+    assert read_layout(path).grid.chunk[:2] == (2, 128)  # whole blocks
+    assert (open_samples(path).values == expected.values).all()
+    whole = files(path)
+    chunk_files(path)[-1].unlink()
+    sample_to_store(path, NETWORK, x, **settings, **job)
+    assert files(path) == whole
+    assert ("nengo" in open_samples(path).attrs["versions"]) == (backend != "numpy")
+    with pytest.raises(InputError, match=f"backend is {backend} there and engine here"):
+        sample_to_store(path, NETWORK, x, **settings | {"backend": "engine"}, **job)
+
+
 def test_draws_are_cut_too_and_windowed_neurons_are_sampled(tmp_path, monkeypatch):
     monkeypatch.setattr("spikedrop.store.work.CHUNK_DRAWS", 4)
     conversion = calibrate(NETWORK, X, neuron="radix")
@@ -107,6 +129,8 @@ BAD = {
     "chunk": ({"chunk": 0}, "chunk=0"),
     "memory": ({"memory_gb": 1e-6}, "too small"),
     "steps": ({"conversion": CONVERSION, "steps": 0}, "steps=0"),
+    "backend": ({"conversion": CONVERSION, "backend": "brian"}, "backend='brian'"),
+    "backend of no spikes": ({"backend": "nengo"}, "give a conversion"),
     "depth": ({"conversion": replace(CONVERSION, scales_hz=(1.0,))}, "calibrate it on this"),
 }
 
@@ -180,7 +204,7 @@ def test_other_samples_into_the_same_store_are_refused_by_name(begun, what):
 
 
 def test_other_versions_are_refused(begun, monkeypatch):
-    monkeypatch.setattr("spikedrop.store.fingerprint.versions", lambda: "numpy 9")
+    monkeypatch.setattr("spikedrop.store.fingerprint.versions", lambda backend: "numpy 9")
     with pytest.raises(InputError, match="and numpy 9 here"):
         sample_to_store(begun, NETWORK, X, conversion=CONVERSION, steps=STEPS, **JOB)
 

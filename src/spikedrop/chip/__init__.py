@@ -1,7 +1,7 @@
 """The network as neuromorphic hardware runs it: integer weights, charge and thresholds, gates.
 
 `quantise` makes the integers and refuses what does not fit; `sample_chip` samples them, paired with
-`sample_ann` and `sample_snn`; `sample_quantised` the same integers without spikes. `bits_samples`,
+`sample_ann` and `sample_snn`; `sample_integers` the same integers without spikes. `bits_samples`,
 `bits_table` and `neuron_table` judge them::
 
     chip = quantise(network, conversion, bits=8, steps=200)
@@ -13,7 +13,7 @@
 from spikedrop.chip.bits import bits_samples, bits_table, judged, neuron_table
 from spikedrop.chip.network import ChipLayer, ChipNetwork, ChipReadout, hard_reset
 from spikedrop.chip.quantise import quantise
-from spikedrop.chip.sampler import host_biases, sample_chip, sample_quantised
+from spikedrop.chip.sampler import host_biases, sample_chip, sample_integers
 
 __all__ = [
     "ChipLayer",
@@ -27,5 +27,5 @@ __all__ = [
     "neuron_table",
     "quantise",
     "sample_chip",
-    "sample_quantised",
+    "sample_integers",
 ]

@@ -12,7 +12,7 @@ import xarray as xr
 from spikedrop.ann import sample_ann
 from spikedrop.chip.network import ChipNetwork, hard_reset
 from spikedrop.chip.quantise import quantise
-from spikedrop.chip.sampler import sample_chip, sample_quantised
+from spikedrop.chip.sampler import sample_chip, sample_integers
 from spikedrop.compare import compare
 from spikedrop.masks import Scope
 from spikedrop.network import Network
@@ -58,7 +58,7 @@ def bits_samples(
     }
     for b in bits:
         chip = quantise(network, conversion, bits=b, steps=steps)
-        samples["quantised ANN", b] = sample_quantised(chip, x, **one)
+        samples["quantised ANN", b] = sample_integers(chip, x, **one)
         samples["chip", b] = sample_chip(chip, x, steps=steps, **one)
     return samples
 

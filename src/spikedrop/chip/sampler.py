@@ -111,7 +111,7 @@ def sample_chip(
     )
 
 
-def sample_quantised(
+def sample_integers(
     chip: ChipNetwork,
     x: np.ndarray,
     *,

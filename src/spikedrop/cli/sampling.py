@@ -31,6 +31,10 @@ def sample(
         Literal["ann", "snn"], typer.Option(help="The model as it is, or converted to spikes.")
     ] = "snn",
     steps: Annotated[int, typer.Option(min=1, help="Time steps of 1 ms a presentation.")] = 200,
+    backend: Annotated[
+        Literal["engine", "numpy", "nengo", "nengo_dl"],
+        typer.Option(help="What runs the spiking network; others than the engine are slow."),
+    ] = "engine",
     rate: Annotated[float, typer.Option(help="Hz of a neuron near the top of its range.")] = 500.0,
     calibrate: Annotated[
         Path | None,
@@ -63,6 +67,8 @@ def sample(
     check_output(output, (".zarr",))
     if not rate > 0 or not memory > 0:
         raise InputError(f"--rate {rate} and --memory {memory} must be positive.")
+    if network == "ann" and backend != "engine":
+        raise InputError(f"--backend {backend} runs spiking networks: drop --network ann or it.")
     x = rows_of(inputs, target)
     rows = x if calibrate is None else rows_of(calibrate, target)
     conversion, net = None, read_model(model)
@@ -83,6 +89,7 @@ def sample(
             conversion=conversion,
             steps=steps,
             scope=scope,
+            backend=backend,
             chunk=chunk,
             client=client,
             memory_gb=memory,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import dask
 import numpy as np
@@ -22,7 +23,7 @@ from spikedrop.samples import check_rows
 from spikedrop.store.fingerprint import versions
 from spikedrop.store.inputs import is_dask, read_rows
 from spikedrop.store.layout import Layout, write
-from spikedrop.store.work import Job, load_job, sample_chunk
+from spikedrop.store.work import Job, opened
 
 Piece = tuple[range, range]
 AHEAD = 2  # tasks in flight for each worker: one that runs, one that waits
@@ -30,7 +31,7 @@ LARGEST_ROWS = "1 GB"  # that may go with a task without Dask's advice against i
 
 
 class Model(WorkerPlugin):
-    """A job, kept on a worker; its network is handed to the engine when the first chunk is done."""
+    """A job, kept on a worker; its network goes to the backend when the first chunk is done."""
 
     def __init__(self, job: Job, layout: Layout) -> None:
         """Keep what to do and where to write."""
@@ -38,10 +39,15 @@ class Model(WorkerPlugin):
         self.layout = layout
 
     def setup(self, worker: Worker) -> None:
-        """Start without the engine, which takes seconds to import."""
+        """Start without the backend, which takes seconds to import."""
         self.address = worker.address
-        self.loaded = None
+        self.sample = None
+        self.open = ExitStack()
         self.one_at_a_time = threading.Lock()  # the engine has threads of its own
+
+    def teardown(self, worker: Worker) -> None:
+        """Close the backend."""
+        self.open.close()
 
     def do(self, draws: range, rows: range, x: np.ndarray | zarr.Array) -> None:
         """Sample a chunk and write it; `x` holds its rows, or all where they are read here."""
@@ -53,17 +59,17 @@ class Model(WorkerPlugin):
             )
         if layout.has(layout.grid.key(draws, rows)):
             return  # the worker that wrote it was lost before it could say so
-        if layout.attributes["versions"] != versions():
+        if layout.attributes["versions"] != (here := versions(job.backend)):
             raise InputError(
-                f"worker {self.address} has {versions()}; the store was begun with "
+                f"worker {self.address} has {here}; the store was begun with "
                 f"{layout.attributes['versions']}: install the same everywhere."
             )
         with self.one_at_a_time:
-            if self.loaded is None:
-                self.loaded = load_job(job)
+            if self.sample is None:
+                self.sample = self.open.enter_context(opened(job, layout.grid.shape[1]))
             shown = read_rows(x, rows) if isinstance(x, zarr.Array) else x
             shown = check_rows(job.network.inputs, shown, rows.start)
-            values = sample_chunk(job, self.loaded, shown, draws, rows)
+            values = self.sample(shown, draws, rows)
         write(layout, values, draws, rows)
 
 

@@ -14,6 +14,7 @@ from spikedrop.spiking.conversion import Conversion
 
 # Their releases can change the last bits of a sample.
 PACKAGES = ("spikedrop", "numpy", "scipy", "tensorflow", "numba")
+SIMULATORS = {"nengo": ("nengo",), "nengo_dl": ("nengo", "nengo-dl", "tf-keras")}
 
 
 def of_network(network: Network) -> str:
@@ -66,9 +67,10 @@ def of_inputs(blocks: Iterable[bytes], shape: tuple[int, int]) -> str:
     return whole.hexdigest()
 
 
-def versions() -> str:
+def versions(backend: str = "engine") -> str:
     """Versions of the packages that the last bits of a sample may depend on."""
-    return ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    packages = (*PACKAGES, *SIMULATORS.get(backend, ()))
+    return ", ".join(f"{name} {_version(name)}" for name in packages)
 
 
 def _version(name: str) -> str:

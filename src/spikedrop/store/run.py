@@ -15,6 +15,7 @@ from spikedrop.masks import Scope
 from spikedrop.network import Network
 from spikedrop.samples import check_rows
 from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.sampler import Backend
 from spikedrop.store.inputs import as_source, check_all, read_rows
 from spikedrop.store.layout import (
     Layout,
@@ -25,7 +26,7 @@ from spikedrop.store.layout import (
     write,
     writing,
 )
-from spikedrop.store.work import Grid, Job, load_job, make_grid, make_job, sample_chunk
+from spikedrop.store.work import Grid, Job, make_grid, make_job, opened
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,6 +45,7 @@ def sample_to_store(
     steps: int = 200,
     settle: int | None = None,
     scope: Scope = "draw",
+    backend: Backend = "engine",
     chunk: int | None = None,
     client: Client | None = None,
     memory_gb: float = 1.0,
@@ -69,11 +71,13 @@ def sample_to_store(
     draws, seed, scope, memory_gb, progress : see `sample_ann`
         Memory is that of each process.
     conversion : Conversion, optional
-        From `calibrate`: sample the spiking network, by the engine. Without, the classical one.
-    steps, settle : see `sample_snn`
+        From `calibrate`: sample the spiking network. Without, the classical one.
+    steps, settle, backend : see `sample_snn`
+        The backend is the spiking network's; the engine is hundreds of times faster than others.
     chunk : int, optional
         Observations in a chunk of a new store; by default such that a chunk takes seconds. A store
-        that is there keeps its own.
+        that is there keeps its own. Backends other than the engine work on blocks of 128
+        observations, and a chunk is whole blocks.
     client : dask.distributed.Client, optional
         Whose workers do the work. The model goes to each worker once; rows go with each task, and
         blocks of a Dask array and of a Zarr array on disk do not pass through this process. Each
@@ -112,6 +116,7 @@ def sample_to_store(
         steps=steps,
         settle=settle,
         scope=scope,
+        backend=backend,
         memory_gb=memory_gb,
     )
     x = as_source(network, x)
@@ -169,7 +174,7 @@ def _check_same(layout: Layout, attributes: dict[str, object], grid: Grid) -> No
     asked = {**attributes, **_sizes(grid)}
     compared = ["kind", "seed", "scope", "draws", "observations", *words, "masks", "versions"]
     if there.get("kind") == asked["kind"]:
-        compared += ["steps", "settle"]
+        compared += ["steps", "settle", "backend"]
     else:
         compared.remove("conversion_sha256")  # only one of the two has it
     differ = [
@@ -221,8 +226,8 @@ def fill(layout: Layout, job: Job, x: object, waiting: list[Piece]) -> Iterator[
     """Do chunk after chunk in this process; yield each when it is written."""
     if not waiting:
         return
-    loaded = load_job(job)
-    for draws, rows in waiting:
-        shown = check_rows(job.network.inputs, read_rows(x, rows), rows.start)
-        write(layout, sample_chunk(job, loaded, shown, draws, rows), draws, rows)
-        yield draws, rows
+    with opened(job, layout.grid.shape[1]) as sample:
+        for draws, rows in waiting:
+            shown = check_rows(job.network.inputs, read_rows(x, rows), rows.start)
+            write(layout, sample(shown, draws, rows), draws, rows)
+            yield draws, rows

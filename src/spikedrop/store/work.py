@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from spikedrop.engine import Loaded, chunks, load, run_ann, run_snn
+from spikedrop.engine import chunks, load, run_ann, run_snn
 from spikedrop.errors import InputError
-from spikedrop.masks import Scope, stacked_masks
+from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_draws, rows_of_masks
 from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.sampler import check_presentation, settle_of
+from spikedrop.spiking.sampler import Backend, check_presentation, make_simulator, settle_of
 from spikedrop.store import fingerprint
 
 SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
 WEIGHTS_PER_SECOND = {"steps": 1e11, "once": 2e10}  # that two such cores get through
 CHUNK_VALUES = 2**21  # samples in a chunk by default, at most: 8 MiB; and features of its inputs
-CHUNK_DRAWS = 512
+CHUNK_DRAWS = 512  # of the engine
+SLOW_DRAWS = 8  # of other backends
 ROUND = 128  # the rows that the engine likes
 
 MASKS = (
@@ -39,7 +41,7 @@ class Job:
     network : Network
     conversion : Conversion or None
         None for the classical network.
-    draws, seed, steps, settle, scope, memory_gb : see `sample_to_store`
+    draws, seed, steps, settle, scope, backend, memory_gb : see `sample_to_store`
     """
 
     network: Network
@@ -49,6 +51,7 @@ class Job:
     steps: int
     settle: int
     scope: Scope
+    backend: Backend
     memory_gb: float
 
     @property
@@ -70,7 +73,7 @@ class Job:
             "masks": MASKS,
             "model_sha256": fingerprint.of_network(self.network),
             "inputs_sha256": inputs_sha256,
-            "versions": fingerprint.versions(),
+            "versions": fingerprint.versions(self.backend),
         }
         if self.conversion is not None:
             conversion = self.conversion
@@ -78,6 +81,7 @@ class Job:
                 "conversion_sha256": fingerprint.of_conversion(conversion),
                 "steps": self.steps,
                 "settle": self.settle,
+                "backend": self.backend,
                 "neuron": conversion.neuron,
                 "initial_charge": float(conversion.initial_charge),
                 "dt": float(conversion.dt),
@@ -97,46 +101,85 @@ def make_job(
     steps: int,
     settle: int | None,
     scope: Scope,
-    memory_gb: float,
+    backend: Backend = "engine",
+    memory_gb: float = 1.0,
 ) -> Job:
     """Check the settings of a job; see `sample_to_store`."""
     check_draws(network, draws, scope)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
         raise InputError(f"seed={seed}; give a whole number from 0 to 2**64 - 1.")
     if conversion is None:
+        if backend != "engine":
+            raise InputError(
+                f"backend={backend!r} runs spiking networks: give a conversion, or leave backend "
+                "out."
+            )
         steps, settle = 0, 0
     else:
         settle = settle_of(conversion, steps, settle)
-        check_presentation(network, conversion, steps, settle)
-    job = Job(network, conversion, int(draws), int(seed), int(steps), int(settle), scope, memory_gb)
+        check_presentation(network, conversion, steps, settle, backend=backend)
+    counts = (int(number) for number in (draws, seed, steps, settle))
+    job = Job(network, conversion, *counts, scope, backend, memory_gb)
     next(chunks(network, 1, range(1), memory_gb, timed=job.timed))  # refuses too little memory
     return job
 
 
-def sample_chunk(job: Job, loaded: Loaded, x: np.ndarray, draws: range, rows: range) -> np.ndarray:
-    """Sample some draws of some observations: axes (draw, observation, output), float32.
+Sample = Callable[[np.ndarray, range, range], np.ndarray]
+
+
+@contextmanager
+def opened(job: Job, observations: int) -> Iterator[Sample]:
+    """Open ``sample(x, draws, rows)``: some draws of some of the job's `observations`.
 
     `x` holds those observations alone, axes (observation, feature), float32; `rows` are their
-    numbers in the job.
+    numbers in the job. The samples have axes (draw, observation, output), float32.
     """
-    values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
-    for some, part in chunks(job.network, len(rows), draws, job.memory_gb, timed=job.timed):
-        numbers = range(rows.start + part.start, rows.start + part.stop)
-        masks = stacked_masks(job.network, job.seed, some, rows_of_masks(job.scope, numbers))
-        shown = x[part.start : part.stop]
-        if job.conversion is None:
-            found = run_ann(loaded, shown, masks, len(some))
-        else:
-            timing = {"steps": job.steps, "settle": job.settle}
-            found, _, _ = run_snn(loaded, shown, masks, len(some), **timing, keep_counts=False)
-        here = slice(some.start - draws.start, some.stop - draws.start)
-        values[here, part.start : part.stop] = found
-    return values
+    if job.backend == "engine":
+        yield _engine(job)
+        return
+    with make_simulator(
+        job.network,
+        job.conversion,
+        rows=min(observations, BLOCK_ROWS),
+        steps=job.steps,
+        settle=job.settle,
+        backend=job.backend,
+    ) as simulator:
+
+        def sample(x: np.ndarray, draws: range, rows: range) -> np.ndarray:
+            values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
+            for i, draw in enumerate(draws):
+                for part in blocks(len(rows)):
+                    numbers = range(rows.start + part.start, rows.start + part.stop)
+                    which = rows_of_masks(job.scope, numbers)
+                    masks = network_masks(job.network, job.seed, draw, which)
+                    readout, _ = simulator(x[part.start : part.stop], masks)
+                    values[i, part.start : part.stop] = readout
+            return values
+
+        yield sample
 
 
-def load_job(job: Job) -> Loaded:
+def _engine(job: Job) -> Sample:
     """Hand the job's network to the engine."""
-    return load(job.network, job.conversion)
+    loaded = load(job.network, job.conversion)
+
+    def sample(x: np.ndarray, draws: range, rows: range) -> np.ndarray:
+        values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
+        for some, part in chunks(job.network, len(rows), draws, job.memory_gb, timed=job.timed):
+            numbers = range(rows.start + part.start, rows.start + part.stop)
+            masks = stacked_masks(job.network, job.seed, some, rows_of_masks(job.scope, numbers))
+            shown = x[part.start : part.stop]
+            if job.conversion is None:
+                found = run_ann(loaded, shown, masks, len(some))
+            else:
+                timing = {"steps": job.steps, "settle": job.settle}
+                found, _, _ = run_snn(loaded, shown, masks, len(some), **timing, keep_counts=False)
+            here = slice(some.start - draws.start, some.stop - draws.start)
+            values[here, part.start : part.stop] = found
+        return values
+
+    return sample
 
 
 @dataclass(frozen=True)
@@ -200,13 +243,19 @@ class Grid:
 def make_grid(job: Job, observations: int, chunk: int | None) -> Grid:
     """Cut a job so that a chunk takes seconds; `chunk` sets its observations.
 
+    For other backends than the engine they are whole blocks, so that no bit depends on the cut.
+
     Raises
     ------
     InputError
         If `chunk` is not a positive whole number.
     """
-    draws = -(-job.draws // -(-job.draws // CHUNK_DRAWS))  # even
-    if chunk is None:
+    engine = job.backend == "engine"
+    most_draws = CHUNK_DRAWS if engine else SLOW_DRAWS
+    draws = -(-job.draws // -(-job.draws // most_draws))  # even
+    if chunk is None and not engine:
+        chunk = BLOCK_ROWS
+    elif chunk is None:
         passes, rate = (job.steps, "steps") if job.timed else (1, "once")
         seconds = passes * _synapses(job.network) / WEIGHTS_PER_SECOND[rate]
         most = min(SECONDS / seconds, CHUNK_VALUES / job.network.n_outputs)
@@ -214,6 +263,8 @@ def make_grid(job: Job, observations: int, chunk: int | None) -> Grid:
         chunk -= chunk % ROUND if chunk > ROUND else 0
     if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
         raise InputError(f"chunk={chunk}; give a whole number of observations, at least one.")
+    if not engine:
+        chunk = -(-int(chunk) // BLOCK_ROWS) * BLOCK_ROWS
     outputs = job.network.n_outputs
     return Grid((job.draws, observations, outputs), (draws, min(int(chunk), observations), outputs))
 
