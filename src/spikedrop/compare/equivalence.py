@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from scipy import stats
-from scoringrules import crps_ensemble
 
 from spikedrop.compare.draws import as_draws, predictive_sd, same_observations
 from spikedrop.compare.kernel import joint_kernel, marginal_kernel, squared_mmd
@@ -309,9 +308,11 @@ def crps_equivalence(
         raise InputError(
             f"y has shape {y.shape}; expected {x.shape[1:]} finite numbers, one an observation."
         )
+    import scoringrules  # takes seconds, and most of the package does without
+
     # "pwm" equals "fair" and sorts instead of forming all pairs; NumPy spares the compiler's wait.
     scores = [
-        float(crps_ensemble(y, s, m_axis=0, estimator="pwm", backend="numpy").mean())
+        float(scoringrules.crps_ensemble(y, s, m_axis=0, estimator="pwm", backend="numpy").mean())
         for s in (x, z)
     ]
     if scores[0] <= 0:

@@ -73,7 +73,7 @@ def sample_to_store(
     conversion : Conversion, optional
         From `calibrate`: sample the spiking network. Without, the classical one.
     steps, settle, backend : see `sample_snn`
-        The backend is the spiking network's; the engine is hundreds of times faster than others.
+        The backend is the spiking network's; all but the engine are for comparison, and slow.
     chunk : int, optional
         Observations in a chunk of a new store; by default such that a chunk takes seconds. A store
         that is there keeps its own. Backends other than the engine work on blocks of 128

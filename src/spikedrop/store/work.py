@@ -101,8 +101,8 @@ def make_job(
     steps: int,
     settle: int | None,
     scope: Scope,
+    memory_gb: float,
     backend: Backend = "engine",
-    memory_gb: float = 1.0,
 ) -> Job:
     """Check the settings of a job; see `sample_to_store`."""
     check_draws(network, draws, scope)
