@@ -57,6 +57,8 @@ bench: env
 
 env: $(READY)
 
+# Compiled once here: where Python is told to write no bytecode, every kernel would compile
+# TensorFlow anew, for seconds.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 		echo "$(PYTHON) is no Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.11 env"; \
@@ -68,7 +70,7 @@ $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check $(call pinned,uv)
 	$(UV) pip install --quiet --python $(PY) $(call pinned,setuptools) $(call pinned,wheel)
-	$(UV) pip sync --quiet --python $(PY) requirements.txt
+	$(UV) pip sync --quiet --compile-bytecode --python $(PY) requirements.txt
 	$(UV) pip install --quiet --python $(PY) --no-deps --editable .
 	$(PY) book/gate.py
 	@touch $(READY)
