@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import gammaln
+from small_chain import inputs, small_chain
 
 from spikedrop.budget import (
     measured_errors,
@@ -23,7 +24,6 @@ from spikedrop.errors import InputError
 from spikedrop.plots import budget as figures
 from spikedrop.scores.proper import crps_values
 from spikedrop.spiking.conversion import calibrate
-from tests.small_chain import inputs, small_chain
 
 STEPS, RATES = (8, 16, 32, 64, 128, 256), (125.0, 500.0, 1000.0)
 

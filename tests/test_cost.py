@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from small_chain import inputs, small_chain
 
 from spikedrop.cost import bench_table, cost_table, product_seconds, scale_table
 from spikedrop.errors import InputError
@@ -12,7 +13,6 @@ from spikedrop.layers import Layer
 from spikedrop.network import Network
 from spikedrop.plots import spikes as figures
 from spikedrop.spiking.conversion import calibrate
-from tests.small_chain import inputs, small_chain
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from spikedrop import uci
 from spikedrop.errors import InputError
 from spikedrop.quiet import import_tensorflow
 from spikedrop.uci import protocol
-from spikedrop.uci.members import train_members
 from spikedrop.uci.protocol import Fitted
 from spikedrop.uci.run import summary
+from spikedrop.uci.training import train_members
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from spikedrop.network import Network
 from spikedrop.scores import fit_noise_sd, log_likelihood, rmse
 from spikedrop.spiking.conversion import Conversion, calibrate
 from spikedrop.spiking.sampler import sample_snn
-from spikedrop.uci.members import Weights, member_network, train_members
 from spikedrop.uci.reading import RegressionSet
+from spikedrop.uci.training import Weights, member_network, train_members
 
 MANY_ROWS = 4000  # from here on one fold is held out alone, and batches are four times as large
 LEAST = {
@@ -45,7 +45,7 @@ class Protocol:
         Parts of the training rows; each is held out once, by networks that learn from the others.
         Of 4,000 rows and more, only the first part is.
     train_steps, learning_rate
-        Of the optimiser, see `spikedrop.uci.members.train_members`.
+        Of the optimiser, see `spikedrop.uci.training.train_members`.
     validation_draws, draws : int
         Draws to choose by, and draws of test rows.
     rate_hz, steps
