@@ -4,7 +4,7 @@
   const root = document.getElementById("live");
   if (!root || typeof LIVE === "undefined") return;
   const COLOUR = { ann: "#0173b2", snn: "#b35900", grid: "#949494", ink: "#222222", off: "#e3e3e3" };
-  const STEPS = [4, 6, 8, 10, 12, 16, 20, 30, 50, 100, 150, 200, 300, 400];
+  const STEPS = [4, 6, 8, 10, 12, 16, 20, 30, 50, 100, 150, 200, 300];
   const HZ = [20, 50, 100, 200, 300, 500, 800];
   const MOST_DIGITS = 20;
   const draws = LIVE.dropped_from[0].length;
