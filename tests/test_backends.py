@@ -1,9 +1,11 @@
 """Nengo and NengoDL: the same spikes as the reference, the neuron type, the import door."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -229,6 +231,31 @@ def test_a_neuron_type_nengo_dl_does_not_know_would_warn():
         nengo_dl.Simulator(net, progress_bar=False),
     ):
         pass
+
+
+@pytest.mark.filterwarnings("ignore:No GPU support detected")
+@pytest.mark.parametrize("said", ["Setting the shape on a NumPy array has been", "Something else"])
+def test_only_the_shape_that_nengo_assigns_goes_without_a_warning(said, monkeypatch):
+    """NumPy 2.5 warns of it where NengoDL discretises a low-pass; here every NumPy does."""
+    nengo_dl = import_nengo_dl()
+    called, cont2discrete = [], nengo_dl.process_builders.cont2discrete
+
+    def warning(*args, **kwargs):
+        called.append(args)
+        warnings.warn(f"{said} deprecated in NumPy 2.5.", DeprecationWarning, stacklevel=1)
+        return cont2discrete(*args, **kwargs)
+
+    monkeypatch.setattr(nengo_dl.process_builders, "cont2discrete", warning)
+    with nengo.Network() as net:
+        nengo.Connection(nengo.Node([1.0]), nengo.Node(size_in=1), synapse=0.05)
+    allowed = (
+        contextlib.nullcontext()
+        if said.startswith("Setting")
+        else pytest.raises(DeprecationWarning, match="Something else")
+    )
+    with allowed, nengo_dl.Simulator(net, progress_bar=False):
+        pass
+    assert called
 
 
 def test_the_converter_loses_permanent_dropout():

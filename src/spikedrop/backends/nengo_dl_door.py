@@ -75,7 +75,7 @@ def import_nengo_dl() -> types.ModuleType:
         with warnings.catch_warnings(), native_stderr_silenced():
             # Nengo 4.1 reads numpy.core, and NengoDL warns of every Nengo after 3.2.
             warnings.simplefilter("ignore")
-            return importlib.import_module("nengo_dl")
+            nengo_dl = importlib.import_module("nengo_dl")
     except ImportError as error:
         raise ImportError(
             f"NengoDL could not be imported: {error}. This door is made for nengo-dl 3.6.0 with "
@@ -91,3 +91,27 @@ def import_nengo_dl() -> types.ModuleType:
         if log_level is not None:  # nengo_dl/__init__ overwrites it
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = log_level
         del keras
+    _register_low_pass()
+    return nengo_dl
+
+
+def _register_low_pass() -> None:
+    """Let NengoDL build `nengo.Lowpass` without a warning that its user can do nothing about.
+
+    To discretise the filter it calls Nengo's copy of SciPy's `ss2tf`, which assigns an array's
+    shape, deprecated in NumPy 2.5. Only that message is left out, and only there.
+    """
+    import nengo
+    from nengo_dl.process_builders import LowpassBuilder, SimProcessBuilder
+
+    class LowPassBuilder(LowpassBuilder):
+        """NengoDL's own."""
+
+        def build_pre(self, signals: object, config: object) -> None:
+            with warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", "Setting the shape on a NumPy array", DeprecationWarning
+                )
+                super().build_pre(signals, config)
+
+    SimProcessBuilder.TF_PROCESS_IMPL[nengo.Lowpass] = LowPassBuilder

@@ -25,11 +25,12 @@ import h5py
 import numpy as np
 
 from spikedrop.backends.nir_foreign import read_foreign
-from spikedrop.backends.nir_reading import FAULTS, read_graph, read_ours
+from spikedrop.backends.nir_reading import FAULTS, check_contents, read_graph, read_ours
 from spikedrop.backends.nir_writing import FORMAT, Writer, check_conversion, import_nir
 from spikedrop.errors import InputError
+from spikedrop.files.writing import written
 from spikedrop.folding import fold_masks
-from spikedrop.masks import network_masks
+from spikedrop.masks import mask_shape, network_masks
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
 
@@ -58,7 +59,9 @@ def to_nir(
     Raises
     ------
     InputError
-        If the neuron, a synapse, padding or a layer cannot be said in NIR: which, and what to do.
+        If the neuron, a synapse, padding or a layer cannot be said in NIR: which, and what to do;
+        if `masks` are not those of the network's layers with dropout; or if the graph would not
+        come back from `from_nir` bit by bit.
     ImportError
         If the package nir is missing.
 
@@ -78,8 +81,40 @@ def to_nir(
     import_nir()
     check_conversion(network, conversion)
     if masks is not None:
+        _check_masks(network, masks)
         network = fold_masks(network, masks)
-    return Writer(network, conversion).graph()
+    graph = Writer(network, conversion).graph()
+    _check_comes_back(network, graph)
+    return graph
+
+
+def _check_masks(network: Network, masks: dict[str, np.ndarray]) -> None:
+    """Refuse masks of another network, before they are folded into weights."""
+    if set(masks) != set(network.dropout_rates):
+        raise InputError(
+            f"there are masks for {sorted(masks)}, and the layers with dropout are "
+            f"{sorted(network.dropout_rates)}: take network_masks(network, seed, draw)."
+        )
+    for name, mask in masks.items():
+        wanted = mask_shape(network, name)
+        if mask.shape[1:] != wanted:
+            raise InputError(
+                f"layer {name!r} has a mask of shape {mask.shape[1:]} and needs one of {wanted}: "
+                "take network_masks(network, seed, draw)."
+            )
+
+
+def _check_comes_back(network: Network, graph: nir.NIRGraph) -> None:
+    """Refuse to hand out a graph whose weights `from_nir` would read otherwise."""
+    again, _ = read_ours(graph)
+    for layer, other in zip(network.layers, again.layers, strict=True):
+        for name in ("weights", "bias"):
+            if not np.array_equal(getattr(layer, name), getattr(other, name)):
+                raise InputError(
+                    f"layer {layer.name!r} has {name} that do not come back from NIR bit by bit, "
+                    "because they are no float32 numbers, or its firing-rate scale is extreme: "
+                    "round them with .astype('float32'), and calibrate again."
+                )
 
 
 def write_nir(
@@ -90,16 +125,42 @@ def write_nir(
 ) -> Path:
     """Write `to_nir` of the same arguments to a file (HDF5), and return its path.
 
-    The neurons' `v_reset`, zero everywhere, is left out: that is its default, and readers with
-    nir 1.0.4 and before know no such field and refuse a file that has it.
+    The file is written whole or not at all; folders on its way are made. The neurons' `v_reset`,
+    zero everywhere, is left out: that is its default, and readers with nir 1.0.4 and before know
+    no such field and refuse a file that has it.
+
+    Raises
+    ------
+    InputError
+        As `to_nir`; if the path is that of a folder, or the file would be larger than `from_nir`
+        reads.
     """
-    graph, file = to_nir(network, conversion, masks), Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    import_nir().write(file, graph)
-    with h5py.File(file, "r+") as opened:
-        for node in opened["node/nodes"].values():
-            if "v_reset" in node:
-                del node["v_reset"]
+    file = _new_file(file)
+    graph = to_nir(network, conversion, masks)
+    with written(file) as part:
+        import_nir().write(part, graph)
+        with h5py.File(part, "r+") as opened:
+            for node in opened["node/nodes"].values():
+                if "v_reset" in node:
+                    del node["v_reset"]
+            try:
+                check_contents(opened)
+            except InputError as error:
+                raise InputError(f"{file} is not written: {error}") from error
+    return file
+
+
+def _new_file(file: str | Path) -> Path:
+    """Make the folders on the way to a file, or refuse."""
+    file = Path(file)
+    if file.is_dir():
+        raise InputError(f"{file}: is a folder; name a file.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{file}: its folder cannot be made ({error.strerror}): name another."
+        ) from error
     return file
 
 
@@ -113,21 +174,20 @@ def write_members(
     Raises
     ------
     InputError
-        If the network stores no fixed set of masks; as `to_nir`.
+        If the network stores no fixed set of masks; as `write_nir`, of any member before the
+        first is written.
     """
     if network.stored_masks is None:
         raise InputError(
             "the network draws masks without end: store a fixed set first, with "
             "network.with_dropout(stored_masks=8)."
         )
+    files = [Path(folder) / f"member_{k:03d}.nir" for k in range(network.stored_masks)]
+    masks = [network_masks(network, seed, k) for k in range(network.stored_masks)]
+    for mask in masks[1:]:  # one graph at a time, since all together may not fit in memory
+        to_nir(network, conversion, mask)
     return [
-        write_nir(
-            Path(folder) / f"member_{k:03d}.nir",
-            network,
-            conversion,
-            network_masks(network, seed, k),
-        )
-        for k in range(network.stored_masks)
+        write_nir(file, network, conversion, mask) for file, mask in zip(files, masks, strict=True)
     ]
 
 

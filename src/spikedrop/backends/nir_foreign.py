@@ -116,8 +116,8 @@ class _Foreign:
             self.values[layer.name] = linear(layer, below)
         self.orders[layer.name] = None
         if layer.op == "flatten":
-            shape = below[0].shape[1:]
-            self.orders[layer.name] = flat_order(shape) if len(shape) > 1 else None
+            shape, before = below[0].shape[1:], self.orders[layer.sources[0]]
+            self.orders[layer.name] = flat_order(shape) if len(shape) > 1 else before
         elif layer.op in ("add", "scale"):
             orders = [self.orders[source] for source in layer.sources]
             if not all(np.array_equal(order, orders[0]) for order in orders):

@@ -45,7 +45,7 @@ def read_graph(file: str | Path) -> nir.NIRGraph:
         raise InputError(f"{file}: there is no such file.")
     try:
         with h5py.File(file, "r") as opened:
-            _look(opened)
+            check_contents(opened)
         graph = ir.read(file)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
@@ -59,7 +59,7 @@ def read_graph(file: str | Path) -> nir.NIRGraph:
     return graph
 
 
-def _look(opened: h5py.File) -> None:
+def check_contents(opened: h5py.File) -> None:
     """Refuse links, references, and more than memory holds, before anything is unpacked."""
     total, seen, open_groups, places = 0, 0, [opened], {_place(opened)}
     while open_groups:
@@ -155,10 +155,10 @@ def arrays(node: object, op: str, order: np.ndarray | None) -> tuple[np.ndarray,
     bias = np.zeros(len(weights)) if bias is None else np.asarray(bias, np.float64)
     if op == "conv":
         return np.moveaxis(weights, (0, 1), (-1, -2)), bias
+    if weights.ndim > 2:  # a window of one position
+        weights = weights.reshape(weights.shape[:2])
     if op == "dense":
         return _rows(weights.T, order), bias
-    if weights.ndim > 2:
-        return np.diag(weights.reshape(weights.shape[:2])), bias
     return _rows(np.diag(weights), order), _rows(bias, order)
 
 

@@ -173,13 +173,14 @@ class Writer:
                 np.eye(sum(widths)), np.cumsum(widths)[:-1]
             )  # (channel below, channel)
             for i, (source, part) in enumerate(zip(layer.sources, parts, strict=True)):
-                node = self._dense(part, None, self.orders[source], self.spikes.shapes[source])
+                shape = self.spikes.shapes[source]
+                node = self._dense(layer.name, part, None, self.orders[source], shape)
                 yield self._node(f"{name}_{i}", node, below[i])
         else:
             order = self.orders[layer.sources[0]]
             shape = self.spikes.shapes[layer.sources[0]]
             if layer.op == "dense":
-                node = self._dense(layer.weights, layer.bias, order, shape)
+                node = self._dense(layer.name, layer.weights, layer.bias, order, shape)
             elif layer.op == "conv":
                 node = self._conv(layer.name, layer.weights, layer.bias, layer, shape)
             elif layer.op == "average_pool":
@@ -200,29 +201,32 @@ class Writer:
             yield end
 
     def _dense(
-        self, weights: np.ndarray, bias: np.ndarray | None, order: np.ndarray | None, shape: tuple
-    ) -> object:
+        self, name: str, weights: np.ndarray, bias: np.ndarray | None, order: np.ndarray | None,
+        shape: tuple,
+    ) -> object:  # fmt: skip
         """Return an `Affine`, or a convolution of one position on feature maps."""
         bias = np.zeros(weights.shape[1]) if bias is None else bias.astype(np.float64)
         if len(shape) > 1:
             kernel = weights.reshape((1,) * (len(shape) - 1) + weights.shape)
-            return self._conv("", kernel, bias, Layer(""), shape)
+            return self._conv(name, kernel, bias, Layer(name), shape)
         weights = weights if order is None else weights[order]
         return self.nir.Affine(np.ascontiguousarray(weights.T, np.float64), bias)
 
     def _conv(
         self, name: str, weights: np.ndarray, bias: np.ndarray, layer: Layer, shape: tuple,
     ) -> object:  # fmt: skip
-        rank = len(shape) - 1
-        if rank > 2:
-            raise InputError(f"layer {name!r} has windows of {rank} axes; NIR has 1 and 2.")
+        rank, strides = len(shape) - 1, _strides(layer, shape)
+        if rank not in (1, 2):
+            raise InputError(
+                f"layer {name!r} has values with {rank} axes before the channels, and NIR's "
+                "convolutions, which stand for all maps of such values, have 1 or 2: flatten them."
+            )
         if len(set(weights.shape[:rank])) > 1:
             raise InputError(
                 f"layer {name!r} has a window of {weights.shape[:rank]}, and the package nir "
                 "infers shapes from its first side alone: use a square window."
             )
         kind = self.nir.Conv1d if rank == 1 else self.nir.Conv2d
-        strides = layer.strides or (1,) * rank
         padding = _padding(name, layer, weights.shape[:rank], strides, shape[:-1])
         first = np.moveaxis(weights, (-1, -2), (0, 1))
         return kind(
@@ -236,8 +240,7 @@ class Writer:
         )
 
     def _pool(self, layer: Layer, shape: tuple) -> object:
-        rank = len(shape) - 1
-        strides = layer.strides or (1,) * rank
+        rank, strides = len(shape) - 1, _strides(layer, shape)
         padding = _padding(layer.name, layer, layer.window, strides, shape[:-1])
         if any(padding):
             raise InputError(
@@ -257,7 +260,7 @@ class Writer:
         if not layer.bias.any():
             return self.nir.Scale(channels_first(np.broadcast_to(factor, shape), order))
         if len(shape) > 1:
-            return self._dense(np.diag(factor), layer.bias, None, shape)
+            return self._dense(layer.name, np.diag(factor), layer.bias, None, shape)
         factor, bias = channels_first(factor, order), channels_first(layer.bias, order)
         return self.nir.Affine(np.diag(factor), bias.astype(np.float64))
 
@@ -265,7 +268,9 @@ class Writer:
         shape, order = self.spikes.shapes[layer.name], self.orders[layer.name]
         hertz = np.broadcast_to(np.asarray(scale, np.float64), shape)
         threshold = channels_first(1 / (hertz * self.conversion.dt), order)
-        metadata = {"scale_hz": channels_first(hertz, order)} if np.ndim(scale) else {}
+        metadata = {}
+        if np.ndim(scale):  # in its own precision, in which the simulators multiply by it
+            metadata["scale_hz"] = channels_first(np.broadcast_to(scale, shape), order)
         return self.nir.IF(
             r=np.ones(threshold.shape), v_threshold=threshold, v_reset=np.zeros(threshold.shape),
             metadata=metadata,
@@ -306,6 +311,17 @@ class Writer:
             "seconds_per_step": float(self.conversion.dt),
             "structure": json.dumps(structure),
         }
+
+
+def _strides(layer: Layer, shape: tuple) -> tuple[int, ...]:
+    """One stride for every axis before the channels, or refuse."""
+    strides = layer.strides or (1,) * (len(shape) - 1)
+    if len(strides) != len(shape) - 1:
+        raise InputError(
+            f"layer {layer.name!r} has strides {strides} for values of shape {shape}: give one for "
+            "every axis before the channels."
+        )
+    return strides
 
 
 def _padding(
