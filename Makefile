@@ -14,11 +14,13 @@ export PYTHONHASHSEED := 0
 # made a simulation seventeen times slower.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: book test bench chapters site pdf strip env lock clean help
+.PHONY: book test test-backends bench chapters site pdf strip env lock clean help
 
 help:
 	@echo "make book      execute every chapter, render the site into _build/html, print it as PDF"
 	@echo "make test      ruff, unit tests, doctests, the chapters with fast values, the built site"
+	@echo "make test-backends  what depends most on the versions of other packages; on a second"
+	@echo "               interpreter: make VENV=.venv-3.13 PYTHON=python3.13 test-backends"
 	@echo "make bench     speed and fidelity, against the products alone and other simulators"
 	@echo "make chapters  execute the chapters alone (LANE=fast for the fast values,"
 	@echo "               SPIKEDROP_DATA=folder for real records)"
@@ -51,6 +53,9 @@ test: env
 	$(VENV)/bin/codespell
 	$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+test-backends: env
+	$(PY) -m pytest --numprocesses 0 tests/test_backends*.py tests/test_graph.py tests/test_masks.py
+
 # The benchmark measures threads too, so it sets none.
 bench: env
 	env -u OPENBLAS_NUM_THREADS $(PY) -m benchmarks.bench
@@ -67,7 +72,7 @@ $(READY): requirements.txt pyproject.toml
 		echo "$(PYTHON) lacks its venv module. On Debian or Ubuntu: apt-get install python3-venv"; \
 		exit 1; }
 	@echo "making the environment in $(VENV): a minute or two, and about 3 GB"
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check $(call pinned,uv)
 	$(UV) pip install --quiet --python $(PY) $(call pinned,setuptools) $(call pinned,wheel)
 	$(UV) pip sync --quiet --compile-bytecode --python $(PY) requirements.txt

@@ -49,7 +49,7 @@ def main() -> int:
         manager.shutdown_kernel(now=True)
     if reply["content"]["status"] != "ok":
         print("\n".join(errors), file=sys.stderr)
-        print("the kernel could not import the stack; delete the folder .venv and try again.")
+        print(f"the kernel could not import the stack; delete {sys.prefix} and try again.")
         return 1
     return 0
 

@@ -15,7 +15,13 @@ from book.execute import execute_chapter, notebook_defaults
 from book.links import dead_links
 from book.tree import ROOT, Tree
 
-SCRIPTS = (".ci/run", ".ci/browser", ".devcontainer/prepare", ".binder/postBuild")
+SCRIPTS = (
+    ".ci/run",
+    ".ci/another-python",
+    ".ci/browser",
+    ".devcontainer/prepare",
+    ".binder/postBuild",
+)
 
 
 def read(name):
