@@ -128,7 +128,8 @@ def page_values(facts: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str
     times = ["| chapter | data | seconds | seed | finished (UTC) |", "|---|---|---:|---:|---|"]
     times += [
         f"| [{titles[name]}](../chapters/{name}.ipynb) | {', '.join(chapter['data'])} "
-        f"| {chapter['seconds']:.0f} | {chapter['seed']} | {chapter['finished'][:16].replace('T', ' ')} |"
+        f"| {chapter['seconds']:.0f} | {chapter['seed']} "
+        f"| {chapter['finished'][:16].replace('T', ' ')} |"
         for name, chapter in chapters.items()
     ]
     return {

@@ -211,7 +211,7 @@ class Benchmark:
         Of the sources that were measured.
     machine : str
         In words.
-    figures : tuple of mapping
+    figures : tuple of dict
         Each with ``name``, ``value``, ``unit``, ``bar`` and details.
     """
 
