@@ -1,14 +1,17 @@
 """Measure every figure of the benchmark: ``python -m benchmarks.bench``.
 
 Prints a table and writes ``_build/bench.json``. ``--quick`` tries everything at small sizes,
-``--only PREFIX`` measures the figures whose names begin so. In the environment: PEERS=no leaves
-the peers out, SPIKEDROP_DATA names the folder of the real screen.
+``--only GROUP`` measures some of the figures. ``--record WORDS`` also puts the result into the
+package, where chapter 6 reads it; the words say which machine it was, and whether it was busy. In
+the environment: PEERS=no leaves the peers out, SPIKEDROP_DATA names the folder of the real screen.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +22,8 @@ from benchmarks.against_peers import against_peers
 from benchmarks.fidelity import errors
 from benchmarks.speed import against_floor, one_hidden
 from benchmarks.work import FOLDER, Job, cores, figure, random_job
+from book.facts import git_commit, machine
+from book.tree import ROOT
 
 Entry = dict[str, object]
 BARS = {  # width: (rows, draws, floor, NengoDL, peers)
@@ -26,6 +31,8 @@ BARS = {  # width: (rows, draws, floor, NengoDL, peers)
     1000: (64, 32, ">= 0.9", None, None),
     64: (64, 100, ">= 0.7", ">= 25", ">= 10"),
 }
+#: The figures that chapter 6 shows.
+RECORDED = ROOT / "src" / "spikedrop" / "benchmark.json"
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda value, bar: value <= bar,
     ">=": lambda value, bar: value >= bar,
@@ -153,12 +160,34 @@ def details(entry: Entry) -> str:
     return "".join(f"\n    {key}: {value}" for item in inner for key, value in item.items())
 
 
+def result(entries: list[Entry], words: str) -> dict[str, object]:
+    """Return the figures with what a reader needs to judge them."""
+    commit, changed = git_commit(ROOT)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit + (", with uncommitted changes" if changed else ""),
+        "machine": machine() + (f"; {words}" if words else ""),
+        "figures": entries,
+    }
+
+
+def record(file: Path, entries: list[Entry]) -> None:
+    """Put a result into the package; refuse one in which a figure has no value."""
+    if missing := [str(entry["name"]) for entry in entries if entry["value"] is None]:
+        sys.exit(f"not recorded, without a value: {', '.join(missing)}. See {file}.")
+    shutil.copy(file, RECORDED)
+    print(f"recorded in {RECORDED.relative_to(ROOT)}")
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the benchmarks")
     parser.add_argument("--only", nargs="*", help="groups: " + " ".join(groups(True)))
+    parser.add_argument("--record", metavar="WORDS", help="keep the result; the machine in words")
     arguments = parser.parse_args()
+    if arguments.record is not None and (arguments.quick or arguments.only):
+        parser.error("--record keeps whole results: drop --quick and --only")
     start = time.perf_counter()
     entries: list[Entry] = []
     print(f"{cores()} cores")
@@ -170,9 +199,12 @@ def main() -> None:
             print(line(entry) + details(entry), flush=True)
     file = Path(FOLDER) / "bench.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+    found = result(entries, arguments.record or "")
+    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\n{len(entries)} figures in {file}, {time.perf_counter() - start:.0f} s\n")
     print("\n".join(line(entry).split(";")[0] for entry in entries))
+    if arguments.record is not None:
+        record(file, entries)
 
 
 if __name__ == "__main__":

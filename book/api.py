@@ -7,6 +7,7 @@ forgotten; the docstrings themselves are read by Sphinx.
 import ast
 from pathlib import Path
 
+from book.commands import command_functions, commands_page
 from book.tree import BookError
 
 #: The parts in the order data flows, each with what it does.
@@ -76,6 +77,7 @@ def write_api_pages(source: Path, target: Path) -> dict[str, str]:
     target.mkdir(parents=True)
     by_part: dict[str, list[str]] = {}
     lines = modules(source)
+    functions = command_functions()  # described as commands, not as functions of Python
     for name in lines:
         if name != "spikedrop":
             by_part.setdefault(name.split(".")[1], []).append(name)
@@ -88,10 +90,13 @@ def write_api_pages(source: Path, target: Path) -> dict[str, str]:
         sections = [f"# `{part}`"]
         if part in PARTS:
             sections.append(PARTS[part][0].upper() + PARTS[part][1:] + ".")
+        if part == "cli":
+            sections.append(commands_page())
         for name in names:
+            left_out = ", ".join([FROM_SCIKIT_LEARN, *functions.get(name, [])])
             sections.append(
                 f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n"
-                f"   :ignore-module-all:\n   :exclude-members: {FROM_SCIKIT_LEARN}\n```"
+                f"   :ignore-module-all:\n   :exclude-members: {left_out}\n```"
             )
             table.append(f"| [`{name}`](api/{page.name}) | {lines[name]} |")
         page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 import papermill
 
-from book.facts import run_facts
+from book.facts import data_read, run_facts
 from book.tree import FOLDERS, LANES, BookError, Tree, load_yaml
 from book.values import glued_values, table_of_values
 
@@ -194,11 +194,13 @@ def execute_chapter(tree: Tree, chapter: str, parameters: dict[str, Any]) -> flo
         ) from error
     seconds = time.monotonic() - started
     record = json.loads(tree.record.read_text(encoding="utf-8"))
+    notebook = nbformat.read(target, as_version=4)
     record["chapters"][chapter] = {
         "seconds": round(seconds, 1),
         "seed": (notebook_defaults(tree.notebook(chapter)) | parameters).get("seed"),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "source": fingerprint(tree, chapter),
+        "data": data_read(notebook, real_records=bool(parameters["data"])),
     }
     tree.record.write_text(json.dumps(record, indent=2), encoding="utf-8")
     return seconds

@@ -4,10 +4,13 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from nbformat import NotebookNode
 
 from book.tree import Tree
 
@@ -30,6 +33,31 @@ PACKAGES = (
     ("jupyter-book", "renders the site"),
     ("Sphinx", "renders the site"),
 )
+
+#: What a chapter that calls a function has read; the screen is simulated or real.
+SCREEN = {False: "the simulated screen", True: "real screen records"}
+READ_BY = {
+    "open_screen": SCREEN,
+    "running_example": SCREEN,
+    "diabetes_example": "the diabetes records of scikit-learn",
+    "digits_example": "the digits of scikit-learn",
+}
+
+
+def data_read(notebook: NotebookNode, *, real_records: bool) -> list[str]:
+    """Return what the code of a notebook reads, in words.
+
+    Examples
+    --------
+    >>> from nbformat.v4 import new_code_cell, new_notebook
+    >>> code = "one = running_example(**settings)\\ntwo = digits_example(work, seed=seed)"
+    >>> data_read(new_notebook(cells=[new_code_cell(code)]), real_records=True)
+    ['real screen records', 'the digits of scikit-learn']
+    """
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    kinds = [kind for name, kind in READ_BY.items() if re.search(rf"\b{name}\(", code)]
+    words = [kind if isinstance(kind, str) else kind[real_records] for kind in kinds]
+    return list(dict.fromkeys(words))
 
 
 def git_commit(root: Path) -> tuple[str, bool]:
@@ -67,6 +95,13 @@ def memory_gib() -> float | None:
         return None
 
 
+def machine() -> str:
+    """Return the machine in words, without its name."""
+    memory = memory_gib()
+    words = f"{platform.system()} {platform.machine()}, {cores()} cores"
+    return words + (f", {memory:.0f} GiB of memory" if memory else "")
+
+
 def run_facts(tree: Tree, data: str) -> dict[str, Any]:
     """Facts at the start of a run; `chapters` is filled in as they finish."""
     commit, changed = git_commit(tree.root)
@@ -77,9 +112,7 @@ def run_facts(tree: Tree, data: str) -> dict[str, Any]:
         "changed": changed,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": cores(),
-        "memory_gib": memory_gib(),
+        "machine": machine(),
         "versions": {name: importlib.metadata.version(name) for name, _ in PACKAGES},
         "chapters": {},
     }
@@ -87,28 +120,27 @@ def run_facts(tree: Tree, data: str) -> dict[str, Any]:
 
 def page_values(facts: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, str]:
     """The facts as texts for the placeholders `run_...` of the pages."""
-    memory = facts["memory_gib"]
     chapters = facts["chapters"]
     seeds = sorted({str(chapter["seed"]) for chapter in chapters.values()})
     total = sum(chapter["seconds"] for chapter in chapters.values())
     versions = ["| package | version | here for |", "|---|---|---|"]
     versions += [f"| {name} | {facts['versions'][name]} | {use} |" for name, use in PACKAGES]
-    times = ["| chapter | seconds | seed | finished (UTC) |", "|---|---:|---:|---|"]
+    times = ["| chapter | data | seconds | seed | finished (UTC) |", "|---|---|---:|---:|---|"]
     times += [
-        f"| [{titles[name]}](../chapters/{name}.ipynb) | {chapter['seconds']:.0f} "
-        f"| {chapter['seed']} | {chapter['finished'][:16].replace('T', ' ')} |"
+        f"| [{titles[name]}](../chapters/{name}.ipynb) | {', '.join(chapter['data'])} "
+        f"| {chapter['seconds']:.0f} | {chapter['seed']} "
+        f"| {chapter['finished'][:16].replace('T', ' ')} |"
         for name, chapter in chapters.items()
     ]
     return {
         "run_lane": facts["lane"],
-        "run_data": "real screen records" if facts["real_records"] else "the simulated screen",
+        "run_data": SCREEN[facts["real_records"]],
         "run_commit": facts["commit"] + (", with uncommitted changes" if facts["changed"] else ""),
         "run_commit_short": facts["commit"][:10] if facts["commit"].isalnum() else facts["commit"],
         "run_version": facts["versions"]["spikedrop"],
         "run_date": facts["started"][:10],
         "run_python": facts["python"],
-        "run_machine": f"{facts['system']}, {facts['cores']} cores"
-        + (f", {memory:.0f} GiB of memory" if memory else ""),
+        "run_machine": facts["machine"],
         "run_seeds": ", ".join(seeds),
         "run_minutes": f"{total / 60:.1f}",
         "run_versions": "\n".join(versions),

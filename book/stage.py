@@ -15,10 +15,10 @@ from nbformat import NotebookNode
 
 from book.api import write_api_pages
 from book.execute import fingerprint, notebook_defaults
-from book.facts import page_values
+from book.facts import SCREEN, page_values
 from book.live import live_values, write_live
 from book.tree import FOLDERS, BookError, Tree, load_yaml
-from book.values import Figure, Value, fill, glued_values, merge
+from book.values import Figure, Value, fill, glued_values, merge, names_shown
 
 
 def stage(tree: Tree) -> None:
@@ -29,6 +29,7 @@ def stage(tree: Tree) -> None:
     )
     titles = {name: _title(notebook, name) for name, notebook in notebooks.items()}
     facts_on_pages = page_values(facts, titles)
+    facts_on_pages["run_data_of_pages"] = json.dumps(data_of_pages(tree, facts, notebooks))
     shutil.rmtree(tree.source, ignore_errors=True)
     pages = tree.source / "book"
     (pages / "figures").mkdir(parents=True)
@@ -68,6 +69,25 @@ def _executed(tree: Tree) -> tuple[dict[str, Any], dict[str, NotebookNode]]:
             raise BookError(f"chapter {name} has changed since it was executed. {again}")
         notebooks[name] = nbformat.read(tree.executed / f"{name}.ipynb", as_version=4)
     return facts, notebooks
+
+
+def data_of_pages(
+    tree: Tree, facts: Mapping[str, Any], notebooks: Mapping[str, NotebookNode]
+) -> dict[str, str]:
+    """Return what the numbers of each page rest on, for its footer; pages without are left out.
+
+    Those of a chapter on what it read, those of another page on what the chapters read whose
+    values it shows, and those of the interactive page on the simulated screen.
+    """
+    read = {name: facts["chapters"][name]["data"] for name in notebooks}
+    pages = {f"chapters/{name}": kinds for name, kinds in read.items()}
+    recorded = {name: set(glued_values(notebook, name)) for name, notebook in notebooks.items()}
+    for path in sorted((tree.root / "book").glob("*.md")):
+        shown = names_shown(path.read_text(encoding="utf-8"))
+        kinds = [kind for name in notebooks if recorded[name] & shown for kind in read[name]]
+        pages[f"book/{path.stem}"] = list(dict.fromkeys(kinds))
+    pages["book/live"] = [SCREEN[False]]
+    return {page: ", ".join(kinds) for page, kinds in pages.items() if kinds}
 
 
 def _title(notebook: NotebookNode, chapter: str) -> str:

@@ -76,6 +76,17 @@ def merge(values: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
     return merged
 
 
+def names_shown(text: str) -> set[str]:
+    """Return the names that a page asks for.
+
+    Examples
+    --------
+    >>> sorted(names_shown("R2 is {{ r2:.2f }} on {{ source }}."))
+    ['r2', 'source']
+    """
+    return {match.group(1) for match in _PLACEHOLDER.finditer(text)}
+
+
 def fill(text: str, values: Mapping[str, Value], page: str) -> str:
     """Put recorded values into a page.
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -196,23 +199,92 @@ def scale_table(
     return table
 
 
-def bench_table(file: str | Path) -> pd.DataFrame:
-    """Read what ``make bench`` found: columns ``figure``, ``value``, ``unit``, ``bar``, ``met``.
+@dataclass(frozen=True)
+class Benchmark:
+    """What ``make bench`` found, and where.
 
-    Empty if there is no such file, because the benchmark was not run. Figures without a value or
-    a bar have none in ``met``.
-
-    >>> list(bench_table("no such file"))
-    ['figure', 'value', 'unit', 'bar', 'met']
+    Attributes
+    ----------
+    date : str
+        Day of the run, UTC.
+    commit : str
+        Of the sources that were measured.
+    machine : str
+        In words.
+    figures : tuple of dict
+        Each with ``name``, ``value``, ``unit``, ``bar`` and details.
     """
-    path = Path(file)
-    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    rows = []
-    for entry in entries:
-        value, bar, met = entry["value"], entry["bar"] or "", ""
-        if bar and value is not None:
-            sign, limit = bar.split()
-            reached = value >= float(limit) if sign == ">=" else value <= float(limit)
-            met = "yes" if reached else "no"
-        rows.append((entry["name"], value, entry["unit"], bar, met))
-    return pd.DataFrame(rows, columns=["figure", "value", "unit", "bar", "met"])
+
+    date: str
+    commit: str
+    machine: str
+    figures: tuple[Mapping[str, Any], ...]
+
+    def table(self) -> pd.DataFrame:
+        """Return ``figure``, ``value``, ``unit``, ``bar`` and ``met``, one row per figure.
+
+        Figures without a value or a bar have none in ``met``.
+        """
+        rows = []
+        for entry in self.figures:
+            value, bar, met = entry["value"], entry["bar"] or "", ""
+            if bar and value is not None:
+                sign, limit = bar.split()
+                reached = value >= float(limit) if sign == ">=" else value <= float(limit)
+                met = "yes" if reached else "no"
+            rows.append((entry["name"], value, entry["unit"], bar, met))
+        return pd.DataFrame(rows, columns=["figure", "value", "unit", "bar", "met"])
+
+    def simulators(self) -> pd.DataFrame:
+        """Return each simulator's time over the engine's, for networks of several widths.
+
+        One row per simulator, one column per width of three hidden layers; above 1 the engine is
+        faster. Each simulator is used the fastest way that was found for it.
+        """
+        ratios: dict[str, dict[int, float]] = {}
+        for entry in self.figures:
+            name, _, width = str(entry["name"]).rpartition("_")
+            if entry["value"] is None or name not in ("nengo", "nengo_dl", "peers"):
+                continue
+            times = {name: entry["value"]}
+            if name == "peers":
+                seconds = {p: peer.get("seconds") for p, peer in entry["peers"].items()}
+                engine = seconds[entry["fastest"]] / entry["value"]
+                times = {peer: s / engine for peer, s in seconds.items() if s}
+            for simulator, ratio in times.items():
+                ratios.setdefault(SIMULATORS[simulator], {})[int(width)] = ratio
+        table = pd.DataFrame.from_dict(ratios, orient="index").sort_index(axis=1)
+        table.columns = [f"3 x {width} neurons" for width in table.columns]
+        return table.sort_values(list(table.columns)).rename_axis("simulator")
+
+
+#: Names that the simulators give themselves.
+SIMULATORS = {
+    "nengo": "Nengo",
+    "nengo_dl": "NengoDL",
+    "spikingjelly": "SpikingJelly",
+    "snntorch": "snnTorch",
+    "norse": "Norse",
+    "sinabs": "sinabs",
+}
+
+
+def read_benchmark(file: str | Path | None = None) -> Benchmark:
+    """Read what ``make bench`` wrote; by default the run that is recorded in the package.
+
+    Raises
+    ------
+    InputError
+        If `file` is not such a file.
+
+    Examples
+    --------
+    >>> bool(read_benchmark().table()["met"].isin(["yes", "no", ""]).all())
+    True
+    """
+    path = files("spikedrop") / "benchmark.json" if file is None else Path(file)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Benchmark(found["date"], found["commit"], found["machine"], tuple(found["figures"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a benchmark: {error!r}. Run: make bench") from error

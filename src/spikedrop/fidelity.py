@@ -8,13 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from spikedrop.ann import sample_ann
+from spikedrop.ann import predict, sample_ann
 from spikedrop.compare import paired_error, predictive_sd
+from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs
 from spikedrop.spiking.allocation import allocate
 from spikedrop.spiking.conversion import Conversion, Neuron, calibrate
+from spikedrop.spiking.reference import simulate
 from spikedrop.spiking.sampler import Hold, make_simulator, sample_snn
 
 #: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
@@ -180,17 +182,20 @@ def hold_table(
     draws: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Predictive sd of the SNN over that of the ANN, masks frozen against masks redrawn.
+    r"""Predictive sd of the SNN over that of the ANN, masks frozen against masks redrawn.
 
-    Index T; columns ``frozen for the presentation`` and ``redrawn at every step``; medians over
-    observations. 1 is faithful; redrawn masks shrink it as one over the square root of T.
+    Index T; columns ``frozen for the presentation`` and ``redrawn at every step``, medians over
+    observations, and ``spikes seen``, which is `spikes_seen`. 1 is faithful. Redrawn masks shrink
+    the spread as :math:`1 / \sqrt{N}` with N the spikes seen, not as one over the square root of T.
     """
     holds: dict[str, Hold] = {
         "frozen for the presentation": "presentation",
         "redrawn at every step": "step",
     }
     sd = predictive_sd(sample_ann(network, x, draws=draws, seed=seed, progress=False))
-    table = pd.DataFrame(index=pd.Index(steps, name="steps"), columns=list(holds), dtype=float)
+    columns = [*holds, "spikes seen"]
+    table = pd.DataFrame(index=pd.Index(steps, name="steps"), columns=columns, dtype=float)
+    table["spikes seen"] = [spikes_seen(network, conversion, x, steps=t) for t in steps]
     for name, hold in holds.items():
         for t in steps:
             snn = sample_snn(
@@ -198,6 +203,102 @@ def hold_table(
             )
             table.loc[t, name] = np.median(predictive_sd(snn) / sd)
     return table
+
+
+def spikes_seen(network: Network, conversion: Conversion, x: np.ndarray, *, steps: int) -> float:
+    r"""Return how many spikes the neuron of a randomly chosen spike sends in a presentation.
+
+    .. math:: N = \frac{\sum_i n_i^2}{\sum_i n_i}
+
+    with :math:`n_i` the spikes of neuron i behind dropout while one input is shown, no neuron
+    dropped, summed over neurons and observations. A mask that is frozen multiplies the sum of a
+    neuron's spikes, so that neurons with outgoing weight w add :math:`w^2 n_i^2 p / (1 - p)` to the
+    variance of what they send; a mask that is redrawn at every step multiplies every spike with a
+    factor of its own and adds :math:`w^2 n_i p / (1 - p)`, if there is at most one spike per step.
+    Where the weights do not depend on the rates, the sd of redrawn masks is therefore
+    :math:`1 / \sqrt{N}` of that of frozen ones. N is T only if every neuron fires at every step.
+
+    Parameters
+    ----------
+    network, conversion, x : see `hold_table`
+    steps : int
+
+    Returns
+    -------
+    float
+        Spikes, at most `steps` if neurons fire at most once per step.
+
+    Raises
+    ------
+    InputError
+        If no hidden layer has dropout, or no neuron behind dropout fires.
+    """
+    plain = network.with_dropout(0.0)
+    _, counts = simulate(plain, conversion, x, network_masks(plain, 0, 0), steps=steps)
+    dropped = [
+        n.ravel().astype(float)
+        for n, layer in zip(counts, network.hidden, strict=True)
+        if layer.dropout
+    ]
+    total = sum(n.sum() for n in dropped)
+    if not total:
+        raise InputError(
+            "no neuron of a layer with dropout fires: take more steps or a higher rate."
+        )
+    return float(sum(n @ n for n in dropped) / total)
+
+
+def mean_shifts(
+    network: Network,
+    conversion: Conversion,
+    x: np.ndarray,
+    *,
+    steps: int,
+    draws: int,
+    seed: int,
+    reference_draws: int = 1000,
+) -> pd.DataFrame:
+    r"""How far three predictions lie from the mean of the ANN's draws, input by input.
+
+    A neuron that integrates over the presentation receives the average of its masked inputs. If
+    masks are frozen, that is the input J of this draw, and the mean over draws is
+
+    .. math:: \mathrm{E}[\max(0, J)] \ge \max(0, \mathrm{E} J) .
+
+    If they are redrawn at every step, it tends to the mean of J over masks, and the neuron answers
+    the right-hand side: that of the network without dropout, whatever the draw.
+
+    Parameters
+    ----------
+    network, conversion, x : see `hold_table`
+    steps, draws, seed : int
+    reference_draws : int
+        Draws of the ANN that the last two columns are measured against.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per observation and output, in predictive sd: ``frozen``, the mean of spiking draws
+        with frozen masks against that of the ANN's draws with the same masks; ``redrawn``, the same
+        with masks redrawn at every step; ``without dropout``, one pass of the plain network.
+    """
+    settings = {"draws": draws, "seed": seed}
+    ann = sample_ann(network, x, **settings, progress=False)
+    reference = sample_ann(network, x, draws=reference_draws, seed=seed + 1, progress=False)
+    sd = reference.std("draw", ddof=1)
+    snn = {
+        hold: sample_snn(
+            network, conversion, x, **settings, steps=steps, hold=hold, progress=False
+        ).mean("draw")
+        for hold in ("presentation", "step")
+    }
+    plain = predict(network, x).reshape(sd.shape)
+    shifts = {
+        "frozen": (snn["presentation"] - ann.mean("draw")) / sd,
+        "redrawn": (snn["step"] - reference.mean("draw")) / sd,
+        "without dropout": (plain - reference.mean("draw")) / sd,
+    }
+    return pd.DataFrame({name: shift.to_numpy().ravel() for name, shift in shifts.items()})
 
 
 def agreement_table(

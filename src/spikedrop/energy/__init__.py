@@ -1,6 +1,6 @@
 """Energy of a whole predictive distribution: operations, published joules, the fair opponents."""
 
-from spikedrop.energy.constants import constants, devices, limits
+from spikedrop.energy.constants import constants, devices, limits, price_table
 from spikedrop.energy.counts import Counts, Operations, sharing_table
 from spikedrop.energy.joules import Joules, against, break_even, energy, energy_table
 from spikedrop.energy.operations import count_ann_operations, count_operations
@@ -19,6 +19,7 @@ __all__ = [
     "energy",
     "energy_table",
     "limits",
+    "price_table",
     "quantised",
     "sample_quantised",
     "sharing_table",

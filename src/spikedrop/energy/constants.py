@@ -41,6 +41,42 @@ def constants() -> pd.DataFrame:
     return _read("constants.csv").copy()
 
 
+#: Rows of ``constants`` that are not the price of an operation of a device.
+NOT_PRICES = ("inference", "event_bit_hop", "dense_bit_hop")
+
+
+def price_table() -> pd.DataFrame:
+    """Return the interval of published prices, one row per device and operation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``device`` and ``operation``; columns ``from (pJ)`` and ``to (pJ)``, the smallest and
+        the largest published figure in picojoules, ``sources`` (authors and year) and
+        ``contradict``, whether they contradict each other.
+
+    Examples
+    --------
+    >>> price_table().loc[("spinnaker", "synaptic")].tolist()
+    [45.0, 13300.0, 'Höppner et al. 2019; Stromatias et al. 2013', 'yes']
+    """
+    table = constants()
+    table = table[~table["operation"].isin(NOT_PRICES)]
+    authors = table["source"].str.extract(r"^([\w-]+)(,| et al\.)")
+    several = authors[1].eq(" et al.") | table["source"].str.split(", ").str[1].str.contains("&")
+    short = authors[0] + several.map({True: " et al. ", False: " "}) + table["year"].astype(str)
+    table = table.assign(picojoules=1e12 * table["joules"], short=short)
+    groups = table.groupby(["device", "operation"], sort=False)
+    return pd.DataFrame(
+        {
+            "from (pJ)": groups["picojoules"].min(),
+            "to (pJ)": groups["picojoules"].max(),
+            "sources": groups["short"].agg(lambda names: "; ".join(dict.fromkeys(names))),
+            "contradict": groups["conflicting"].max(),
+        }
+    )
+
+
 def limits() -> pd.DataFrame:
     """Return published limits on spikes: ``limit``, ``value``, ``unit``, ``source``, ..."""
     return _read("limits.csv").copy()

@@ -131,12 +131,21 @@ def running_readout(
     return ax
 
 
-def converter_spread(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Spread that is left against steps, a line a way of writing the dropout; 1 is faithful."""
+def converter_spread(
+    table: pd.DataFrame, ax: Axes | None = None, *, spikes_seen: pd.Series | None = None
+) -> Axes:
+    r"""Spread that is left against steps, one line per column of `table`; 1 is faithful.
+
+    With `spikes_seen`, the N of `spikedrop.fidelity.spikes_seen` at the same steps, the law
+    :math:`1 / \sqrt{N}` is drawn beside :math:`1 / \sqrt{T}`.
+    """
     ax = axes(ax)
     steps = table.index.to_numpy(float)
     ax.axhline(1, color=COLOURS["ann"], lw=1.5, label="faithful")
     ax.plot(steps, 1 / np.sqrt(steps), color=COLOURS["floor"], ls=":", label=r"$1/\sqrt{T}$")
+    if spikes_seen is not None:
+        law = spikes_seen.to_numpy(float) ** -0.5
+        ax.plot(steps, law, color=COLOURS["floor"], ls="--", label=r"$1/\sqrt{N}$")
     for column, marker in zip(table.columns, "os", strict=False):
         ax.plot(steps, table[column], marker=marker, label=column)
     ax.set(xscale="log", xlabel="time steps T", ylabel="sd / ANN predictive sd")
