@@ -6,28 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spikedrop.convertible import why_not
-from spikedrop.errors import InputError
-from spikedrop.layers import Layer
-from spikedrop.quiet import import_tensorflow
+from spikedrop.keras_guard import activation_name, own_layer, refuse
+from spikedrop.layers import Family, Layer
+from spikedrop.quiet import import_keras
 
-import_tensorflow()  # before Keras, which would import it with all its start-up lines
-import keras  # noqa: E402
-
+keras = import_keras()
 kl = keras.layers
 ReadOnce = Callable[[keras.layers.Layer, Callable[[], tuple]], tuple]
 
 
-def refuse(layer: keras.layers.Layer, why: str) -> None:
-    """Raise `InputError` with the layer's name and class."""
-    raise InputError(f"layer {layer.name!r} ({type(layer).__name__}) {why}")
-
-
 def check_layer(layer: keras.layers.Layer) -> float:
     """Refuse what cannot be converted; return the dropout rate."""
-    kind = type(layer).__name__
-    if (fault := why_not(kind)) is not None:
-        refuse(layer, fault)
+    own_layer(layer, READERS)
     if getattr(layer, "quantization_mode", None) is not None:
         refuse(
             layer,
@@ -36,9 +26,9 @@ def check_layer(layer: keras.layers.Layer) -> float:
         )
     if getattr(layer, "data_format", "channels_last") == "channels_first":
         refuse(layer, "has data_format='channels_first': use 'channels_last'.")
-    if "Dropout" not in kind:
+    if type(layer) not in DROPOUT:
         return 0.0
-    if getattr(layer, "noise_shape", None) is not None and not kind.startswith("Spatial"):
+    if getattr(layer, "noise_shape", None) is not None and DROPOUT[type(layer)] != "channel":
         refuse(
             layer,
             f"has noise_shape={layer.noise_shape}: only one mask value per unit can be converted; "
@@ -53,27 +43,10 @@ def check_layer(layer: keras.layers.Layer) -> float:
     return float(layer.rate)
 
 
-def _activation(layer: keras.layers.Layer) -> str:
-    """Name of a layer's activation; ``relu`` only if it is one."""
-    function = layer.activation
-    name = getattr(function, "__name__", type(function).__name__)
-    if name == "relu":  # a function of the user's may carry the name
-        probe = np.array([-2.0, -0.5, 0.0, 0.5, 2.0, 50.0], dtype=np.float32)
-        if not np.array_equal(np.asarray(function(probe)), np.maximum(probe, 0)):
-            name = "relu, but not the rectifier max(0, x)"
-    if name not in ("relu", "linear", "softmax", "sigmoid"):
-        refuse(
-            layer,
-            f"has activation {name!r}: use 'relu' in hidden layers (a firing rate is never "
-            "negative), and no activation, softmax or sigmoid at the end.",
-        )
-    return name
-
-
 def _dense(layer: kl.Dense, shape: tuple, read_once: ReadOnce) -> list[Layer]:
     del shape
     arrays = read_once(layer, lambda: _kernel_and_bias(layer))
-    return [Layer(layer.name, *arrays, activation=_activation(layer))]
+    return [Layer(layer.name, *arrays, activation=activation_name(layer))]
 
 
 def _conv(layer: kl.Conv2D, shape: tuple, read_once: ReadOnce) -> list[Layer]:
@@ -85,7 +58,7 @@ def _conv(layer: kl.Conv2D, shape: tuple, read_once: ReadOnce) -> list[Layer]:
             layer.name,
             *read_once(layer, lambda: _kernel_and_bias(layer)),
             op="conv",
-            activation=_activation(layer),
+            activation=activation_name(layer),
             strides=tuple(layer.strides),
             padding=layer.padding,
         )
@@ -174,30 +147,35 @@ def _softmax(layer: kl.Softmax, shape: tuple, read_once: ReadOnce) -> list[Layer
 
 def _dropout(layer: kl.Dropout, shape: tuple, read_once: ReadOnce) -> list[Layer]:
     del shape, read_once
-    kind = type(layer).__name__
-    family = {"S": "channel", "G": "gaussian", "D": "unit"}[kind[0]]
+    family = DROPOUT[type(layer)]
     return [Layer(layer.name, op="add", dropout=float(layer.rate), family=family)]
 
 
+#: What each dropout layer silences.
+DROPOUT: dict[type, Family] = {
+    kl.Dropout: "unit",
+    kl.SpatialDropout1D: "channel",
+    kl.SpatialDropout2D: "channel",
+    kl.GaussianDropout: "gaussian",
+}
 #: What each Keras layer becomes: nodes one behind the other, the first of which reads the sources.
-READERS: dict[str, Callable[..., list[Layer]]] = {
-    "Dense": _dense,
-    "Conv1D": _conv,
-    "Conv2D": _conv,
-    "AveragePooling1D": _pool,
-    "AveragePooling2D": _pool,
-    "GlobalAveragePooling1D": _global_pool,
-    "GlobalAveragePooling2D": _global_pool,
-    "Flatten": _flatten,
-    "Reshape": _flatten,
-    "Add": lambda layer, *_: [Layer(layer.name, op="add")],
-    "Concatenate": _concatenate,
-    "BatchNormalization": _batch_normalization,
-    "ReLU": _relu,
-    "Activation": lambda layer, *_: [Layer(layer.name, op="add", activation=_activation(layer))],
-    "Softmax": _softmax,
-    "Dropout": _dropout,
-    "SpatialDropout1D": _dropout,
-    "SpatialDropout2D": _dropout,
-    "GaussianDropout": _dropout,
+READERS: dict[type, Callable[..., list[Layer]]] = {
+    kl.Dense: _dense,
+    kl.Conv1D: _conv,
+    kl.Conv2D: _conv,
+    kl.AveragePooling1D: _pool,
+    kl.AveragePooling2D: _pool,
+    kl.GlobalAveragePooling1D: _global_pool,
+    kl.GlobalAveragePooling2D: _global_pool,
+    kl.Flatten: _flatten,
+    kl.Reshape: _flatten,
+    kl.Add: lambda layer, *_: [Layer(layer.name, op="add")],
+    kl.Concatenate: _concatenate,
+    kl.BatchNormalization: _batch_normalization,
+    kl.ReLU: _relu,
+    kl.Activation: lambda layer, *_: [
+        Layer(layer.name, op="add", activation=activation_name(layer))
+    ],
+    kl.Softmax: _softmax,
+    **dict.fromkeys(DROPOUT, _dropout),
 }

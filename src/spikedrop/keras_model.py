@@ -12,15 +12,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from spikedrop.convertible import instead_of_operation
 from spikedrop.errors import InputError
+from spikedrop.keras_guard import Call, ends, own_model, same_values
+from spikedrop.keras_layers import READERS, check_layer
 from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
-from spikedrop.quiet import import_tensorflow
+from spikedrop.quiet import import_keras
 
-import_tensorflow()  # before Keras, which would import it with all its start-up lines
-import keras  # noqa: E402
-
-from spikedrop.keras_layers import READERS, check_layer  # noqa: E402
+keras = import_keras()
 
 
 def read(model: keras.Model) -> Network:
@@ -59,10 +59,14 @@ def read(model: keras.Model) -> Network:
     (6, 16, (16,))
     """
     if not isinstance(model, keras.Model):
-        raise InputError(
-            f"{type(model).__module__}.{type(model).__name__} is not a Keras 3 model: pass a "
-            "keras.Model."
-        )
+        kind = f"{type(model).__module__}.{type(model).__name__}"
+        remedy = "pass a keras.Model."
+        if kind.startswith("tf_keras."):
+            remedy = (
+                "save it with model.save('name.h5') and pass "
+                "keras.saving.load_model('name.h5', compile=False)."
+            )
+        raise InputError(f"{kind} is not a Keras 3 model: {remedy}")
     rates = [check_layer(layer) for layer in _all_layers(model)]
     if not any(rates):
         raise InputError(
@@ -71,18 +75,21 @@ def read(model: keras.Model) -> Network:
         )
     reader = _Reader()
     inputs = [reader.input(tensor) for tensor in model.inputs]
-    outputs = reader.model(model, inputs)
-    layers, outputs = _merged(reader.layers, outputs)
+    read_out = reader.model(model, inputs)
+    layers, outputs = _merged(reader.layers, read_out)
     layers, outputs = _normalisation_folded_forward(layers, outputs), tuple(outputs)
     single: dict[int, np.ndarray] = {}  # by identity, so that shared weights stay shared
 
     def float32(array: np.ndarray | None) -> np.ndarray | None:
         return array if array is None else single.setdefault(id(array), array.astype(np.float32))
 
-    return Network(
+    network = Network(
         tuple(replace(one, weights=float32(one.weights), bias=float32(one.bias)) for one in layers),
         outputs,
     )
+    shapes = {name: value.shape[1:] for name, value in reader.values.items()}
+    same_values(model, network, reader.layers, read_out, reader.calls, shapes)
+    return network
 
 
 def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -91,11 +98,7 @@ def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
         raise InputError(
             f"model {model.name!r} is not built: give it an Input layer or call it once on data."
         )
-    if getattr(model, "inputs", None) is None:
-        raise InputError(
-            f"model {model.name!r} ({type(model).__name__}) is a subclass of keras.Model, whose "
-            "layers have no order to read: build it with keras.Sequential or the functional API."
-        )
+    own_model(model)
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _all_layers(layer)
@@ -111,6 +114,7 @@ class _Reader:
     values: dict[str, np.ndarray] = field(default_factory=dict)  # one row of zeros, for the shape
     arrays: dict[int, tuple] = field(default_factory=dict)  # of each Keras layer, read once
     names: Counter = field(default_factory=Counter)
+    calls: list[Call] = field(default_factory=list)
 
     def add(self, node: Layer) -> str:
         """Add a node under a name of its own, and return the name."""
@@ -133,6 +137,12 @@ class _Reader:
                 f"input {name!r} has shape {shape}: give every axis a length, because each unit "
                 "becomes a neuron or a synapse."
             )
+        if not keras.backend.is_float_dtype(tensor.dtype):
+            raise InputError(
+                f"input {name!r} takes {tensor.dtype}, and Keras would cut fractions off: build "
+                "the model with keras.Input(..., dtype='float32') and copy the weights with "
+                "set_weights."
+            )
         return self.add(Layer(name, op="input", shape=shape))
 
     def model(self, model: keras.Model, sources: list[str]) -> list[str]:
@@ -142,42 +152,49 @@ class _Reader:
                 sources = self.call(layer, sources)
             return sources
         # Cloning is the public way to see which call reads which: every call of a layer passes
-        # through `call_function`, on new tensors, and the model itself stays as it is.
+        # through `call_function`, on new tensors, and the model itself stays as it is. A plain
+        # model around the same graph is cloned, which brings no code of a subclass and no losses.
+        graph = keras.Model(*ends(model), name=model.name)
         tensors = keras.tree.map_structure(
             lambda t: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name), model.input
         )
         seen = dict(zip(map(id, keras.tree.flatten(tensors)), sources, strict=True))
         alive = []  # an id is a name as long as its tensor lives
+        originals: dict[int, keras.Operation] = {}
+
+        def copy(operation: keras.Operation) -> keras.Operation:
+            clone = _clone(operation)
+            originals[id(clone)] = operation
+            alive.append(clone)
+            return clone
 
         def call(clone: keras.Operation, *args: object, **kwargs: object) -> object:
-            if not isinstance(clone, keras.layers.Layer):
-                raise InputError(
-                    f"model {model.name!r} computes with {type(clone).__name__!r} outside of any "
-                    "layer: arithmetic on tensors cannot be converted; use keras.layers.Add or "
-                    "Concatenate."
-                )
             read = [seen[id(t)] for t in keras.tree.flatten((args, kwargs)) if id(t) in seen]
+            if not isinstance(clone, keras.layers.Layer):
+                raise InputError(_outside_of_layers(model, clone, read))
             made = clone(*args, **kwargs)
             alive.append(made)
-            names = self.call(model.get_layer(clone.name), read)
+            names = self.call(originals[id(clone)], read)
             seen.update(zip(map(id, keras.tree.flatten(made)), names, strict=True))
             return made
 
         clone = keras.models.clone_model(
-            model, input_tensors=tensors, clone_function=_clone, call_function=call
+            graph, input_tensors=tensors, clone_function=copy, call_function=call
         )
         return [seen[id(tensor)] for tensor in clone.outputs]
 
     def call(self, layer: keras.layers.Layer, sources: list[str]) -> list[str]:
         """Add one call of a layer or a nested model."""
         if isinstance(layer, keras.Model):
-            return self.model(layer, sources)
-        nodes = READERS[type(layer).__name__](
-            layer, self.values[sources[0]].shape[1:], self.weights
-        )
-        for node in nodes:
-            sources = [self.add(replace(node, sources=tuple(sources)))]
-        return sources
+            nodes, results = (), self.model(layer, sources)
+        else:
+            shape = self.values[sources[0]].shape[1:]
+            nodes = tuple(READERS[type(layer)](layer, shape, self.weights))
+            results = sources
+            for node in nodes:
+                results = [self.add(replace(node, sources=tuple(results)))]
+        self.calls.append(Call(layer, nodes, tuple(sources), tuple(results)))
+        return results
 
     def weights(self, layer: keras.layers.Layer, read: Callable[[], tuple]) -> tuple:
         """Return a layer's arrays, the same objects at every call."""
@@ -188,7 +205,20 @@ def _clone(operation: keras.Operation) -> keras.Operation:
     """Copy a layer, to be called on other tensors; arithmetic has no state to copy."""
     if not isinstance(operation, keras.layers.Layer):
         return operation
+    if isinstance(operation, keras.Model):
+        graph = keras.Model(*ends(operation), name=operation.name)
+        return keras.models.clone_model(graph)
     return type(operation).from_config(operation.get_config())
+
+
+def _outside_of_layers(model: keras.Model, operation: keras.Operation, read: list[str]) -> str:
+    """Say which operation on tensors is not a layer's, where it is, and what to do."""
+    kind = type(operation).__name__
+    return (
+        f"model {model.name!r} computes with {kind!r} outside of any layer: arithmetic on tensors "
+        f"cannot be converted (operation {operation.name!r}, which reads "
+        f"{' and '.join(map(repr, read))}); {instead_of_operation(kind)}."
+    )
 
 
 def _merged(layers: list[Layer], outputs: list[str]) -> tuple[list[Layer], list[str]]:
