@@ -298,7 +298,7 @@ REFUSED = {
     "gaussian": (gaussian, {}, r"'\w+' has dropout of the family 'gaussian'.*with_dropout"),
     "single weights": (dropped_weights, {}, r"'h1' has dropout of the family 'weights'"),
     "dropout behind a pool": (images, {}, r"'p2' has dropout and no neurons.*'c2'"),
-    "windows": (lambda: chain(0.2), {"neuron": "radix"}, r"neuron='radix'.*charge-keeping"),
+    "windows": (lambda: chain(0.2), {"neuron": "radix"}, r"neuron='radix'.*charge_keeping"),
     "synapse": (lambda: chain(0.2), {"synapse_s": 0.01}, r"synapse_s=0.01.*without synapse"),
 }
 

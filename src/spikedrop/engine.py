@@ -34,6 +34,7 @@ from spikedrop.errors import InputError
 from spikedrop.layers import Layer
 from spikedrop.network import Network
 from spikedrop.quiet import import_tensorflow
+from spikedrop.spiking.programs import PROGRAMS, refusal
 
 if TYPE_CHECKING:
     from spikedrop.events import Wired
@@ -168,12 +169,17 @@ def load(network: Network, conversion: Conversion | None = None) -> Loaded:
 def _wired(network: Network, conversion: Conversion, gains: dict[str, np.ndarray]) -> Wired | None:
     """Prepare the network for `spikedrop.events`; None where TensorFlow does the loop over time."""
     changing = _changing(network)
-    keeping = conversion.neuron == "charge_keeping" and conversion.synapse_s is None
-    if not changing or not keeping or import_tensorflow().config.list_physical_devices("GPU"):
+    if not changing or refusal(PROGRAMS["events"], network, conversion):
         return None
-    from spikedrop import events  # Numba is needed from here on, not before
+    if import_tensorflow().config.list_physical_devices("GPU"):
+        return None
+    import numba  # needed from here on, not before
 
-    return events.wire(network, changing, gains, conversion.initial_charge)
+    if numba.config.DISABLE_JIT:  # Python alone cannot look for the bits of a word
+        return None
+    from spikedrop import events
+
+    return events.wire(network, conversion, changing, gains)
 
 
 def run_ann(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: int) -> np.ndarray:

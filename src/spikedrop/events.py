@@ -27,8 +27,9 @@ from llvmlite import ir
 from numba import get_num_threads, njit, types
 from numba.extending import intrinsic
 
-from spikedrop.layers import Layer
 from spikedrop.network import Network
+from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.programs import PROGRAMS, refusal
 
 WORD = 64  # neurons whose thresholds are looked at together
 GROUP = 4  # spikes whose weights are added together
@@ -79,44 +80,50 @@ class Wired:
 
 
 def wire(
-    network: Network, changing: set[str], gains: dict[str, np.ndarray], initial: float
+    network: Network, conversion: Conversion, changing: set[str], gains: dict[str, np.ndarray]
 ) -> Wired | None:
     """Prepare a network in which the current of the layers `changing` changes in time.
 
     `gains` holds spikes a step for one unit of activation, one number or one a unit. Returns None
-    if one of those layers hears anything but neurons, or through other than dense weights: then
-    this file cannot run the network.
+    where this file cannot run the network; see `spikedrop.spiking.programs`.
     """
+    if refusal(PROGRAMS["events"], network, conversion):
+        return None
+    flat = {
+        layer.name: np.broadcast_to(gains[layer.name], network.shapes[layer.name]).ravel()
+        for layer in network.hidden
+    }
     heard: dict[str, tuple[str, ...]] = {}
     synapses, usual = {}, {}
     for layer in network.layers:
         below = [heard.get(source) for source in layer.sources]
-        whole = all(below) and not (layer.dropout and layer.family == "weights")
         if layer.name in changing:
-            if layer.op != "dense" or not whole:
-                return None
             gain = gains[layer.name]
             synapses[layer.name] = Synapses(
                 below[0], padded(gain * layer.weights), padded(gain * layer.bias)[None, None]
             )
+            fits(layer.name, weights=(len(layer.weights), sum(len(flat[s]) for s in below[0])))
         if layer.spiking:
             heard[layer.name] = (layer.name,)
             usual[layer.name] = 0.0 if layer.family == "gaussian" else 1 / (1 - layer.dropout)
             if layer.family == "weights" or not layer.dropout:
                 usual[layer.name] = 1.0
-        elif whole and not layer.dropout and _in_a_row(layer, network.shapes):
+        elif layer.op in ("flatten", "concatenate") and all(below):  # values side by side
             heard[layer.name] = sum(below, ())
-    flat = {
-        layer.name: np.broadcast_to(gains[layer.name], network.shapes[layer.name]).ravel()
-        for layer in network.hidden
-    }
-    return Wired(synapses, flat, usual, initial)
+    return Wired(synapses, flat, usual, conversion.initial_charge)
 
 
-def _in_a_row(layer: Layer, shapes: dict[str, tuple[int, ...]]) -> bool:
-    """Tell whether a layer puts values side by side and does nothing else."""
-    flat = all(len(shapes[source]) == 1 for source in layer.sources)
-    return layer.op == "flatten" or (layer.op == "concatenate" and flat)
+def fits(name: str, **sizes: tuple[int, int]) -> None:
+    """Refuse arrays of other sizes than the loops below read, each ``(is, must be)``.
+
+    The loops do not look at bounds: this is what keeps a wrong wiring from reading other memory.
+    """
+    wrong = {what: pair for what, pair in sizes.items() if pair[0] != pair[1]}
+    if wrong:
+        raise RuntimeError(
+            f"layer {name!r} is wired wrongly (is, must be): {wrong}. This is a fault of "
+            "spikedrop: please report it, and use backend='numpy' until it is mended."
+        )
 
 
 def padded(values: np.ndarray) -> np.ndarray:
@@ -240,12 +247,23 @@ def _run_task(work: Work, draws: range, rows: range, counts: dict[str, np.ndarra
                     for s in synapse.sources
                 ]
                 incoming = merged(parts, [len(gains[s]) for s in synapse.sources])
+        sources = () if name in work.currents else work.wired.synapses[name].sources
+        worth = padded(worth)
+        fits(
+            name,
+            spikes=(len(incoming[0]), n * work.steps + 1),
+            weights=(len(weights), sum(len(gains[s]) for s in sources)),
+            width=(weights.shape[1], len(gain) + -len(gain) % WORD),
+            drive=(drive.shape[2], weights.shape[1]),
+            driven=(len(drive) * per, n),
+            worth=(worth.shape[1], weights.shape[1]),
+        )
         *sent[name], fired = fire(
             *incoming,
             weights,
             drive,
             per,
-            padded(worth),
+            worth,
             np.float32(work.wired.initial),
             work.steps,
             work.settle,

@@ -16,7 +16,7 @@ import numpy as np
 from numba import get_num_threads, njit
 
 from spikedrop.chip.network import ChipLayer, ChipNetwork
-from spikedrop.events import GROUP, WORD, _cut, _lowest_bit
+from spikedrop.events import GROUP, WORD, _cut, _lowest_bit, fits
 
 TASK = 2**20  # (presentation, step, neuron) that a thread works on at a time
 Spikes = tuple[np.ndarray, np.ndarray]  # where each step's begin, which neurons
@@ -114,6 +114,7 @@ def _run_task(
         n_draws = len(draws) if layer.name in drawn else 1
         n = n_draws * len(rows)
         weights, sources = ready[layer.name], layer.sources
+        fits(layer.name, weights=(len(weights), sum(units[s] for s in sources)))
         bias = np.zeros((1, weights.shape[1]), _type(chip))
         bias = np.repeat(bias, len(rows) * (n_draws if len(work.biases[layer.name]) > 1 else 1), 0)
         bias[:, : layer.units] = each(work.biases[layer.name], len(bias) // len(rows))
@@ -134,6 +135,14 @@ def _run_task(
         alive = np.ones((1, layer.units), bool)
         if layer.name in drawn:
             alive = gate(layer.name, n_draws)
+        fits(
+            layer.name,
+            spikes=(len(heard[0]), n // per * steps + 1),
+            gates=(gates.shape[1], len(weights)),
+            drive=(drive.shape[2], weights.shape[1]),
+            driven=(n % len(drive), 0),
+            alive=(alive.shape[1], layer.units),
+        )
         begin, sent_which, fired = fire(
             *heard, per, gates, sign, weights, drive, n // len(drive),
             np.pad(alive, ((0, 0), (0, weights.shape[1] - layer.units))),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from spikedrop.errors import InputError
 from spikedrop.layers import linear, masked
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.programs import PROGRAMS, neurons_heard, refusal
 
 MAX_EXPONENT = 7  # the largest that NengoLoihi gives a weight of 8 bits
 ROOM = 8  # thresholds a step that the current of a layer without neurons below may reach
@@ -284,12 +284,9 @@ def _reached(network: Network) -> set[str]:
 
 
 def _check(network: Network, conversion: Conversion, steps: int) -> None:
-    """Refuse what is no gate of an axon, and neurons that are not this one."""
-    if conversion.neuron != "charge_keeping" or conversion.synapse_s is not None:
-        raise InputError(
-            f"neuron={conversion.neuron!r} with synapse_s={conversion.synapse_s}: the chip model "
-            "runs the charge-keeping neuron without synapse; calibrate with those."
-        )
+    """Refuse what the chip model cannot run; see `spikedrop.spiking.programs`."""
+    if why := refusal(PROGRAMS["chip"], network, conversion):
+        raise InputError(why)
     if len(conversion.scales_hz) != len(network.hidden):
         raise InputError(
             f"the conversion has {len(conversion.scales_hz)} firing-rate scales and the network "
@@ -297,7 +294,7 @@ def _check(network: Network, conversion: Conversion, steps: int) -> None:
         )
     if steps < 1:
         raise InputError(f"steps={steps}: a presentation has at least one step.")
-    heard = _heard(network)
+    heard = neurons_heard(network)
     for layer in network.layers:
         synapses = network.units(layer.name) * sum(map(network.units, heard[layer.name]))
         if (layer.spiking or layer.name in network.outputs) and synapses > SYNAPSES:
@@ -305,26 +302,3 @@ def _check(network: Network, conversion: Conversion, steps: int) -> None:
                 f"layer {layer.name!r} has more than {SYNAPSES} synapses, written out neuron by "
                 "neuron: use a smaller network, or strides."
             )
-        if not layer.dropout:
-            continue
-        if layer.family in ("gaussian", "weights"):
-            raise InputError(
-                f"layer {layer.name!r} has dropout of the family {layer.family!r}, which is no "
-                "gate of an axon: train with Dropout or SpatialDropout, or put the mask on the "
-                "units, with network.with_dropout(family='unit')."
-            )
-        if not layer.spiking and heard[layer.name]:
-            raise InputError(
-                f"layer {layer.name!r} has dropout and no neurons, so its values come from several "
-                "axons and no gate can drop one: put the dropout behind the layer of neurons "
-                f"({', '.join(map(repr, sorted(heard[layer.name])))})."
-            )
-
-
-def _heard(network: Network) -> dict[str, set[str]]:
-    """Layers of neurons that every layer hears."""
-    reach: dict[str, set[str]] = {}
-    for layer in network.layers:
-        each = ({s} if network[s].spiking else reach[s] for s in layer.sources)
-        reach[layer.name] = reduce(set.union, each, set())
-    return reach

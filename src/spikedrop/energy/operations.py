@@ -71,7 +71,7 @@ def count_operations(
     True
     """
     x = check_inputs(network, x, draws, scope)
-    check_presentation(network, conversion, steps, 0, False, "engine")
+    check_presentation(network, conversion, steps, 0)
     repeats = {layer.name: 1 for layer in network.hidden}
     if conversion.windowed:
         repeats = {name: last - w for name, (w, last) in firing_windows(network).items()}

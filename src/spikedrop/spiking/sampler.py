@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -17,6 +17,7 @@ from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_ma
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, collect, rows_of_masks
 from spikedrop.spiking.conversion import MAX_RADIX_STEPS, Conversion
+from spikedrop.spiking.programs import program_of, refusal
 from spikedrop.spiking.reference import simulate
 
 Backend = Literal["engine", "numpy", "nengo", "nengo_dl"]
@@ -125,7 +126,7 @@ def sample_snn(
     x = check_inputs(network, x, draws, scope)
     settle = settle_of(conversion, steps, settle)
     redrawn = _redrawn(network, hold)
-    check_presentation(network, conversion, steps, settle, bool(redrawn), backend)
+    check_presentation(network, conversion, steps, settle, redrawn, backend)
     spikes = 0.0
     numbers = range(first_draw, first_draw + draws)
 
@@ -219,33 +220,25 @@ def check_presentation(
     conversion: Conversion,
     steps: int,
     settle: int,
-    redrawn: bool = False,
+    redrawn: Collection[str] = (),
     backend: str = "engine",
 ) -> None:
-    """Refuse what cannot be run, before any work is done."""
+    """Refuse what cannot be run, before any work is done; `redrawn` names layers."""
     if steps < 1 or not 0 <= settle < steps:
         raise InputError(
             f"steps={steps} and settle={settle}: present at least one step after settling."
         )
     if backend not in BACKENDS:
         raise InputError(f"backend={backend!r}; use {', '.join(map(repr, BACKENDS))}.")
-    if redrawn and (backend not in ("engine", "numpy") or conversion.windowed):
-        raise InputError(
-            "hold='step' is a control that only backend='numpy' offers, and only for neurons that "
-            "fire while they integrate."
-        )
+    # the control runs in NumPy
+    runs = "numpy" if redrawn and backend == "engine" else backend
+    if why := refusal(program_of(runs, conversion), network, conversion, redrawn):
+        raise InputError(why)
     if conversion.windowed and settle:
         raise InputError(
             f"settle={settle}: neuron {conversion.neuron!r} integrates a whole window before it "
             "fires and has nothing to settle; leave settle out."
         )
-    for layer in network.layers:
-        dropped = layer.dropout and layer.family == "weights"
-        if dropped and (redrawn or backend in ("nengo", "nengo_dl")):
-            raise InputError(
-                f"layer {layer.name!r} drops single weights, which only backend='engine' and "
-                "'numpy' can do, with hold='presentation'."
-            )
     if conversion.neuron == "radix" and steps > MAX_RADIX_STEPS:
         raise InputError(
             f"steps={steps}: a radix neuron sends one binary digit a step, and more than "

@@ -1,0 +1,210 @@
+"""What each program that runs spiking networks can run: stated here, and nowhere else.
+
+A program is a way to run the dynamics of `spikedrop.spiking.reference`. Whoever runs one asks
+`refusal` first, and hands the network over to another program or refuses it by name. A kind of
+layer, neuron or dropout that a program does not name is not run by it, so that a new kind is
+refused everywhere until somebody has taught it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spikedrop.layers import Family, Layer
+from spikedrop.network import Network
+
+if TYPE_CHECKING:
+    from spikedrop.spiking.conversion import Conversion
+
+# Kinds of layer, each with the most axes of the values it reads, observations not counted.
+ANY = math.inf
+PLAIN = {"input": ANY, "dense": ANY, "scale": ANY, "flatten": ANY, "add": ANY, "concatenate": ANY}
+EVERY = {**PLAIN, "conv": 4, "average_pool": 4}  # windows in up to three dimensions, and channels
+VALUES: tuple[Family, ...] = ("unit", "channel", "gaussian")  # masks that multiply values
+GATES: tuple[Family, ...] = ("unit", "channel")  # masks that are 0 or one constant
+TIMED = ("charge_keeping", "rectified")
+WINDOWED = ("integrate_first", "radix")
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a program takes in one place of a network.
+
+    Attributes
+    ----------
+    ops : mapping
+        Kinds of layer, each with the most axes of the values it reads.
+    neurons : tuple of str
+        Families of dropout on layers of neurons.
+    linear : tuple of str
+        Families of dropout on layers without neurons.
+    """
+
+    ops: Mapping[str, float]
+    neurons: tuple[Family, ...]
+    linear: tuple[Family, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a program can run.
+
+    Attributes
+    ----------
+    name : str
+        What errors call it.
+    neurons : tuple of str
+        As in `Conversion`.
+    synapse : bool
+        Whether it runs a low-pass filter between layers.
+    redraws : bool
+        Whether masks may change at every step.
+    before, between, behind : Takes
+        ``before``: layers that hear no neurons, among them the first neurons. ``between``: layers
+        that hear neurons and lead to neurons, or are neurons. ``behind``: all others, which lead
+        from neurons to outputs only.
+    """
+
+    name: str
+    neurons: tuple[str, ...]
+    synapse: bool
+    redraws: bool
+    before: Takes
+    between: Takes
+    behind: Takes
+
+
+_ALL = Takes(EVERY, (*VALUES, "weights"), (*VALUES, "weights"))
+_VALUES = Takes(EVERY, VALUES, VALUES)
+_HOST = Takes(EVERY, GATES, GATES)
+_GATED = Takes(EVERY, GATES, ())
+
+#: Every program by its name; the engine chooses among the first three.
+PROGRAMS: dict[str, Program] = {
+    "events": Program(
+        "spikedrop.events", ("charge_keeping",), False, False,
+        _ALL, Takes({"dense": 1, "flatten": ANY, "concatenate": 1}, VALUES, ()), _ALL,
+    ),
+    "timed": Program("backend='engine'", TIMED, True, False, _ALL, _ALL, _ALL),
+    "windows": Program("backend='engine'", WINDOWED, False, False, _ALL, _ALL, _ALL),
+    "numpy": Program("backend='numpy'", TIMED + WINDOWED, True, True, _ALL, _ALL, _ALL),
+    "nengo": Program(
+        "backend='nengo'", TIMED + WINDOWED, True, False, _VALUES, _VALUES, _VALUES
+    ),
+    "nengo_dl": Program(
+        "backend='nengo_dl'", TIMED + WINDOWED, True, False, _VALUES, _VALUES, _VALUES
+    ),
+    "chip": Program(
+        "the chip model", ("charge_keeping",), False, False, _HOST, _GATED, _GATED
+    ),
+}  # fmt: skip
+
+
+def program_of(backend: str, conversion: Conversion) -> Program:
+    """Return the program that a backend of `sample_snn` runs for every network it takes."""
+    if backend == "engine":
+        return PROGRAMS["windows" if conversion.windowed else "timed"]
+    return PROGRAMS[backend]
+
+
+def refusal(
+    program: Program, network: Network, conversion: Conversion, redrawn: Iterable[str] = ()
+) -> str | None:
+    """Say why a program cannot run a network, with the layer's name and what to do; or None.
+
+    Parameters
+    ----------
+    program : Program
+    network, conversion : what is to be run
+    redrawn : iterable of str
+        Layers whose masks change at every step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.spiking.conversion import Conversion
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> refusal(PROGRAMS["nengo"], network, Conversion((500.0,), "radix")) is None
+    True
+    >>> refusal(PROGRAMS["chip"], network, Conversion((500.0,), "radix"))[:32]
+    "neuron='radix' with synapse_s=No"
+    """
+    other_neuron = conversion.neuron not in program.neurons
+    if other_neuron or (conversion.synapse_s is not None and not program.synapse):
+        return (
+            f"neuron={conversion.neuron!r} with synapse_s={conversion.synapse_s}: {program.name} "
+            f"runs {', '.join(map(repr, program.neurons))}"
+            f"{'' if program.synapse else ', without synapse'}; calibrate with those."
+        )
+    redrawn = set(redrawn)
+    if redrawn and (not program.redraws or conversion.windowed):
+        return (
+            "hold='step' is a control that only backend='numpy' offers, and only for neurons that "
+            "fire while they integrate."
+        )
+    places = _places(network)
+    heard = neurons_heard(network)
+    for layer in network.layers:
+        if layer.dropout and layer.family == "weights" and layer.name in redrawn:
+            return _drops(program, layer, heard)
+        takes = getattr(program, places[layer.name])
+        axes = max((len(network.shapes[source]) for source in layer.sources), default=0)
+        if axes > takes.ops.get(layer.op, -1):
+            return (
+                f"layer {layer.name!r} ({layer.op}) stands {places[layer.name]} neurons and reads "
+                f"values of {axes} axes, which {program.name} cannot run there: use "
+                "backend='numpy', or leave the layer out."
+            )
+        if layer.dropout and layer.family not in (takes.neurons if layer.spiking else takes.linear):
+            return _drops(program, layer, heard)
+    return None
+
+
+def _drops(program: Program, layer: Layer, heard: dict[str, set[str]]) -> str:
+    """Say why the dropout of a layer cannot be run."""
+    if program is not PROGRAMS["chip"]:
+        return (
+            f"layer {layer.name!r} drops values of the family {layer.family!r}, which "
+            f"{program.name} cannot do there: use backend='engine' or 'numpy', with "
+            "hold='presentation'."
+            if layer.family != "weights"
+            else f"layer {layer.name!r} drops single weights, which only backend='engine' and "
+            "'numpy' can do, with hold='presentation'."
+        )
+    if layer.family not in GATES:
+        return (
+            f"layer {layer.name!r} has dropout of the family {layer.family!r}, which is not a "
+            "gate of an axon: train with Dropout or SpatialDropout, or put the mask on the "
+            "units, with network.with_dropout(family='unit')."
+        )
+    return (
+        f"layer {layer.name!r} has dropout and no neurons, so its values come from several "
+        "axons and no gate can drop one: put the dropout behind the layer of neurons "
+        f"({', '.join(map(repr, sorted(heard[layer.name])))})."
+    )
+
+
+def neurons_heard(network: Network) -> dict[str, set[str]]:
+    """Layers of neurons that every layer hears, through layers without neurons."""
+    reach: dict[str, set[str]] = {}
+    for layer in network.layers:
+        reach[layer.name] = set()
+        for source in layer.sources:
+            reach[layer.name] |= {source} if network[source].spiking else reach[source]
+    return reach
+
+
+def _places(network: Network) -> dict[str, str]:
+    """Where every layer stands: ``before``, ``between`` or ``behind`` neurons."""
+    heard, places = neurons_heard(network), {}
+    leads: set[str] = set()  # layers of neurons, and those without that neurons read
+    for layer in reversed(network.layers):
+        if layer.spiking or layer.name in leads:
+            leads |= {layer.name, *layer.sources}
+        behind = "between" if layer.name in leads else "behind"
+        places[layer.name] = behind if heard[layer.name] else "before"
+    return places
