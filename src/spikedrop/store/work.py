@@ -222,10 +222,15 @@ class Grid:
         """Yield the draws and observations of every chunk, all draws of some observations first."""
         for row in range(0, self.shape[1], self.chunk[1]):
             for draw in range(0, self.shape[0], self.chunk[0]):
-                yield (
-                    range(draw, min(draw + self.chunk[0], self.shape[0])),
-                    range(row, min(row + self.chunk[1], self.shape[1])),
-                )
+                yield self.piece(draw // self.chunk[0], row // self.chunk[1])
+
+    def piece(self, i: int, j: int) -> tuple[range, range]:
+        """Return the draws and observations of the chunk ``c.i.j.0``."""
+        draw, row = i * self.chunk[0], j * self.chunk[1]
+        return (
+            range(draw, min(draw + self.chunk[0], self.shape[0])),
+            range(row, min(row + self.chunk[1], self.shape[1])),
+        )
 
     def key(self, draws: range, rows: range) -> str:
         """Name of a chunk's file."""
