@@ -250,7 +250,7 @@ TABLES = {
 }  # fmt: skip
 STORES = {
     "store missing": (hm.gone("snn.zarr"), COMPARE, "there is no store"),
-    "store foreign": (foreign, COMPARE, "no store of samples"),
+    "store foreign": (foreign, COMPARE, "not a store of samples"),
     "store newer": (
         metadata("snn.zarr/zarr.json", lambda m: m["attributes"].update(format=99)), COMPARE,
         "newer than format",

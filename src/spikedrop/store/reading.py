@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from xarray.core import indexing
 
+from spikedrop.arguments import of_type, path_of, yes_or_no
 from spikedrop.errors import InputError
 from spikedrop.store.damage import MISSING, Piece, check_coordinates, chunk_fault, remedy
 from spikedrop.store.layout import DIMENSIONS, SAMPLES, Layout, read_layout
@@ -50,7 +51,7 @@ def open_samples(path: str | Path, *, partial: bool = False) -> xr.DataArray:
     --------
     See `sample_to_store`.
     """
-    return opened(read_layout(path), partial=partial)
+    return opened(read_layout(path_of("path", path)), partial=yes_or_no("partial", partial))
 
 
 def opened(layout: Layout, *, partial: bool = False) -> xr.DataArray:
@@ -155,6 +156,7 @@ def to_inference_data(samples: xr.DataArray) -> arviz.InferenceData:
     InputError
         If the axes are others, or ArviZ below version 1 is not installed.
     """
+    of_type("samples", samples, xr.DataArray, "`open_samples`")
     if samples.dims != DIMENSIONS:
         raise InputError(f"samples have the axes {samples.dims}; expected {DIMENSIONS}.")
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from spikedrop.arguments import path_of, whole_number, yes_or_no
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network import Network
@@ -107,9 +108,17 @@ def sample_to_store(
     ...     samples.sizes, sorted(set(samples.values.ravel().tolist()))
     (Frozen({'draw': 100, 'observation': 1, 'output': 1}), [0.0, 4.0])
     """
+    path = path_of("path", path).absolute()
+    if client is not None and not hasattr(client, "asynchronous"):
+        raise InputError(
+            f"client is of type {type(client).__name__}; give a dask.distributed.Client."
+        )
     if client is not None and client.asynchronous:
         raise InputError("client is asynchronous: give one made with asynchronous=False.")
-    path = Path(path).absolute()
+    if progress is not None:
+        yes_or_no("progress", progress)
+    if chunk is not None:
+        whole_number("chunk", chunk, least=1)
     job = make_job(
         network,
         conversion,
