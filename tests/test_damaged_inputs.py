@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from spikedrop import Network, calibrate, sample_to_store
 from spikedrop.cli import app
 from spikedrop.files import load_keras, read_model
+from spikedrop.store.layout import read_layout, seal
 
 # Keras reads its own TensorFlow variables in a way that NumPy 2 announces to end.
 kl = keras.layers
@@ -100,6 +101,13 @@ def chunk_flipped(folder):
 
 def chunk_gone(folder):
     next((folder / "snn.zarr/samples").glob("c.*")).unlink()
+
+
+def other_inputs(folder):
+    layout = read_layout(folder / "snn.zarr")
+    attributes = layout.attributes | {"inputs_sha256": "0"}
+    attributes["sha256"] = seal(attributes, layout.grid)
+    metadata("snn.zarr/zarr.json", lambda found: found.update(attributes=attributes))(folder)
 
 
 def foreign(folder):
@@ -242,7 +250,7 @@ TABLES = {
 }  # fmt: skip
 STORES = {
     "store missing": (hm.gone("snn.zarr"), COMPARE, "there is no store"),
-    "store foreign": (foreign, COMPARE, "no store of samples"),
+    "store foreign": (foreign, COMPARE, "not a store of samples"),
     "store newer": (
         metadata("snn.zarr/zarr.json", lambda m: m["attributes"].update(format=99)), COMPARE,
         "newer than format",
@@ -253,11 +261,10 @@ STORES = {
         "damaged",
     ),
     "store not finished": (chunk_gone, COMPARE, "chunks are finished"),
-    "store flipped bits": (chunk_flipped, COMPARE, "snn.zarr"),
-    "store flipped bits, scored": (chunk_flipped, SCORE, "snn.zarr"),
+    "store flipped bits": (chunk_flipped, COMPARE, "checksum is wrong"),
+    "store flipped bits, scored": (chunk_flipped, SCORE, "checksum is wrong"),
     "store of other inputs": (
-        metadata("snn.zarr/zarr.json", lambda m: m["attributes"].update(inputs_sha256="0")),
-        COMPARE, "different inputs",
+        other_inputs, COMPARE, "different inputs",
     ),
     "truth longer": (hm.content("truth.csv", "y\n" + "1\n" * 9), SCORE, "has 9 rows"),
     "truth with two columns": (nothing, SCORE.replace("truth", "x"), "--target"),
@@ -266,7 +273,7 @@ STORES = {
         hm.content("x.csv", HEADER + "1,2,3\n" * ROWS), SAMPLE.replace("out", "ann"), "ann.zarr",
     ),
     "resumed into something else": (
-        lambda f: (f / "out.zarr").mkdir(), SAMPLE, "no store of samples",
+        lambda f: (f / "out.zarr").mkdir(), SAMPLE, "zarr.json: is missing",
     ),
 }  # fmt: skip
 WORDS = {

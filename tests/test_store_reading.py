@@ -57,14 +57,17 @@ def claims_too_much(told):
 
 BROKEN = {
     "newer": (edited(lambda told: told["attributes"].update(format=2)), "newer than format 1"),
-    "no format": (edited(lambda told: told["attributes"].pop("format")), "no store of samples"),
-    "no attributes": (edited(lambda told: told.pop("attributes")), "no store of samples"),
+    "no format": (edited(lambda told: told["attributes"].pop("format")), "not a store of samples"),
+    "no attributes": (edited(lambda told: told.pop("attributes")), "not a store of samples"),
     "not JSON": (lambda path: (path / "zarr.json").write_text("{"), "not JSON"),
     "bytes": (lambda path: (path / "zarr.json").write_bytes(b"\xff\xfe\x00"), "not JSON"),
     "deep": (lambda path: (path / "zarr.json").write_text("[" * 200_000), "not JSON"),
-    "a list": (lambda path: (path / "zarr.json").write_text("[]"), "is damaged"),
+    "a list": (lambda path: (path / "zarr.json").write_text("[]"), "does not describe"),
     "huge": (lambda path: (path / "zarr.json").write_bytes(b" " * 5_000_000), "too large"),
-    "no samples": (lambda path: (path / "samples/zarr.json").unlink(), "no zarr.json"),
+    "no samples": (
+        lambda path: (path / "samples/zarr.json").unlink(),
+        "samples/zarr.json: is missing",
+    ),
     "other type": (edited_samples(lambda told: told.update(data_type="int8")), "damaged"),
     "a codec": (edited_samples(lambda told: told["codecs"].pop()), "damaged"),
     "a chunk of 0": (
@@ -72,7 +75,7 @@ BROKEN = {
         "damaged",
     ),
     "shape of words": (edited_samples(lambda told: told.update(shape="abc")), "damaged"),
-    "claims too much": (edited_samples(claims_too_much), "0 of 1 chunks"),
+    "claims too much": (edited_samples(claims_too_much), "samples/zarr.json: is damaged"),
     "no coordinate": (lambda path: (path / "draw" / "c.0").unlink(), "draw/c.0"),
     "short coordinate": (lambda path: (path / "draw" / "c.0").write_bytes(b"1"), "draw/c.0"),
 }
@@ -91,7 +94,10 @@ def test_a_damaged_or_foreign_store_is_refused_with_a_reason(tmp_path, fault):
 def test_claims_of_size_take_no_memory(tmp_path):
     sample_to_store(tmp_path / "a", NETWORK, X[:3], **JOB)
     edited_samples(claims_too_much)(tmp_path / "a")
-    with pytest.raises(InputError, match=r"draw/c\.0"):
+    with pytest.raises(InputError, match=r"samples/zarr\.json: is damaged"):
+        open_samples(tmp_path / "a", partial=True)
+    edited(lambda told: told["attributes"].pop("sha256"))(tmp_path / "a")  # an older store
+    with pytest.raises(InputError, match=r"draw/zarr\.json: is damaged"):
         open_samples(tmp_path / "a", partial=True)
 
 

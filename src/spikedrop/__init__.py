@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from spikedrop.caches import prepare
+
 if TYPE_CHECKING:
     from spikedrop.ann import predict, sample_ann
     from spikedrop.budget import plan_budget
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from spikedrop.training import train
 
 __version__ = version("spikedrop")
+prepare()  # before anything imports numba, matplotlib or Keras
 
 _HOMES = {
     "ann": ("predict", "sample_ann"),
@@ -117,6 +120,10 @@ class _Package(ModuleType):
         if name in _HOME and isinstance(value, ModuleType):
             value = getattr(value, name)
         super().__setattr__(name, value)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # cloudpickle, and so joblib and Dask, sends a module by its name only if its type is plain.
+        return import_module, (self.__name__,)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *_HOME})

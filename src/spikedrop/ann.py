@@ -9,7 +9,7 @@ from spikedrop.engine import chunks, load, run_ann
 from spikedrop.layers import linear, masked, with_masked_weights
 from spikedrop.masks import Scope, blocks, stacked_masks
 from spikedrop.network import Network
-from spikedrop.samples import check_inputs, collect, rows_of_masks
+from spikedrop.samples import check_inputs, check_job, check_network, collect, rows_of_masks
 
 
 def forward(
@@ -48,6 +48,7 @@ def forward(
 
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
     """Return the plain network without dropout: axes (observation, output)."""
+    check_network(network)
     x = check_inputs(network, x, 1, "draw")
     loaded = load(network)
     return np.concatenate([run_ann(loaded, x[r.start : r.stop], {}, 1)[0] for r in blocks(len(x))])
@@ -100,7 +101,7 @@ def sample_ann(
     Raises
     ------
     InputError
-        If `x` has the wrong shape or NaN, or `draws` or `scope` is not usable.
+        If an argument cannot be used, or `x` has the wrong shape or NaN.
 
     Examples
     --------
@@ -111,6 +112,15 @@ def sample_ann(
     >>> sorted(set(samples.values.ravel().tolist()))  # either silent, or 2 x (1 + 1)
     [0.0, 4.0]
     """
+    seed, numbers = check_job(
+        network,
+        draws=draws,
+        seed=seed,
+        scope=scope,
+        first_draw=first_draw,
+        memory_gb=memory_gb,
+        progress=progress,
+    )
     x = check_inputs(network, x, draws, scope)
     loaded = load(network)
 
@@ -118,7 +128,6 @@ def sample_ann(
         masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
         return run_ann(loaded, x[rows.start : rows.stop], masks, len(some))
 
-    numbers = range(first_draw, first_draw + draws)
     return collect(
         "ann",
         predict_chunk,

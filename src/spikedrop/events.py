@@ -24,9 +24,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from llvmlite import ir
-from numba import get_num_threads, njit, types
+from numba import get_num_threads, types
 from numba.extending import intrinsic
 
+from spikedrop.caches import njit
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.programs import PROGRAMS, refusal

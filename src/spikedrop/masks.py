@@ -8,16 +8,18 @@ same draw therefore has the same mask on every backend, in any batch, after any 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy.special import ndtri
 
+from spikedrop.arguments import SEEDS, of_type, one_of, real_number, seed_of, whole_number
 from spikedrop.errors import InputError
 from spikedrop.layers import Family
 from spikedrop.network import Network
 
 Scope = Literal["draw", "row"]
+FAMILIES = get_args(Family)
 _BITS_PER_BLOCK = 8  # one Philox block is 4 x 64 bits: eight 32-bit uniforms
 BLOCK_ROWS = 128  # observations a sampler works on at a time
 
@@ -75,15 +77,22 @@ def layer_mask(
     True
     """
     return _multipliers(
-        seed,
-        layer,
-        [draw],
-        units=units,
-        rate=rate,
-        observations=observations,
-        step=step,
-        family=family,
+        seed_of(seed),
+        whole_number("layer", layer, below=SEEDS),
+        [whole_number("draw", draw, below=2**63)],
+        units=whole_number("units", units, least=1),
+        rate=real_number("rate", rate, least=0, below=1),
+        observations=_rows("observations", observations),
+        step=None if step is None else whole_number("step", step, below=2**63),
+        family=one_of("family", family, FAMILIES),
     )[0]
+
+
+def _rows(name: str, rows: object) -> range | None:
+    """Return a range of rows, or None."""
+    if rows is not None and not (isinstance(rows, range) and rows.start >= 0):
+        raise InputError(f"{name}={rows!r}; give a range of rows, not negative, or None.")
+    return rows
 
 
 def _multipliers(
@@ -145,7 +154,11 @@ def network_masks(
     is dropped as one have length 1. Of the family ``weights``: axes (1, unit below, unit), to
     multiply the layer's weights. See `layer_mask`.
     """
-    masks = stacked_masks(network, seed, range(draw, draw + 1), observations, step)
+    of_type("network", network, Network, "`Network.from_keras` or `Network.chain`")
+    draw = whole_number("draw", draw, below=2**63)
+    step = None if step is None else whole_number("step", step, below=2**63)
+    rows = _rows("observations", observations)
+    masks = stacked_masks(network, seed_of(seed), range(draw, draw + 1), rows, step)
     return {name: mask[0] for name, mask in masks.items()}
 
 

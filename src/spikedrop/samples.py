@@ -8,10 +8,14 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
+from spikedrop.arguments import of_type, one_of, real_number, seed_of, whole_number, yes_or_no
 from spikedrop.errors import InputError
 from spikedrop.layers import Layer
 from spikedrop.masks import Scope
 from spikedrop.network import Network
+
+SCOPES = ("draw", "row")
+MOST_DRAWS = 2**63  # whose numbers the masks' generator takes
 
 
 def check_inputs(network: Network, x: object, draws: int, scope: str) -> np.ndarray:
@@ -32,17 +36,18 @@ def check_rows(inputs: Sequence[Layer], x: object, first_row: int = 0) -> np.nda
     is a piece of a longer array.
     """
     if len(inputs) == 1:
-        arrays = [np.asarray(x)]
+        arrays = [_array("x", x)]
     elif isinstance(x, Mapping):
         names = [layer.name for layer in inputs]
         if set(x) != set(names):
             raise InputError(f"x names the inputs {sorted(x)}; the network has {names}.")
-        arrays = [np.asarray(x[name]) for name in names]
+        arrays = [_array(f"x[{name!r}]", x[name]) for name in names]
     elif isinstance(x, list | tuple):
-        arrays = [np.asarray(part) for part in x]
+        arrays = [_array(f"x[{i}]", part) for i, part in enumerate(x)]
     else:  # joined already
         cuts = np.cumsum([int(np.prod(layer.shape)) for layer in inputs])[:-1]
-        arrays = np.split(np.asarray(x), cuts, axis=-1)
+        joined = _array("x", x)
+        arrays = np.split(joined, cuts, axis=-1) if joined.ndim else [joined]
     if len(arrays) != len(inputs):
         raise InputError(f"x has {len(arrays)} arrays; the network has {len(inputs)} inputs.")
     if len({len(part) if part.ndim else 0 for part in arrays}) > 1:
@@ -59,12 +64,44 @@ def check_rows(inputs: Sequence[Layer], x: object, first_row: int = 0) -> np.nda
     )
 
 
+def _array(name: str, x: object) -> np.ndarray:
+    """Return an array, or refuse rows of different lengths."""
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} cannot be read as one array ({error}).") from None
+
+
+def check_network(network: Network) -> None:
+    """Refuse what is not a network."""
+    of_type("network", network, Network, "`Network.from_keras` or `Network.chain`")
+
+
+def check_job(
+    network: Network,
+    *,
+    draws: int,
+    seed: int,
+    scope: str,
+    first_draw: int = 0,
+    memory_gb: float = 1.0,
+    progress: bool | None = None,
+) -> tuple[int, range]:
+    """Refuse settings of a sampler that cannot be used; return the seed and the draws' numbers."""
+    check_network(network)
+    check_draws(network, draws, scope)
+    seed = seed_of(seed)
+    first = whole_number("first_draw", first_draw, below=MOST_DRAWS)
+    real_number("memory_gb", memory_gb, above=0)
+    if progress is not None:
+        yes_or_no("progress", progress)
+    return seed, range(first, first + int(draws))
+
+
 def check_draws(network: Network, draws: int, scope: str) -> None:
     """Refuse a number of draws or a scope that cannot be used."""
-    if not isinstance(draws, int | np.integer) or draws < 1:
-        raise InputError(f"draws={draws}; ask for a whole number, at least one.")
-    if scope not in ("draw", "row"):
-        raise InputError(f"scope={scope!r}; use 'draw' (one mask for all rows) or 'row'.")
+    whole_number("draws", draws, least=1)
+    one_of("scope", scope, SCOPES)
     for layer in network.layers:
         if scope == "row" and layer.dropout and layer.family == "weights":
             raise InputError(

@@ -6,8 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from spikedrop.arguments import one_of, real_number
 from spikedrop.budget.pilot import Pilot
-from spikedrop.energy import Counts, Operations, energy
+from spikedrop.energy import Counts, Operations, devices, energy
 from spikedrop.errors import InputError
 from spikedrop.spiking.conversion import WINDOWED
 
@@ -18,16 +19,15 @@ DEVICE = "loihi"
 
 def check_unit(unit: str, device: str, seconds_per_step: float | None) -> None:
     """Refuse an unknown unit or device, and a step time that is none."""
-    if unit not in UNITS:
-        raise InputError(f"unit={unit!r}; use {', '.join(map(repr, UNITS))}.")
+    one_of("unit", unit, UNITS)
+    one_of("device", device, devices())
     if unit == "joules":
         energy(Counts(synaptic=1.0), device)  # raises where spikes have no price
     if seconds_per_step is None:
         return
     if unit != "seconds":
         raise InputError(f"seconds_per_step goes with unit='seconds', not {unit!r}: leave it out.")
-    if not (np.isfinite(seconds_per_step) and seconds_per_step > 0):
-        raise InputError(f"seconds_per_step={seconds_per_step} must be positive and finite.")
+    real_number("seconds_per_step", seconds_per_step, above=0)
 
 
 def cost_of(

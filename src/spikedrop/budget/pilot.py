@@ -10,12 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from spikedrop.ann import sample_ann
+from spikedrop.arguments import one_of, real_number, whole_number
 from spikedrop.compare.draws import as_draws, predictive_sd
 from spikedrop.energy import Operations, count_operations
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network import Network
-from spikedrop.samples import check_inputs
+from spikedrop.samples import check_inputs, check_network
 from spikedrop.spiking.conversion import MAX_RADIX_STEPS, NEURONS, WINDOWED, Neuron, calibrate
 from spikedrop.spiking.sampler import sample_snn
 
@@ -75,16 +76,22 @@ def crossed(steps: Sequence[int], rates_hz: Sequence[float]) -> list[Setting]:
     return [(t, rate) for t in steps for rate in rates_hz]
 
 
+def _numbers(name: str, values: object) -> tuple[float, ...]:
+    """Return a sequence of finite numbers."""
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str | bytes):
+        raise InputError(f"{name}={values!r}; give one or more numbers, in increasing order.")
+    return tuple(real_number(f"{name}[{i}]", value) for i, value in enumerate(values))
+
+
 def settings_of(
     neuron: str, steps: Sequence[int] | None, rates_hz: Sequence[float] | None
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return the pilot's steps and rates, checked; by default those of the neuron."""
-    if neuron not in NEURONS:
-        raise InputError(f"neuron={neuron!r}; use {', '.join(map(repr, NEURONS))}.")
+    one_of("neuron", neuron, NEURONS)
     if rates_hz is None:  # windows have one spike a step, or one bit: their steps set the spikes
         rates_hz = (500.0,) if neuron in WINDOWED else RATES_HZ
-    steps = tuple(STEPS[neuron] if steps is None else steps)
-    rates_hz = tuple(float(rate) for rate in rates_hz)
+    steps = _numbers("steps", STEPS[neuron] if steps is None else steps)
+    rates_hz = _numbers("rates_hz", rates_hz)
     for name, found in (("steps", steps), ("rates_hz", rates_hz)):
         if not found or not (np.isfinite(found).all() and np.all(np.diff(found) > 0)):
             raise InputError(f"{name}={found}: give one or more numbers, in increasing order.")
@@ -173,6 +180,9 @@ def scope_of(network: Network) -> Scope:
 
 def check_pilot(network: Network, x: object, y: object, draws: int, ann_draws: int) -> np.ndarray:
     """Refuse what no pilot can be run on; return the checked inputs."""
+    check_network(network)
+    whole_number("draws", draws, least=1)
+    whole_number("ann_draws", ann_draws, least=1)
     if not network.dropout_rates:
         raise InputError("the network has no dropout: all draws are the same, and one is enough.")
     if network.stored_masks is not None:
@@ -188,7 +198,10 @@ def check_pilot(network: Network, x: object, y: object, draws: int, ann_draws: i
             f"pilot draws={draws} and ann_draws={ann_draws}: at least 16, and as many of the ANN."
         )
     if y is not None:
-        values, shape = np.asarray(y, float), (len(x), network.n_outputs)
+        try:
+            values, shape = np.asarray(y, float), (len(x), network.n_outputs)
+        except (TypeError, ValueError):
+            raise InputError("y: give what was observed, numbers, as an array.") from None
         if values.shape != shape and (shape[1] != 1 or values.shape != shape[:1]):
             raise InputError(f"y has shape {values.shape}; expected {shape}.")
         if not np.isfinite(values).all():

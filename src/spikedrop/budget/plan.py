@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spikedrop.arguments import seed_of, whole_number, yes_or_no
 from spikedrop.budget.costs import DEVICE, Unit, check_unit, cost_of
 from spikedrop.budget.pilot import (
     COUNTED_DRAWS,
@@ -20,6 +21,7 @@ from spikedrop.budget.quantities import FEWEST_DRAWS, Quantity, check_quantity
 from spikedrop.budget.tradeoff import Tradeoff, check_budget, too_small, trade_off
 from spikedrop.energy import count_operations
 from spikedrop.network import Network
+from spikedrop.samples import check_network
 from spikedrop.spiking.conversion import WINDOWED, Neuron, calibrate
 
 DEFAULT = (200, 500.0)  # time steps and firing rate of `sample_snn` and `calibrate`
@@ -190,6 +192,12 @@ def plan_budget(
     Traceback (most recent call last):
     spikedrop.errors.InputError: budget=3 operations is too small for one draw: ...
     """
+    check_network(network)
+    seed = seed_of(seed)
+    pilot_draws = whole_number("pilot_draws", pilot_draws, least=16)
+    ann_draws = whole_number("ann_draws", ann_draws, least=pilot_draws)
+    if progress is not None:
+        yes_or_no("progress", progress)
     check_budget(budget)
     check_quantity(quantity, y)
     check_unit(unit, device, seconds_per_step)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from spikedrop.arguments import one_of
 from spikedrop.errors import InputError
 
 Quantity = Literal["mean", "sd", "interval", "crps"]
@@ -137,8 +138,7 @@ def bias_square(
 
 def check_quantity(quantity: str, y: object) -> None:
     """Refuse a name that is not one of `QUANTITIES`, and ``crps`` without observations."""
-    if quantity not in QUANTITIES:
-        raise InputError(f"quantity={quantity!r}; use {', '.join(map(repr, QUANTITIES))}.")
+    one_of("quantity", quantity, QUANTITIES)
     if quantity == "crps" and y is None:
         raise InputError(
             "quantity='crps' scores against what was observed: give y, one value for each row of x."

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spikedrop.arguments import real_number
 from spikedrop.budget.costs import DEVICE, Unit, check_unit, cost_tables
 from spikedrop.budget.pilot import Pilot
 from spikedrop.budget.quantities import (
@@ -225,8 +226,7 @@ def trade_off(
 
 def check_budget(budget: float) -> None:
     """Refuse a budget that is not a positive, finite number."""
-    if not (np.isfinite(budget) and budget > 0):
-        raise InputError(f"budget={budget} must be positive and finite.")
+    real_number("budget", budget, above=0)
 
 
 def too_small(

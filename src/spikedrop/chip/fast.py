@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import get_num_threads, njit
+from numba import get_num_threads
 
+from spikedrop.caches import njit
 from spikedrop.chip.network import ChipLayer, ChipNetwork
 from spikedrop.events import GROUP, WORD, _cut, _lowest_bit, fits
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from spikedrop.arguments import of_type, whole_number
 from spikedrop.chip.network import BIAS_SHIFTS, ChipLayer, ChipNetwork, ChipReadout
 from spikedrop.errors import InputError
 from spikedrop.layers import linear, masked
 from spikedrop.network import Network
+from spikedrop.samples import check_network
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.programs import PROGRAMS, neurons_heard, refusal
 
@@ -86,6 +88,12 @@ def quantise(
     >>> layer.strengths().round(3).tolist()
     [[0.75, 0.0], [0.0, -0.25]]
     """
+    check_network(network)
+    of_type("conversion", conversion, Conversion, "`calibrate`")
+    steps = whole_number("steps", steps, least=1)
+    bits = whole_number("bits", bits, least=2)
+    bias_bits = whole_number("bias_bits", bias_bits, least=2)
+    membrane_bits = whole_number("membrane_bits", membrane_bits, least=2)
     _check(network, conversion, steps)
     maps = neuron_maps(network)
     gains = {

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from spikedrop.arguments import of_type, whole_number
 from spikedrop.chip.fast import Work, count_spikes
 from spikedrop.chip.network import ChipNetwork
 from spikedrop.chip.quantise import host_currents, rounded_bias
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, stacked_masks
-from spikedrop.samples import check_inputs, collect, rows_of_masks
+from spikedrop.samples import check_inputs, check_job, collect, rows_of_masks
 
 
 def sample_chip(
@@ -65,14 +66,23 @@ def sample_chip(
     >>> sorted(set(samples.values.ravel().tolist()))
     [0.0, 4.0]
     """
-    network = chip.network
+    network = of_type("chip", chip, ChipNetwork, "`quantise`").network
+    seed, numbers = check_job(
+        network,
+        draws=draws,
+        seed=seed,
+        scope=scope,
+        first_draw=first_draw,
+        memory_gb=memory_gb,
+        progress=progress,
+    )
+    steps = whole_number("steps", steps, least=1)
+    settle = steps // 5 if settle is None else whole_number("settle", settle)
     x = check_inputs(network, x, draws, scope)
-    settle = steps // 5 if settle is None else settle
-    if steps < 1 or not 0 <= settle < steps:
+    if settle >= steps:
         raise InputError(
             f"steps={steps} and settle={settle}: present at least one step after settling."
         )
-    numbers = range(first_draw, first_draw + draws)
     check_charge(chip, x, seed=seed, draws=numbers, scope=scope, steps=steps)
     spikes, full, heard = 0, 0, 0
 
@@ -107,7 +117,7 @@ def sample_chip(
         },
     )
     return samples.assign_attrs(
-        spikes_per_presentation=spikes / (draws * len(x)), saturated=full / heard
+        spikes_per_presentation=spikes / (len(numbers) * len(x)), saturated=full / heard
     )
 
 
@@ -129,7 +139,8 @@ def sample_integers(
 
     Parameters and returned array are those of `sample_chip`.
     """
-    network = chip.network
+    network = of_type("chip", chip, ChipNetwork, "`quantise`").network
+    seed, numbers = check_job(network, draws=draws, seed=seed, scope=scope, progress=progress)
     x = check_inputs(network, x, draws, scope)
 
     def predict(some: range, rows: range) -> np.ndarray:
@@ -149,7 +160,6 @@ def sample_integers(
         rates = {name: np.broadcast_to(r, (*shape, r.shape[-1])) for name, r in rates.items()}
         return _read_out(chip, rates, 1, biases)
 
-    numbers = range(draws)
     return collect(
         "quantised",
         predict,

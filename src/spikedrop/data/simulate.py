@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from spikedrop.arguments import seed_of, whole_number
 from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
 
@@ -88,11 +89,10 @@ def simulate_screen(
         >>> len(screen.pairs), len(screen.drugs), len(screen.cells)
         (300, 12, 4)
     """
-    if n_drugs < 4 or n_cell_lines < 2 or n_records < 1:
-        raise InputError(
-            f"n_drugs={n_drugs}, n_cell_lines={n_cell_lines}, n_records={n_records}: a screen "
-            "needs at least 4 drugs, 2 cell lines and 1 record."
-        )
+    n_drugs = whole_number("n_drugs", n_drugs, least=4)
+    n_cell_lines = whole_number("n_cell_lines", n_cell_lines, least=2)
+    n_records = whole_number("n_records", n_records, least=1)
+    seed = seed_of(seed)
     room = n_drugs * (n_drugs - 1) // 2 * n_cell_lines * DOSE_LEVELS**2
     if n_records > room:
         raise InputError(

@@ -1,11 +1,12 @@
 """Split pair records so that each way asks a different question of a model."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from spikedrop.arguments import of_type, one_of, real_number, seed_of
 from spikedrop.errors import InputError
 
 By = Literal["rows", "pairs", "drugs", "cell_lines"]
@@ -66,8 +67,11 @@ def split(
         [216, 24, 60]
     """
     for name, fraction in (("test", test), ("validation", validation)):
-        if not 0 <= fraction < 1:
+        if not 0 <= real_number(name, fraction) < 1:
             raise InputError(f"{name} is a fraction of at least 0 and below 1, not {fraction}.")
+    one_of("by", by, get_args(By))
+    seed = seed_of(seed)
+    of_type("pairs", pairs, pd.DataFrame, "`simulate_screen` or `open_screen`")
     codes = _units(pairs, by)  # shape (row, units of the row)
     count = int(codes.max()) + 1 if len(codes) else 0
     order = np.random.default_rng(seed).permutation(count)
@@ -94,8 +98,6 @@ def _units(pairs: pd.DataFrame, by: str) -> np.ndarray:
     if by == "drugs":
         both = pairs[["drug_a", "drug_b"]].to_numpy()
         return np.unique(both, return_inverse=True)[1].reshape(both.shape)
-    if by not in ("rows", "pairs", "cell_lines"):
-        raise InputError(f'by must be "rows", "pairs", "drugs" or "cell_lines", not {by!r}.')
     drugs = np.sort(pairs[["drug_a", "drug_b"]].to_numpy(), axis=1)
     if by == "pairs":
         return _number(drugs)

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from spikedrop.arguments import of_type
 from spikedrop.engine import load, run_slopes
 from spikedrop.errors import InputError
 from spikedrop.layers import masked
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
-from spikedrop.samples import check_inputs
+from spikedrop.samples import check_inputs, check_job
 from spikedrop.spiking.conversion import Conversion
 
 ROWS = 1000  # training rows that are looked at, spread evenly
@@ -68,6 +69,8 @@ def allocate(
     >>> round(loud / quiet)  # the cube root of 8 squared
     4
     """
+    seed, numbers = check_job(network, draws=draws, seed=seed, scope="draw")
+    of_type("conversion", conversion, Conversion, "`calibrate`")
     x = check_inputs(network, x_train, draws, "draw")
     if conversion.neuron == "radix":
         raise InputError(
@@ -79,7 +82,7 @@ def allocate(
         [np.zeros(network.shapes[layer.name]) for layer in network.hidden] for _ in range(3)
     )
     loaded = load(network)
-    for draw in range(draws):
+    for draw in numbers:
         masks = network_masks(network, seed, draw)
         for i, (layer, a, slope) in enumerate(
             zip(network.hidden, *run_slopes(loaded, x, masks), strict=True)

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 
 from spikedrop.ann import forward
+from spikedrop.arguments import one_of, real_number
 from spikedrop.errors import InputError
 from spikedrop.network import Network
-from spikedrop.samples import check_inputs
+from spikedrop.samples import check_inputs, check_network
 
 Neuron = Literal["charge_keeping", "rectified", "integrate_first", "radix"]
 NEURONS: tuple[Neuron, ...] = ("charge_keeping", "rectified", "integrate_first", "radix")
@@ -61,21 +62,21 @@ class Conversion:
 
     def __post_init__(self) -> None:
         """Refuse what no neuron can do."""
-        if any(not np.all(np.greater(s, 0) & np.isfinite(s)) for s in self.scales_hz):
+        usable = isinstance(self.scales_hz, tuple | list) and all(map(_positive, self.scales_hz))
+        if not usable:
             raise InputError(
                 f"scales_hz={self.scales_hz}: every scale must be positive and finite."
             )
-        if self.neuron not in NEURONS:
-            raise InputError(f"neuron={self.neuron!r}; use {', '.join(map(repr, NEURONS))}.")
+        one_of("neuron", self.neuron, NEURONS)
+        real_number("initial_charge", self.initial_charge, below=1)
+        real_number("dt", self.dt, above=0)
+        if self.synapse_s is not None:
+            real_number("synapse_s", self.synapse_s, above=0)
         if self.windowed and self.synapse_s is not None:
             raise InputError(
                 f"neuron={self.neuron!r} waits for a whole window and needs no synapse: "
                 f"leave out synapse_s={self.synapse_s}."
             )
-        if not self.initial_charge < 1:
-            raise InputError(f"initial_charge={self.initial_charge} must be below the threshold 1.")
-        if not self.dt > 0 or (self.synapse_s is not None and not self.synapse_s > 0):
-            raise InputError(f"dt={self.dt} s and synapse_s={self.synapse_s} s must be positive.")
 
     @property
     def windowed(self) -> bool:
@@ -91,6 +92,12 @@ class Conversion:
         (256, 200)
         """
         return 2**steps if self.neuron == "radix" else steps
+
+
+def _positive(scale: object) -> bool:
+    """Return whether a scale is a positive, finite number, or an array of those."""
+    scale = np.asarray(scale)
+    return scale.dtype.kind in "fiu" and bool(np.all((scale > 0) & np.isfinite(scale)))
 
 
 def calibrate(
@@ -128,13 +135,14 @@ def calibrate(
     InputError
         If a layer is silent on every training row, or a number is out of range.
     """
-    x = check_inputs(network, x_train, 1, "draw")
+    check_network(network)
+    real_number("rate_hz", rate_hz, above=0)
+    one_of("neuron", neuron, NEURONS)
     if percentile is None:
         percentile = 99.9 if neuron in WINDOWED else 98.0
-    if not rate_hz > 0 or not 0 < percentile <= 100:
-        raise InputError(
-            f"rate_hz={rate_hz} must be positive and percentile={percentile} in (0, 100]."
-        )
+    real_number("percentile", percentile, above=0, most=100)
+    Conversion((), neuron, initial_charge, synapse_s, dt)  # refused before any work
+    x = check_inputs(network, x_train, 1, "draw")
     scales = []
     for layer, activation in zip(network.hidden, forward(network, x)[1], strict=True):
         top = float(np.percentile(activation, percentile))

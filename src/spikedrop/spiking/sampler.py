@@ -11,11 +11,12 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from spikedrop.arguments import of_type, one_of, whole_number
 from spikedrop.engine import chunks, load, run_snn
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network import Network
-from spikedrop.samples import check_inputs, collect, rows_of_masks
+from spikedrop.samples import check_inputs, check_job, collect, rows_of_masks
 from spikedrop.spiking.conversion import MAX_RADIX_STEPS, Conversion
 from spikedrop.spiking.programs import program_of, refusal
 from spikedrop.spiking.reference import simulate
@@ -123,12 +124,20 @@ def sample_snn(
     >>> sorted(set(samples.values.ravel().tolist()))
     [0.0, 4.0]
     """
+    seed, numbers = check_job(
+        network,
+        draws=draws,
+        seed=seed,
+        scope=scope,
+        first_draw=first_draw,
+        memory_gb=memory_gb,
+        progress=progress,
+    )
+    steps, settle = timing_of(conversion, steps, settle, backend)
     x = check_inputs(network, x, draws, scope)
-    settle = settle_of(conversion, steps, settle)
     redrawn = _redrawn(network, hold)
     check_presentation(network, conversion, steps, settle, redrawn, backend)
     spikes = 0.0
-    numbers = range(first_draw, first_draw + draws)
 
     def count_spikes(counts: list[np.ndarray]) -> None:
         nonlocal spikes
@@ -191,15 +200,14 @@ def sample_snn(
                 "scales_hz": tuple(float(np.mean(scale)) for scale in conversion.scales_hz),
             },
         )
-    return samples.assign_attrs(spikes_per_presentation=spikes / (draws * len(x)))
+    return samples.assign_attrs(spikes_per_presentation=spikes / (len(numbers) * len(x)))
 
 
 def _redrawn(network: Network, hold: Hold | Mapping[str, Hold]) -> list[str]:
     """Names of the layers whose masks are redrawn at every step, after checks."""
     named = hold if isinstance(hold, Mapping) else dict.fromkeys(network.dropout_rates, hold)
-    for value in (hold,) if isinstance(hold, str) else named.values():
-        if value not in ("presentation", "step"):
-            raise InputError(f"hold={value!r}; use 'presentation', or 'step' for the control.")
+    for value in named.values() if isinstance(hold, Mapping) else (hold,):
+        one_of("hold", value, ("presentation", "step"))
     unknown = set(named).difference(network.dropout_rates)
     if unknown:
         raise InputError(
@@ -208,11 +216,19 @@ def _redrawn(network: Network, hold: Hold | Mapping[str, Hold]) -> list[str]:
     return [name for name, value in named.items() if value == "step"]
 
 
-def settle_of(conversion: Conversion, steps: int, settle: int | None) -> int:
-    """Return the steps left out of the average: by default a fifth, or none for whole windows."""
+def timing_of(
+    conversion: Conversion, steps: int, settle: int | None, backend: str = "engine"
+) -> tuple[int, int]:
+    """Return the steps of a presentation and those left out of the average.
+
+    By default these are a fifth, and none for whole windows.
+    """
+    of_type("conversion", conversion, Conversion, "`calibrate`")
+    one_of("backend", backend, BACKENDS)
+    steps = whole_number("steps", steps, least=1)
     if settle is None:
-        return 0 if conversion.windowed else steps // 5
-    return settle
+        return steps, 0 if conversion.windowed else steps // 5
+    return steps, whole_number("settle", settle)
 
 
 def check_presentation(

@@ -3,7 +3,7 @@
 ::
 
     draws.zarr/zarr.json             a Zarr 3 group; attributes: what samples follow from
-              /draw, /observation    coordinates, int64
+              /draw, /observation    coordinates, int64: 0, 1, ...
               /samples/zarr.json     float32, axes (draw, observation, output)
               /samples/c.i.j.0       a chunk and its checksum (CRC-32C), uncompressed
               /samples/.lock         held by the process that fills the store
@@ -17,16 +17,19 @@ tell. A new store is made in a hidden folder beside its place and renamed, too.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import socket
+import stat
 import uuid
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import zarr
@@ -41,6 +44,7 @@ FORMAT = 1  # of the folder; raise it when older releases could no longer read i
 DIMENSIONS = ("draw", "observation", "output")
 SAMPLES = "samples"
 CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+SEAL = "sha256"  # attribute: the checksum of the others
 LARGEST_JSON = 4_000_000  # bytes of metadata that are read
 
 
@@ -65,9 +69,9 @@ class Layout:
         """Where the chunks lie."""
         return self.path / SAMPLES
 
-    def open_array(self) -> zarr.Array:
-        """Open the samples to read and write."""
-        return zarr.open_array(self.folder, mode="r+", config={"write_empty_chunks": True})
+    def open_array(self, mode: Literal["r", "r+"] = "r+") -> zarr.Array:
+        """Open the samples to read and write, or only to read."""
+        return zarr.open_array(self.folder, mode=mode, config={"write_empty_chunks": True})
 
     def present(self) -> set[str]:
         """Names of the chunks whose files are there and have the right size."""
@@ -76,14 +80,17 @@ class Layout:
     def has(self, name: str) -> bool:
         """Tell whether the file of a chunk is there and has the right size."""
         try:
-            return (self.folder / name).stat().st_size == self.grid.chunk_bytes
+            found = (self.folder / name).stat()
         except FileNotFoundError:  # or the process that fills the store has just removed it
             return False
+        except OSError as error:
+            raise unreadable(self.folder / name, error) from error
+        return stat.S_ISREG(found.st_mode) and found.st_size == self.grid.chunk_bytes
 
-    def missing(self) -> list[tuple[range, range]]:
-        """Chunks that are not there, as `Grid.pieces` yields them."""
-        present = self.present()
-        return [piece for piece in self.grid.pieces() if self.grid.key(*piece) not in present]
+    def first_missing(self) -> tuple[range, range] | None:
+        """Return the first chunk that is not there or has another size."""
+        has, key = self.has, self.grid.key
+        return next((piece for piece in self.grid.pieces() if not has(key(*piece))), None)
 
 
 def read_layout(path: str | Path) -> Layout:
@@ -96,29 +103,70 @@ def read_layout(path: str | Path) -> Layout:
     """
     path = Path(path)
     if not path.is_dir():
-        raise InputError(f"{path}: there is no store.")
-    group = _read_json(path / "zarr.json")
+        raise InputError(f"{path}: there is no store; make it with `sample_to_store`.")
+    group = read_json(path / "zarr.json")
     attributes = group.get("attributes")
     known = attributes.get("format") if isinstance(attributes, dict) else None
     if not isinstance(known, int) or isinstance(known, bool) or "kind" not in attributes:
-        raise InputError(f"{path}: is a folder, but no store of samples; use another path.")
+        raise InputError(
+            f"{path}: is a folder, but not a store of samples, or its zarr.json is damaged. Use "
+            "another path."
+        )
     if known > FORMAT:
         raise InputError(
             f"{path}: has format {known}, newer than format {FORMAT} that this release reads: "
             "update spikedrop."
         )
-    samples = _read_json(path / SAMPLES / "zarr.json")
+    grid = _grid(read_json(path / SAMPLES / "zarr.json"))
+    if grid is None:
+        raise _damaged(path, f"{SAMPLES}/zarr.json")
+    sealed = attributes.pop(SEAL, None)
+    if sealed is not None and sealed != seal(attributes, grid):  # older stores have none
+        other = _grid(_copy_of(group, SAMPLES))
+        intact = other is not None and sealed == seal(attributes, other)
+        raise _damaged(path, f"{SAMPLES}/zarr.json" if intact else "zarr.json")
+    return Layout(path, attributes, grid)
+
+
+def seal(attributes: dict[str, object], grid: Grid) -> str:
+    """Return a checksum of the attributes and sizes, which JSON does not have (SHA-256)."""
+    content = json.dumps([attributes, grid.shape, grid.chunk], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _damaged(path: Path, name: str) -> InputError:
+    return InputError(
+        f"{path / name}: is damaged, and with it what the samples are of. Put a copy of that file "
+        f"back, or remove the folder {path} and sample again."
+    )
+
+
+def _copy_of(group: dict[str, object], name: str) -> dict[str, object]:
+    """Return the description of an array that the group holds, too."""
+    try:
+        found = group["consolidated_metadata"]["metadata"][name]
+    except (KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _grid(samples: dict[str, object]) -> Grid | None:
+    """Return the sizes in a description of samples, or None if it is not one."""
     try:
         shape, chunk = samples["shape"], samples["chunk_grid"]["configuration"]["chunk_shape"]
         sizes = [*shape, *chunk]
         whole = len(shape) == len(chunk) == 3 and chunk[2] == shape[2]
         whole = whole and all(type(n) is int and 0 < n < 2**48 for n in sizes)
-        whole = whole and _described(Grid(tuple(shape), tuple(chunk))).items() <= samples.items()
+        grid = Grid(tuple(shape), tuple(chunk))
+        return grid if whole and describes(samples, _described(grid)) else None
     except (KeyError, TypeError):
-        whole = False
-    if not whole:
-        raise InputError(f"{path}: is damaged, {SAMPLES}/zarr.json does not describe samples.")
-    return Layout(path, attributes, Grid(tuple(shape), tuple(chunk)))
+        return None
+
+
+def describes(found: dict[str, object], expected: dict[str, object]) -> bool:
+    """Return whether metadata that were read say what they should, and nothing else."""
+    nothing = {"attributes": {}, "storage_transformers": []}  # Zarr writes these, or not
+    return {**nothing, **found} == {**nothing, **expected}
 
 
 def _described(grid: Grid) -> dict[str, object]:
@@ -136,24 +184,40 @@ def _described(grid: Grid) -> dict[str, object]:
     }
 
 
-def _read_json(file: Path) -> dict[str, object]:
+def coordinate(name: str, n: int) -> dict[str, object]:
+    """Return what the metadata of a coordinate say."""
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [n],
+        "data_type": "int64",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [n]}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+        "fill_value": 0,
+        "codecs": CODECS,
+        "dimension_names": [name],
+    }
+
+
+def read_json(file: Path) -> dict[str, object]:
+    """Read metadata, or raise `InputError`."""
     try:
         with file.open("rb") as opened:
             content = opened.read(LARGEST_JSON + 1)
     except FileNotFoundError:
         raise InputError(
-            f"{file.parent}: holds no zarr.json, so it is no store of samples; use another path."
+            f"{file}: is missing, so {file.parent} is not a store of samples; use another path."
         ) from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"{file}: cannot be read ({error.strerror}); use another path.") from None
     if len(content) > LARGEST_JSON:
-        raise InputError(f"{file}: is no metadata of a store, it is too large.")
+        raise InputError(f"{file}: is too large for the metadata of a store; use another path.")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        raise InputError(f"{file}: is damaged, it is not JSON.") from None
+        raise InputError(f"{file}: is damaged, it is not JSON; use another path.") from None
     if not isinstance(found, dict):
-        raise InputError(f"{file}: is damaged, it does not describe a part of a store.")
+        raise InputError(f"{file}: does not describe a store; use another path.")
     return found
 
 
@@ -203,16 +267,9 @@ def created(path: Path, attributes: dict[str, object], grid: Grid) -> Iterator[L
 
 
 def _write_metadata(new: Path, attributes: dict[str, object], grid: Grid) -> None:
-    group = zarr.create_group(
-        new, zarr_format=3, attributes={"format": FORMAT, **attributes}, overwrite=False
-    )
-    plain = {
-        "serializer": BytesCodec(endian="little"),
-        "compressors": Crc32cCodec(),
-        "filters": None,
-        "chunk_key_encoding": {"name": "default", "separator": "."},
-        "config": {"write_empty_chunks": True},  # also where all is 0
-    }
+    attributes = {"format": FORMAT, **attributes}
+    attributes[SEAL] = seal(attributes, grid)
+    group = zarr.create_group(new, zarr_format=3, attributes=attributes, overwrite=False)
     group.create_array(
         SAMPLES,
         shape=grid.shape,
@@ -220,16 +277,32 @@ def _write_metadata(new: Path, attributes: dict[str, object], grid: Grid) -> Non
         dtype="float32",
         fill_value=float("nan"),
         dimension_names=DIMENSIONS,
-        **plain,
+        **_plain(),
     )
     for name, n in zip(DIMENSIONS[:2], grid.shape[:2], strict=True):
-        array = group.create_array(
-            name, shape=(n,), chunks=(n,), dtype="int64", dimension_names=(name,), **plain
-        )
-        array[:] = np.arange(n)
+        write_coordinate(group, name, n)
     with warnings.catch_warnings():  # Zarr 3 has not settled how; readers do without, too
         warnings.simplefilter("ignore", ZarrUserWarning)
         zarr.consolidate_metadata(new)
+
+
+def write_coordinate(group: zarr.Group, name: str, n: int) -> None:
+    """Write the numbers from 0 to n - 1 as a coordinate."""
+    array = group.create_array(
+        name, shape=(n,), chunks=(n,), dtype="int64", dimension_names=(name,), **_plain()
+    )
+    array[:] = np.arange(n)
+
+
+def _plain() -> dict[str, object]:
+    """Return how all arrays are written: as they are, with a checksum."""
+    return {
+        "serializer": BytesCodec(endian="little"),
+        "compressors": Crc32cCodec(),
+        "filters": None,
+        "chunk_key_encoding": {"name": "default", "separator": "."},
+        "config": {"write_empty_chunks": True},  # also where all is 0
+    }
 
 
 def _move(new: Path, path: Path) -> None:
@@ -259,7 +332,7 @@ def _take(folder: Path) -> FileLock:
         owner.write_text(
             f"process {os.getpid()} on {socket.gethostname()}, since {since},", encoding="utf-8"
         )
-    except BaseException:
+    except BaseException:  # passed on; whatever it was, the lock is not kept
         lock.release()
         raise
     return lock
@@ -305,7 +378,16 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        where = error.filename or path
         raise StoreError(
-            f"{path}: cannot be written ({error.strerror or error}). What is finished is kept; "
+            f"{where}: cannot be written ({error.strerror or error}). What is finished is kept; "
             "make room or mend it, and run the same again to go on."
         ) from error
+
+
+def unreadable(file: Path, error: OSError) -> StoreError:
+    """Return an error about a file of which is not known whether it is damaged."""
+    return StoreError(
+        f"{file}: cannot be read ({error.strerror or error}). Make it readable; where the disk has "
+        "lost it, delete it and run the same sampling again."
+    )

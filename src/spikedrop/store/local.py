@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from spikedrop.arguments import whole_number
 from spikedrop.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def local_client(workers: int) -> Iterator[Client]:
     InputError
         If `workers` is not a positive whole number, or Dask is not installed.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise InputError(f"workers={workers}; give a whole number, at least one.")
+    workers = whole_number("workers", workers, least=1)
     try:
         from distributed import Client, LocalCluster
     except ImportError:

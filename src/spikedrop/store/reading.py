@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import xarray as xr
+from xarray.core import indexing
 
+from spikedrop.arguments import of_type, path_of, yes_or_no
 from spikedrop.errors import InputError
+from spikedrop.store.damage import MISSING, Piece, check_coordinates, chunk_fault, remedy
 from spikedrop.store.layout import DIMENSIONS, SAMPLES, Layout, read_layout
 
 if TYPE_CHECKING:
@@ -37,36 +42,98 @@ def open_samples(path: str | Path, *, partial: bool = False) -> xr.DataArray:
     Raises
     ------
     InputError
-        If there is no store, it is damaged or of a newer format, or not finished. Damaged values
-        show when they are read, as a `ValueError` about a checksum.
+        If there is no store, it is damaged or of a newer format, or not finished. A chunk whose
+        checksum is wrong shows when its values are read. The message names the file.
+    StoreError
+        If a file cannot be read.
 
     Examples
     --------
     See `sample_to_store`.
     """
-    return opened(read_layout(path), partial=partial)
+    return opened(read_layout(path_of("path", path)), partial=yes_or_no("partial", partial))
 
 
 def opened(layout: Layout, *, partial: bool = False) -> xr.DataArray:
     """`open_samples` of a store that was looked at."""
-    done = len(layout.present())
-    if done < layout.grid.count and not partial:
-        raise InputError(
-            f"{layout.path}: {done} of {layout.grid.count} chunks are finished. Run the same "
-            "sampling again to go on, or open what there is with partial=True."
-        )
-    for name, n in zip(DIMENSIONS[:2], layout.grid.shape[:2], strict=True):
-        file = (
-            layout.path / name / "c.0"
-        )  # xarray reads it now: a size that is claimed must be there
-        if not file.is_file() or file.stat().st_size != 8 * n + 4:
-            raise InputError(f"{layout.path}: is damaged, {name}/c.0 is missing or cut off.")
-    try:
-        whole = xr.open_zarr(layout.path, chunks=None, consolidated=False, zarr_format=3)
-        samples = whole[SAMPLES].rename(str(layout.attributes["kind"]))
-    except Exception as error:  # a damaged file can fail anywhere in Zarr
-        raise InputError(f"{layout.path}: is damaged ({error}).") from None
+    missing = layout.first_missing()
+    if missing is not None and not partial:
+        raise _unfinished(layout, missing)
+    check_coordinates(layout)
+    whole = xr.open_dataset(layout, engine=_Backend, partial=partial)
+    samples = whole[SAMPLES].rename(str(layout.attributes["kind"]))
     return samples.assign_attrs(layout.attributes)
+
+
+def _unfinished(layout: Layout, piece: Piece) -> InputError:
+    """Say how much is there, and why the first chunk that cannot be read is not."""
+    done = len(layout.present())
+    file, fault = layout.folder / layout.grid.key(*piece), chunk_fault(layout, piece)
+    way = (
+        remedy(file, fault)
+        if "damaged" in fault or file.is_dir()
+        else ("Run the same sampling again to go on, or open what there is with partial=True.")
+    )
+    return InputError(
+        f"{layout.path}: {done} of {layout.grid.count} chunks are finished; {file} {fault}. {way}"
+    )
+
+
+class _Backend(xr.backends.BackendEntrypoint):
+    """Lets xarray read a `Layout` lazily."""
+
+    def open_dataset(
+        self, filename_or_obj: Layout, *, drop_variables: object = None, partial: bool = False
+    ) -> xr.Dataset:
+        """Return the samples with their coordinates."""
+        grid = filename_or_obj.grid
+        values = indexing.LazilyIndexedArray(_Samples(filename_or_obj, partial))
+        chunks = dict(zip(DIMENSIONS, grid.chunk, strict=True))
+        encoding = {"chunks": grid.chunk, "preferred_chunks": chunks}
+        return xr.Dataset(
+            {SAMPLES: xr.Variable(DIMENSIONS, values, encoding=encoding)},
+            coords={
+                name: np.arange(n) for name, n in zip(DIMENSIONS[:2], grid.shape[:2], strict=True)
+            },
+        )
+
+
+class _Samples(xr.backends.BackendArray):
+    """The values of a store; a chunk that cannot be read is named."""
+
+    def __init__(self, layout: Layout, partial: bool) -> None:
+        self.layout, self.partial = layout, partial
+        self.array = layout.open_array("r")
+        self.shape, self.dtype = layout.grid.shape, np.dtype("float32")
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+        )
+
+    def _read(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
+        try:
+            values = np.asarray(self.array.oindex[key])
+        except (ValueError, OSError):
+            self._name_fault(key)
+            raise  # no file of these values is damaged
+        if not self.partial and np.isnan(values).any():  # Zarr reads so what has been removed
+            self._name_fault(key)
+        return values
+
+    def _name_fault(self, key: tuple[int | slice | np.ndarray, ...]) -> None:
+        """Raise an error with the first damaged file among those a key reads."""
+        grid = self.layout.grid
+        touched = [
+            np.unique(np.arange(n)[k] // size)
+            for n, size, k in zip(grid.shape[:2], grid.chunk[:2], key[:2], strict=True)
+        ]
+        for i, j in itertools.product(*touched):
+            piece = grid.piece(int(i), int(j))
+            fault = chunk_fault(self.layout, piece)
+            if fault and not (self.partial and fault == MISSING):
+                file = self.layout.folder / grid.key(*piece)
+                raise InputError(f"{file}: {fault}. {remedy(file, fault)}")
 
 
 def to_inference_data(samples: xr.DataArray) -> arviz.InferenceData:
@@ -89,6 +156,7 @@ def to_inference_data(samples: xr.DataArray) -> arviz.InferenceData:
     InputError
         If the axes are others, or ArviZ below version 1 is not installed.
     """
+    of_type("samples", samples, xr.DataArray, "`open_samples`")
     if samples.dims != DIMENSIONS:
         raise InputError(f"samples have the axes {samples.dims}; expected {DIMENSIONS}.")
     try:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from spikedrop.arguments import path_of, whole_number, yes_or_no
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network import Network
 from spikedrop.samples import check_rows
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.sampler import Backend
+from spikedrop.store.damage import chunk_fault, mend_coordinates, refuse_folder
 from spikedrop.store.inputs import as_source, check_all, read_rows
 from spikedrop.store.layout import (
     Layout,
@@ -105,9 +108,17 @@ def sample_to_store(
     ...     samples.sizes, sorted(set(samples.values.ravel().tolist()))
     (Frozen({'draw': 100, 'observation': 1, 'output': 1}), [0.0, 4.0])
     """
+    path = path_of("path", path).absolute()
+    if client is not None and not hasattr(client, "asynchronous"):
+        raise InputError(
+            f"client is of type {type(client).__name__}; give a dask.distributed.Client."
+        )
     if client is not None and client.asynchronous:
         raise InputError("client is asynchronous: give one made with asynchronous=False.")
-    path = Path(path).absolute()
+    if progress is not None:
+        yes_or_no("progress", progress)
+    if chunk is not None:
+        whole_number("chunk", chunk, least=1)
     job = make_job(
         network,
         conversion,
@@ -123,6 +134,7 @@ def sample_to_store(
     grid = make_grid(job, x.shape[0], chunk)
     with _held(path, job, x, grid, client) as layout:
         remove_partial(layout)
+        mend_coordinates(layout)
         waiting = unfinished(layout)
         if client is None:
             run = fill(layout, job, x, waiting)
@@ -197,29 +209,20 @@ def _sizes(grid: Grid) -> dict[str, int]:
 
 def unfinished(layout: Layout) -> list[Piece]:
     """Return the chunks to be done, the damaged among them, whose files are removed."""
-    present = layout.present()
-    array = layout.open_array()
-
-    def damaged(piece: Piece) -> bool:
-        draws, rows = piece
-        try:
-            array[draws.start : draws.stop, rows.start : rows.stop]
-        except (ValueError, OSError):  # its checksum is wrong, or it cannot be read
-            return True
-        return False
-
     pieces = list(layout.grid.pieces())
-    there = [piece for piece in pieces if layout.grid.key(*piece) in present]
     with ThreadPoolExecutor() as pool:
-        bad = {
-            piece for piece, is_bad in zip(there, pool.map(damaged, there), strict=True) if is_bad
-        }
-    good = set(there) - bad
-    waiting = [piece for piece in pieces if piece not in good]
+        faults = list(pool.map(partial(chunk_fault, layout), pieces))
+    waiting = {
+        layout.folder / layout.grid.key(*piece): piece
+        for piece, fault in zip(pieces, faults, strict=True)
+        if fault
+    }
+    for file, fault in zip(waiting, filter(None, faults), strict=True):
+        refuse_folder(file, fault)
     with writing(layout.path):
-        for piece in waiting:
-            (layout.folder / layout.grid.key(*piece)).unlink(missing_ok=True)
-    return waiting
+        for file in waiting:
+            file.unlink(missing_ok=True)
+    return list(waiting.values())
 
 
 def fill(layout: Layout, job: Job, x: object, waiting: list[Piece]) -> Iterator[Piece]:

@@ -84,13 +84,7 @@ def summarize(
     quantile = np.empty((len(probabilities), n, outputs), np.float32)
     sums: dict[str, np.ndarray] = {}
     for rows in _blocks(grid):
-        try:
-            values = samples[:, rows.start : rows.stop].values
-        except (ValueError, OSError) as error:
-            raise InputError(
-                f"{path}: is damaged in observations {rows.start} to {rows.stop - 1} ({error}) Run "
-                "the same sampling again to mend it."
-            ) from None
+        values = samples[:, rows.start : rows.stop].values
         here = slice(rows.start, rows.stop)
         mean[here] = values.mean(axis=0, dtype=np.float64)
         if len(values) > 1:

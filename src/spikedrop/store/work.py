@@ -9,13 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikedrop.arguments import one_of, whole_number
 from spikedrop.engine import chunks, load, run_ann, run_snn
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network import Network
-from spikedrop.samples import check_draws, rows_of_masks
+from spikedrop.samples import check_job, rows_of_masks
 from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.sampler import Backend, check_presentation, make_simulator, settle_of
+from spikedrop.spiking.sampler import (
+    BACKENDS,
+    Backend,
+    check_presentation,
+    make_simulator,
+    timing_of,
+)
 from spikedrop.store import fingerprint
 
 SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
@@ -105,9 +112,8 @@ def make_job(
     backend: Backend = "engine",
 ) -> Job:
     """Check the settings of a job; see `sample_to_store`."""
-    check_draws(network, draws, scope)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise InputError(f"seed={seed}; give a whole number from 0 to 2**64 - 1.")
+    seed, numbers = check_job(network, draws=draws, seed=seed, scope=scope, memory_gb=memory_gb)
+    one_of("backend", backend, BACKENDS)
     if conversion is None:
         if backend != "engine":
             raise InputError(
@@ -116,10 +122,10 @@ def make_job(
             )
         steps, settle = 0, 0
     else:
-        settle = settle_of(conversion, steps, settle)
+        steps, settle = timing_of(conversion, steps, settle, backend)
         check_presentation(network, conversion, steps, settle, backend=backend)
-    counts = (int(number) for number in (draws, seed, steps, settle))
-    job = Job(network, conversion, *counts, scope, backend, memory_gb)
+    timing = (steps, settle)
+    job = Job(network, conversion, len(numbers), seed, *timing, scope, backend, memory_gb)
     next(chunks(network, 1, range(1), memory_gb, timed=job.timed))  # refuses too little memory
     return job
 
@@ -222,10 +228,15 @@ class Grid:
         """Yield the draws and observations of every chunk, all draws of some observations first."""
         for row in range(0, self.shape[1], self.chunk[1]):
             for draw in range(0, self.shape[0], self.chunk[0]):
-                yield (
-                    range(draw, min(draw + self.chunk[0], self.shape[0])),
-                    range(row, min(row + self.chunk[1], self.shape[1])),
-                )
+                yield self.piece(draw // self.chunk[0], row // self.chunk[1])
+
+    def piece(self, i: int, j: int) -> tuple[range, range]:
+        """Return the draws and observations of the chunk ``c.i.j.0``."""
+        draw, row = i * self.chunk[0], j * self.chunk[1]
+        return (
+            range(draw, min(draw + self.chunk[0], self.shape[0])),
+            range(row, min(row + self.chunk[1], self.shape[1])),
+        )
 
     def key(self, draws: range, rows: range) -> str:
         """Name of a chunk's file."""
@@ -261,12 +272,11 @@ def make_grid(job: Job, observations: int, chunk: int | None) -> Grid:
         most = min(SECONDS / seconds, CHUNK_VALUES / job.network.n_outputs)
         chunk = int(max(1, min(most / draws, CHUNK_VALUES / job.network.n_inputs)))
         chunk -= chunk % ROUND if chunk > ROUND else 0
-    if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
-        raise InputError(f"chunk={chunk}; give a whole number of observations, at least one.")
+    chunk = whole_number("chunk", chunk, least=1)
     if not engine:
-        chunk = -(-int(chunk) // BLOCK_ROWS) * BLOCK_ROWS
+        chunk = -(-chunk // BLOCK_ROWS) * BLOCK_ROWS
     outputs = job.network.n_outputs
-    return Grid((job.draws, observations, outputs), (draws, min(int(chunk), observations), outputs))
+    return Grid((job.draws, observations, outputs), (draws, min(chunk, observations), outputs))
 
 
 def _synapses(network: Network) -> int:
