@@ -225,7 +225,7 @@ def test_renamed_column_names_the_nearest(tmp_path):
         ("PERCENTGROWTH", "high", "not a number"),
         ("PERCENTGROWTH", "", "missing"),
         ("PERCENTGROWTH", "inf", "infinite"),
-        ("CONC1", "NaN", "not a number"),
+        ("CONC1", "NaN", "is missing"),
         ("CONC1", "", "missing"),
         ("CONC2", "inf", "infinite"),
         ("CONC2", "-inf", "infinite"),
@@ -237,7 +237,7 @@ def test_renamed_column_names_the_nearest(tmp_path):
         ("CONCUNIT1", "mM", "unit M"),
         ("NSC1", "75.5", "NSC number"),
         ("NSC2", "abc", "not a number"),
-        ("TZVALUE", "n/a", "not a number"),
+        ("TZVALUE", "much", "not a number"),
         ("CELLNAME", "\x1a", "blank"),
         ("PANEL", "", "blank"),
     ],
@@ -275,7 +275,7 @@ def test_too_many_fields(tmp_path):
     refused(path, "line 3", "cannot be split into columns", "30 fields")
     refused(path, "line 3", "30 fields", chunk_rows=1)
     path.write_text("\n".join([lines[0], *(lines[1] + ",extra" for _ in range(3))]) + "\n")
-    refused(path, "more fields than line 1")
+    refused(path, "line 2", "30 fields, and line 1 names 29")
 
 
 def test_a_row_cut_short(tmp_path):

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """
 
 
+class InputWarning(UserWarning):
+    """Something about the input that was decided for the user, such as a column left out."""
+
+
 class StoreError(RuntimeError):
     """A store that could not be filled: the disk is full, a file cannot be written, workers died.
 

@@ -36,6 +36,9 @@ class Network:
     stored_masks : int
         Number K of masks that the hardware stores: draw s uses mask s modulo K. Without, every
         draw has masks of its own.
+    columns : tuple of str
+        Names of the inputs, where the model has them (``feature_names_in_`` of a Keras model): a
+        DataFrame is put into this order. They change no value.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class Network:
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
     stored_masks: int | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check names, shapes, rates and values once, so that no sampler has to."""
@@ -76,6 +80,11 @@ class Network:
         if self.stored_masks is not None and self.stored_masks < 1:
             raise InputError(f"stored_masks={self.stored_masks}: store at least one mask, or None.")
         _ = self.shapes  # infers, and refuses what does not fit
+        if self.columns and len(self.columns) != self.n_inputs:
+            raise InputError(
+                f"columns names {len(self.columns)} inputs, and the network has {self.n_inputs}: "
+                "give a name each, or none."
+            )
 
     def _check_place(self, layer: Layer) -> None:
         """Refuse what a layer may not do where it stands."""
@@ -238,7 +247,8 @@ class Network:
         """Read a built Keras 3 model. See `spikedrop.keras_model.read`."""
         from spikedrop.keras_model import read  # it builds networks, so it imports this file
 
-        return read(model)
+        network, names = read(model), getattr(model, "feature_names_in_", None)
+        return network if names is None else replace(network, columns=tuple(map(str, names)))
 
 
 def _check_layer(layer: Layer, known: set[str]) -> None:

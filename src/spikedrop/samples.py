@@ -9,6 +9,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from spikedrop.arguments import of_type, one_of, real_number, seed_of, whole_number, yes_or_no
+from spikedrop.columns import check_spread, frame_values
 from spikedrop.errors import InputError
 from spikedrop.layers import Layer
 from spikedrop.masks import Scope
@@ -22,8 +23,12 @@ def check_inputs(network: Network, x: object, draws: int, scope: str) -> np.ndar
     """Return `x` as float32 (observation, feature), or raise `InputError` before any work.
 
     A network with several inputs takes a mapping from their names, or a sequence in their order;
-    inside the package all their features stand side by side.
+    inside the package all their features stand side by side. Columns of a DataFrame are put into
+    the order of `network.columns`, where it has names.
     """
+    x = frame_values(x, network.columns, "x", "the network")
+    if len(network.inputs) == 1 and np.ndim(x):
+        check_spread(np.asarray(x), network.columns or None, "x", steps=1)
     x = check_rows(network.inputs, x)
     check_draws(network, draws, scope)
     return x
@@ -116,7 +121,7 @@ def _check_input(name: str, shape: tuple[int, ...], x: np.ndarray, first_row: in
     if x.ndim == 0 or x.shape[1:] not in (shape, flat) or len(x) == 0:
         expected = ", ".join(map(str, ("observations", *shape)))
         raise InputError(f"{name} has shape {x.shape}; expected ({expected}), at least one row.")
-    if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
+    if x.dtype.kind not in "fiub":
         raise InputError(f"{name} has type {x.dtype}; expected real numbers.")
     with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused
         x = x.astype(np.float32).reshape(len(x), *flat)

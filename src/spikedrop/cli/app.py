@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import json
 import math
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from spikedrop import errors
 from spikedrop.errors import InputError, StoreError
 
 UsageError = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
 RESUMED = ("sample", "uci")  # commands that go on where they were stopped
+PACKAGE = Path(__file__).resolve().parent.parent
+OURS = tuple(
+    kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Warning)
+)
+WARNED: ContextVar[list[str]] = ContextVar("warned")
+
+
+@contextlib.contextmanager
+def warnings_kept() -> Iterator[None]:
+    """Keep the package's own warnings for `show_warnings`; others go their usual way."""
+    token = WARNED.set([])
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        for kind in OURS:
+            warnings.simplefilter("always", kind)
+        warnings.filterwarnings("always", category=UserWarning, module=r"spikedrop\b")
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            inside = where and PACKAGE in Path(where[0]).parents
+            if category not in OURS and not (inside and issubclass(category, UserWarning)):
+                usual(message, category, *where, **more)
+            elif (line := one_line(str(message))) not in WARNED.get():
+                WARNED.get().append(line)
+
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            WARNED.reset(token)
+
+
+def show_warnings() -> list[str]:
+    """Print the warnings that were kept, one line each on standard error; return them."""
+    kept = WARNED.get([])
+    for line in kept:
+        typer.echo(f"spikedrop: warning: {line}", err=True)
+    told = [*kept]
+    kept.clear()
+    return told
 
 
 class OneLine(TyperGroup):
@@ -36,12 +81,21 @@ class OneLine(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> Any:
         """Run a command; turn what it raises on bad input into one line."""
+        with warnings_kept():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: typer.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            show_warnings()
+            return result
         except (InputError, StoreError) as error:
             refuse(str(error))
         except MemoryError:
-            refuse("out of memory; ask for smaller pieces, or use a larger machine.")
+            refuse(
+                "out of memory; give fewer rows or draws at a time (or a smaller --memory, where "
+                "the command has one), or use a larger machine."
+            )
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -62,20 +116,44 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spikedrop {importlib.metadata.version('spikedrop')}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
     """Uncertainty on spiking networks: permanent dropout, converted and sampled."""
 
 
 def refuse(message: str) -> NoReturn:
     """Say in one line what cannot be used, and end with exit code 2."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
-    typer.echo(f"spikedrop: {line}", err=True)
+    kept = WARNED.get([])
+    before = f" Before that: {'; '.join(kept)}." if kept else ""
+    typer.echo(f"spikedrop: {one_line(message)}{before}", err=True)
     sys.exit(2)
 
 
+def one_line(text: str) -> str:
+    """Return a text in one line of printable characters.
+
+    >>> one_line("a\\n  b\\0")
+    'a b?'
+    """
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
 def tell(as_json: bool, found: Mapping[str, Any], text: str) -> None:
-    """Print a result: one JSON object for machines, or text for people."""
+    """Print a result: one JSON object for machines, or text for people.
+
+    Warnings go to standard error first, and into the object under ``warnings``.
+    """
+    found = {**found, "warnings": show_warnings()}
     typer.echo(json.dumps(plain(found), allow_nan=False) if as_json else text)
 
 

@@ -8,8 +8,15 @@ from typing import Annotated
 import typer
 
 from spikedrop.cli.app import Json, Seed, Target, tell
-from spikedrop.cli.sampling import CALIBRATION_ROWS, Inputs, ModelFile, fits, rows_of
-from spikedrop.errors import InputError
+from spikedrop.cli.sampling import (
+    CALIBRATION_ROWS,
+    Inputs,
+    ModelFile,
+    Percentile,
+    fits,
+    positive,
+    rows_of,
+)
 
 
 def energy(
@@ -21,6 +28,7 @@ def energy(
     calibrate: Annotated[
         Path | None, typer.Option(help="Rows that set the firing-rate scales; by default INPUTS.")
     ] = None,
+    percentile: Percentile = None,
     target: Target = None,
     measured: Annotated[int, typer.Option(min=1, help="Draws that are counted.")] = 4,
     observations: Annotated[int, typer.Option(min=1, help="Rows that are counted, at most.")] = 200,
@@ -36,17 +44,16 @@ def energy(
     """
     from spikedrop.files import read_model
 
-    if not rate > 0:
-        raise InputError(f"--rate {rate} must be positive.")
-    x = rows_of(inputs, target)
-    scaling = x if calibrate is None else rows_of(calibrate, target)
+    positive(rate=rate)
+    x = rows_of(inputs, target, model)
+    scaling = x if calibrate is None else rows_of(calibrate, target, model)
     network = read_model(model)
     fits(network, model, x, inputs)
     fits(network, model, scaling, calibrate or inputs)
     from spikedrop.energy import count_ann_operations, count_operations, energy_table
     from spikedrop.spiking.conversion import calibrate as scales_of
 
-    conversion = scales_of(network, scaling[:CALIBRATION_ROWS], rate_hz=rate)
+    conversion = scales_of(network, scaling[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile)
     shown, some = x[:observations], {"draws": min(measured, draws), "seed": seed}
     works = {
         "ANN": count_ann_operations(network, shown, **some),

@@ -95,8 +95,8 @@ def train(
 
     Example: spikedrop train screen.parquet --target growth_fraction -o model.keras
     """
-    from spikedrop.files.rows import read_table
-    from spikedrop.files.writing import check_output, written
+    from spikedrop.columns import check_spread
+    from spikedrop.files import Columns, check_output, read_table, save_named, written
 
     check_output(output, (".keras",))
     layers = _units(hidden)
@@ -107,11 +107,14 @@ def train(
     x, y, names = read_table(table, target)
     if len(x) < FEWEST_ROWS:
         raise InputError(f"{table}: has {len(x)} rows; at least {FEWEST_ROWS} are needed.")
+    check_spread(x, names, str(table))
+    check_spread(y, [target], str(table))
     import numpy as np
 
     from spikedrop.training import fold_scaling
     from spikedrop.training import train as fit
 
+    x, y = x.astype(np.float32), y.astype(np.float32)  # as the model will take and give them
     order = np.random.default_rng(seed).permutation(len(x))
     held = order[: min(max(1, round(validation * len(x))), len(x) - 1)]
     rows = order[len(held) :]
@@ -133,7 +136,7 @@ def train(
     fold_scaling(model, x_mean, x_sd, y_mean, y_sd)
     error = model.predict(x[held], batch_size=4096, verbose=0)[:, 0] - y[held]
     with written(output) as place:
-        model.save(place)
+        save_named(model, place, Columns(tuple(names), target))
     told = {
         "model": str(output),
         "inputs": names,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from spikedrop.cli.app import Json, Target, tell
-from spikedrop.errors import InputError
+from spikedrop.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +19,15 @@ if TYPE_CHECKING:
     from spikedrop.network import Network
 
 CALIBRATION_ROWS = 4096
+TABLES = (".csv", ".parquet")
 ModelFile = Annotated[Path, typer.Argument(help="A trained Keras model with dropout: .keras.")]
 Inputs = Annotated[Path, typer.Argument(help="One row an observation: .parquet, .csv or .npy.")]
+Percentile = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=100, help="Of the activations, at which a neuron fires at --rate; by default 98."
+    ),
+]
 
 
 def sample(
@@ -43,6 +52,7 @@ def sample(
             "default the inputs' own. Of both the first 4,096 are used."
         ),
     ] = None,
+    percentile: Percentile = None,
     scope: Annotated[
         Literal["draw", "row"],
         typer.Option(help="One set of masks a draw for all rows, or one for each row."),
@@ -65,12 +75,11 @@ def sample(
     from spikedrop.files import check_output, read_model
 
     check_output(output, (".zarr",))
-    if not rate > 0 or not memory > 0:
-        raise InputError(f"--rate {rate} and --memory {memory} must be positive.")
+    positive(rate=rate, memory=memory)
     if network == "ann" and backend != "engine":
         raise InputError(f"--backend {backend} runs spiking networks: drop --network ann or it.")
-    x = rows_of(inputs, target)
-    rows = x if calibrate is None else rows_of(calibrate, target)
+    x = rows_of(inputs, target, model)
+    rows = x if calibrate is None else rows_of(calibrate, target, model)
     conversion, net = None, read_model(model)
     from spikedrop.spiking.conversion import calibrate as scales_of
     from spikedrop.store import local_client, open_samples, sample_to_store
@@ -78,7 +87,7 @@ def sample(
     fits(net, model, x, inputs)
     if network == "snn":
         fits(net, model, rows, calibrate or inputs)
-        conversion = scales_of(net, rows[:CALIBRATION_ROWS], rate_hz=rate)
+        conversion = scales_of(net, rows[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile)
     with local_client(workers) if workers > 1 else contextlib.nullcontext() as client:
         sample_to_store(
             output,
@@ -100,11 +109,48 @@ def sample(
     tell(as_json, told, f"{output}: {sizes} of the {network.upper()}, seed {seed}")
 
 
-def rows_of(path: Path, target: str | None) -> np.ndarray:
-    """Read inputs; an array has no target to leave out."""
-    from spikedrop.files import read_rows
+def rows_of(path: Path, target: str | None, model: Path) -> np.ndarray:
+    """Read inputs in the order of the model; what is left out or moved, a warning says.
 
-    return read_rows(path, without=None if path.suffix.lower() == ".npy" else target)
+    The columns of a table are found by their names where the model has names, and are taken in
+    their order where it has none. An array has no names, and no target to leave out.
+    """
+    from spikedrop.columns import check_spread, few, order_of
+    from spikedrop.files import open_columns, read_columns, read_rows
+
+    if path.suffix.lower() not in TABLES:
+        return read_rows(path)
+    known = read_columns(model)
+    inputs = () if known is None else known.inputs
+    table = open_columns(path, () if target is None else (target,), inputs)
+    names = [name for name in table.names if name != target]
+    if known is None:
+        say(f"{model} does not name its inputs: the columns of {path} are taken in their order")
+    else:
+        if known.target in names and known.target not in inputs:
+            names.remove(known.target)
+            say(f"{path}: column {few([known.target])} is the target of {model}; it is left out")
+        order = order_of(names, inputs, str(path), str(model))
+        if order != sorted(order):
+            say(f"{path}: columns are put into the order of {model}, by their names")
+        names = [names[i] for i in order]
+    if not names:
+        raise InputError(f"{path}: has no column but {target!r}, so that there are no inputs.")
+    x = table.read(names)
+    check_spread(x, names, str(path), steps=1)
+    return x
+
+
+def say(text: str) -> None:
+    """Warn of what was decided for the user."""
+    warnings.warn(text, InputWarning, stacklevel=2)
+
+
+def positive(**options: float) -> None:
+    """Refuse options that are not positive finite numbers."""
+    for name, value in options.items():
+        if not 0 < value < math.inf:
+            raise InputError(f"--{name} {value}: must be a positive, finite number.")
 
 
 def fits(network: Network, model: Path, x: np.ndarray, inputs: Path) -> None:

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from spikedrop.data import _files
 from spikedrop.data.describe import growth_from_readings
 from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
+from spikedrop.files import csvs
 
 COLUMNS = [
     "COMBODRUGSEQ",
@@ -71,6 +71,9 @@ _NUMBERS = [
 _WORDS = ("SCREENER", "CONCUNIT1", "CONCUNIT2", "VALID", "PANEL", "CELLNAME")
 # PLATE mixes names and numbers, and nothing here needs what it says.
 _TEXT = (*_WORDS, "STUDY", "TESTDATE", "PLATE", "PREFIX1", "PREFIX2")
+MISSING = ["", "-", ".", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A"]
+"""What stands in numeric columns for no value, such as NSC2 of a row with one drug."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONVERT = (
     "micrograms per millilitre cannot be compared with molar doses; convert it with the drug's "
@@ -181,36 +184,44 @@ def load_almanac(
 
 def _chunks(path: Path, chunk_rows: int) -> Iterator[pd.DataFrame]:
     """Yield blocks of rows, indexed by their line number in the file."""
-    with _files.open_table(path) as stream:
-        names = _files.header(path, stream, COLUMNS)
-        with _files.reading(path):
+    with csvs.open_table(path) as stream:
+        text = csvs.as_text(stream)
+        names = csvs.header(path, text, COLUMNS)
+        with csvs.parsing(path):
             try:  # The first line is read; pandas gets the names that stood there.
                 reader = pd.read_csv(
-                    stream,
+                    text,
                     names=names,
                     header=None,
                     index_col=False,
                     chunksize=chunk_rows,
-                    # Only \n ends a line, so that a stray carriage return stays inside its cell.
-                    lineterminator="\n",
+                    # One character ends a line: in most files a stray \r stays inside its cell.
+                    lineterminator="\r" if text.newlines == "\r" else "\n",
                     skip_blank_lines=False,
                     keep_default_na=False,
-                    na_values=[""],
+                    na_values={name: MISSING if name in _NUMBERS else [""] for name in names},
                     dtype=dict.fromkeys(_TEXT, "category"),
                     low_memory=False,
                 )
             except pd.errors.EmptyDataError:
                 return
-        line = 2
+        line, blank = 2, 0
         while True:
-            with _files.reading(path), warnings.catch_warnings():
+            with csvs.parsing(path), warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 chunk = next(reader, None)
             if chunk is None:
                 return
             chunk.index = pd.RangeIndex(line, line + len(chunk), name="line")
             line += len(chunk)
-            yield chunk[~_blank_lines(chunk)]
+            nothing = _blank_lines(chunk)
+            blank += int(nothing.sum())
+            if blank > csvs.MAX_BLANK:
+                raise InputError(
+                    f"{path}: has more than {csvs.MAX_BLANK:,} blank lines. Remove them, or "
+                    "download the file again."
+                )
+            yield chunk[~nothing]
 
 
 def _blank_lines(chunk: pd.DataFrame) -> np.ndarray:

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from spikedrop.data import _files
 from spikedrop.data.almanac import clean_name
 from spikedrop.data.screen import Screen
 from spikedrop.errors import InputError
+from spikedrop.files import csvs
 
 DRUG_FILES = ("drug_features.csv.gz", "drug_features.csv", "drug_features.zip")
 CELL_FILES = ("cell_features.csv.gz", "cell_features.csv", "cell_features.zip")
@@ -48,8 +48,9 @@ def load_features(
     keys = pd.to_numeric(table.index.to_series(), errors="coerce")
     odd = np.flatnonzero(~(keys.to_numpy() % 1 == 0))
     if odd.size:
+        line = csvs.line_of(drug_path, int(odd[0]))
         raise InputError(
-            f"{drug_path}, line {odd[0] + 2}, column NSC, value {table.index[odd[0]]!r}: "
+            f"{drug_path}, line {line}, column NSC, value {table.index[odd[0]]!r}: "
             "not an NSC number, which is a whole number. Correct it."
         )
     drug_table = table.set_axis(pd.Index(keys.astype("int64"), name="drug"))
@@ -71,12 +72,13 @@ def _find(folder: str | Path | None, names: tuple[str, ...]) -> Path:
 
 def _read(path: Path, key: str, label: str) -> pd.DataFrame:
     """Read a table of features as it stands, indexed by its cleaned key."""
-    with _files.open_table(path) as stream, _files.reading(path):
-        names = _files.header(path, stream, [key])
+    with csvs.open_table(path) as stream, csvs.parsing(path):
+        lines = csvs.as_text(stream)
+        names = csvs.header(path, lines, [key])
         text = {name: str for name in (key, label, "SMILES") if name in names}
         try:
             table = pd.read_csv(
-                stream, names=names, header=None, index_col=False, dtype=text, low_memory=False
+                lines, names=names, header=None, index_col=False, dtype=text, low_memory=False
             )
         except pd.errors.EmptyDataError:
             table = pd.DataFrame(columns=names)
@@ -86,8 +88,9 @@ def _read(path: Path, key: str, label: str) -> pd.DataFrame:
     for wrong, what in ((keys == "", "is blank"), (keys.duplicated(), "stands there twice")):
         if wrong.any():
             row = int(np.argmax(wrong))
+            line = csvs.line_of(path, row)
             raise InputError(
-                f"{path}, line {row + 2}, column {key}, value {keys[row]!r}: the key {what}. "
+                f"{path}, line {line}, column {key}, value {keys[row]!r}: the key {what}. "
                 "Give every row a key of its own."
             )
     words = table[label].fillna("").map(clean_name) if label in names else keys.map(lambda _: "")
@@ -104,7 +107,7 @@ def _numbers(table: pd.DataFrame, label: str, path: Path) -> pd.DataFrame:
     if wrong.to_numpy().any():
         row, column = np.argwhere(wrong.to_numpy())[0]
         raise InputError(
-            f"{path}, line {row + 2}, column {raw.columns[column]}, value "
+            f"{path}, line {csvs.line_of(path, int(row))}, column {raw.columns[column]}, value "
             f"{str(raw.iloc[row, column])!r}: not a finite number. Correct it, or leave it blank "
             "to have it filled in."
         )
@@ -176,7 +179,7 @@ def _without_features(
         name = {"drug": "NSC1 or NSC2", "cell line": "CELLNAME"}[column]
         near = difflib.get_close_matches(str(things[0]), map(str, known), n=1)
         hint = f" (nearest name with features: {near[0]})" if near and column != "drug" else ""
-        parts.append(f"{column} {_files.few(things)} in column {name} without features{hint}")
+        parts.append(f"{column} {csvs.few(things)} in column {name} without features{hint}")
     return (
         f"{screen.report.source}: {'; '.join(parts)}. Add the rows to the feature table, or pass "
         'missing="drop" to leave their records out.'

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from spikedrop.data import _files
 from spikedrop.data.almanac import COLUMNS
 from spikedrop.errors import InputError
+from spikedrop.files import csvs
 
 with warnings.catch_warnings():
     # pooch imports tqdm's notebook bar, which warns in every kernel without widgets.
@@ -59,9 +59,9 @@ def fetch_almanac(
     """
     folder = Path(pooch.os_cache("spikedrop") if folder is None else folder)
     name = PurePosixPath(urlsplit(url).path).name
-    if not name.lower().endswith(_files.SUFFIXES):
+    if not name.lower().endswith(csvs.SUFFIXES):
         raise InputError(
-            f"{url}: the name {name!r} does not end in {', '.join(_files.SUFFIXES)}. "
+            f"{url}: the name {name!r} does not end in {', '.join(csvs.SUFFIXES)}. "
             "Pass the URL of a file of records."
         )
     path, record = folder / name, folder / f"{name}.sha256"
@@ -88,11 +88,12 @@ def check_records(path: Path) -> None:
     Raises:
         InputError: it cannot be opened, a checksum of the archive fails, or a column is missing.
     """
-    with _files.open_table(path) as stream:
-        _files.header(path, stream, COLUMNS)
+    with csvs.open_table(path) as stream:
+        text = csvs.as_text(stream)
+        csvs.header(path, text, COLUMNS)
         if not path.name.lower().endswith(".csv"):
             # Reading to the end makes gzip and zip compare the checksums they carry.
-            with _files.reading(path):
+            with csvs.reading(path):
                 while stream.read(1 << 20):
                     pass
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spikedrop.data import _files
 from spikedrop.data.almanac import load_almanac
 from spikedrop.data.features import attach_features, load_features
 from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import simulate_screen
 from spikedrop.errors import InputError
+from spikedrop.files import csvs
 
 STEMS = ("ComboDrugGrowth_Nov2017", "ComboDrugGrowth_extract")
 SIMULATED_RECORDS = 20_000
@@ -25,12 +25,12 @@ def find_records(folder: str | Path) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder. Give the folder of the records, or none.")
-    names = [stem + suffix for stem in STEMS for suffix in _files.SUFFIXES]
+    names = [stem + suffix for stem in STEMS for suffix in csvs.SUFFIXES]
     for name in names:
         if (folder / name).is_file():
             return folder / name
     raise InputError(
-        f"{folder}: no file of records here. One of {_files.few(names, most=6)} is looked for; "
+        f"{folder}: no file of records here. One of {csvs.few(names, most=6)} is looked for; "
         "rename yours, or read it with load_almanac."
     )
 

@@ -20,6 +20,7 @@ import numpy as np
 from spikedrop.convertible import LAYERS, why_not
 from spikedrop.errors import InputError
 from spikedrop.files.checks import enough_memory, regular_file
+from spikedrop.files.named import columns_in
 from spikedrop.quiet import import_tensorflow
 
 if TYPE_CHECKING:
@@ -76,18 +77,24 @@ def read_model(path: str | Path) -> Network:
 
 
 def load_keras(path: str | Path) -> keras.Model:
-    """Read a model file as a Keras model; the checks are those of `read_model`."""
+    """Read a model file as a Keras model; the checks are those of `read_model`.
+
+    Where the file names its inputs, the model has them as ``feature_names_in_``.
+    """
     path = Path(path)
     regular_file(path, (".keras",), "a model")
     with _damage_named(path), zipfile.ZipFile(path) as archive:
         _check_members(path, archive)
         config = _read_config(path, archive)
         stored = _stored_values(path, archive)
+        columns = columns_in(path, archive)
     import_tensorflow()
     with _damage_named(path):
         model = _build(path, config, stored)
         _check_layers(path, model)
         model.load_weights(path)
+    if columns is not None:
+        model.feature_names_in_ = columns.inputs
     return model
 
 

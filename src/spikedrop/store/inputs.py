@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
+from spikedrop.columns import frame_values
 from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.samples import check_rows
@@ -23,7 +24,9 @@ def as_source(network: Network, x: object) -> object:
     """Return `x` as an array with a length that gives its rows piece by piece.
 
     NumPy, memory-mapped, Zarr and Dask arrays stay what they are; all else is read at once.
+    Columns of a DataFrame are put into the order of `network.columns`, where it has names.
     """
+    x = frame_values(x, network.columns, "x", "the network")
     if isinstance(x, zarr.Array) or is_dask(x) or type(x) in (np.ndarray, np.memmap):
         if len(network.inputs) > 1 and len(x.shape) != 2:
             raise InputError(
