@@ -163,7 +163,7 @@ SAMPLES, Y = world(6, 4)
         (lambda: sharpness(SAMPLES, -1), "noise_sd=-1.0 must be positive or 0"),
         (lambda: sharpness(SAMPLES[0]), r"shape \(6,\)"),
         (lambda: pit(SAMPLES, Y, np.array([0, 0, 1, 1, 1, 1.0])), "0 in some places"),
-        (lambda: pit(SAMPLES, Y[:2]), r"observations \(2,\)"),
+        (lambda: pit(SAMPLES, Y[:2]), r"y has shape \(2,\)"),
         (lambda: pit(SAMPLES, np.full(6, np.nan)), "hold NaN"),
         (lambda: interval_coverage(np.ones(6), np.zeros(6), Y), "must not be above"),
     ],

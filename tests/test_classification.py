@@ -99,7 +99,7 @@ def test_kept_ends_at_the_accuracy_and_a_blind_order_is_flat(drawn):
     ("labels", "words"),
     [
         (np.array([0, 1, 1]), r"shape \(3,\)"),
-        (np.array([[1, 0], [0, 1]]), "not one-hot"),
+        (np.array([[1, 0], [0, 1]]), r"labels has shape \(2, 2\)"),
         (np.array([0.0, 1.0]), "float64"),
         (np.array([0, 2]), "observation 1 has class 2"),
         (np.array([-1, 0]), "observation 0 has class -1"),
@@ -120,5 +120,5 @@ def test_other_input_is_refused():
         class_accuracy(2 * p, y)
     with pytest.raises(InputError, match=r"uncertainty has shape \(3,\)"):
         accuracy_of_kept(p, y, np.zeros(3))
-    with pytest.raises(InputError, match="finite"):
+    with pytest.raises(InputError, match="uncertainty: the values hold NaN"):
         accuracy_of_kept(p, y, np.array([0.0, np.nan]))

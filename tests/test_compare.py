@@ -190,7 +190,7 @@ def labelled(values, seed=0, scope="draw", first=0):
     [
         ({"seed": 1}, "not paired: seed is 0 for one and 1"),
         ({"scope": "row"}, "not paired: scope is 'draw'"),
-        ({"first": 50}, "not paired: draws 0 to 99 for one and 50 to 149"),
+        ({"first": 50}, "not paired: position 0 holds draw 0 of one and draw 50"),
     ],
 )
 def test_samples_that_are_not_paired_are_refused(change, says):
@@ -216,13 +216,16 @@ def nan_at(draw, observation):
     ("call", "says"),
     [
         (lambda: paired_error(normal(0), normal(0)[:50]), r"\(100, 30\) and snn \(50, 30\)"),
-        (lambda: paired_error(normal(0)[:1], normal(0)[:1]), "ann has 1 draw.*at least two"),
-        (lambda: paired_error(normal(0), nan_at(4, 7)), "snn holds NaN.*draw 4, observation 7"),
+        (lambda: paired_error(normal(0)[:1], normal(0)[:1]), "ann: 1 draws, and at least 2"),
+        (
+            lambda: paired_error(normal(0), nan_at(4, 7)),
+            "snn: the values hold NaN.*draw 4, observation 7",
+        ),
         (lambda: paired_error(constant_at(3), normal(0)), "ann: observation 3 has the same value"),
         (lambda: predictive_sd(constant_at(5)), "samples: observation 5.*is every dropout rate 0"),
         (lambda: distances(constant_at(2), normal(0)), "a: observation 2"),
         (lambda: distances(normal(0), normal(0)[:, :9]), "30 observations and b 9"),
-        (lambda: distances(normal(0), normal(0)[0]), r"b has shape \(30,\)"),
+        (lambda: distances(normal(0), normal(0)[0]), r"b: shape \(30,\)"),
         (lambda: distances(np.zeros((4, 3, 2)), normal(0)), "one output at a time"),
         (lambda: distances(normal(0), normal(1), sd=np.zeros(30)), "positive finite"),
         (lambda: distances(normal(0), normal(1), sd=np.ones(29)), r"sd has shape \(29,\)"),

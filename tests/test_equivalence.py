@@ -3,13 +3,17 @@
 Rates of random tests are bounded by binomial quantiles; every test states its own false-alarm rate.
 """
 
+from importlib import import_module
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics.pairwise import rbf_kernel
 
 from spikedrop.compare import (
     classifier_test,
+    compare,
     crps_equivalence,
     global_test,
     kernel_equivalence,
@@ -17,7 +21,10 @@ from spikedrop.compare import (
     tost,
 )
 from spikedrop.compare.difference import _gap, _moments, _smallest
-from spikedrop.compare.kernel import joint_kernel, marginal_kernel, squared_mmd
+from spikedrop.compare.kernel import joint_kernel, marginal_kernel
+
+difference = import_module("spikedrop.compare.difference")  # `spikedrop.compare` is a function, too
+kernels = import_module("spikedrop.compare.kernel_equivalence")
 
 
 def together(rng, draws, observations=10, correlation=0.5):
@@ -48,13 +55,42 @@ def test_joint_kernel_is_a_gaussian_on_whole_draws():
     assert np.abs(features @ features.T - rbf_kernel(z, gamma=1 / 8)).max() < 4.5 / 16
 
 
-def test_squared_mmd_is_the_unbiased_statistic():
+@pytest.mark.parametrize("kernel", ["each law", "joint law"])
+@pytest.mark.parametrize("observations", [3, 5])  # 48 and 80 features of 50 draws
+def test_the_estimate_is_the_unbiased_mmd(observations, kernel):
     """Against the sum over pairs, diagonal left out (Gretton et al. 2012, equation 3)."""
     rng = np.random.default_rng(0)
-    samples = rng.normal(0, 1, size=(20, 3)), rng.normal(1, 1, size=(30, 3))
-    p, q = map(marginal_kernel(3).features, samples)
+    a, b = rng.normal(0, 1, size=(20, observations)), rng.normal(1, 1, size=(30, observations))
+    centre, sd = a.mean(axis=0), a.std(axis=0, ddof=1)
+    marginal = kernel == "each law"
+    features = (
+        marginal_kernel(observations) if marginal else joint_kernel(observations, 7)
+    ).features
+    p, q = (features((z - centre) / sd) for z in (a, b))
     within = [((f @ f.T).sum() - (f**2).sum()) / (len(f) * (len(f) - 1)) for f in (p, q)]
-    assert squared_mmd(p, q) == pytest.approx(sum(within) - 2 * (p @ q.T).mean())
+    squared = sum(within) - 2 * (p @ q.T).mean()
+    found = kernel_equivalence(a, b, kernel=kernel, seed=7)
+    assert found.estimate == pytest.approx(np.sqrt(squared))
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("shape", [(150, 9), (40, 60)])  # more draws than features, and fewer
+def test_blocks_change_no_verdict_and_no_number(monkeypatch, shape, paired):
+    """Read at once, and a few observations at a time, with the joint waves in groups, too."""
+    rng = np.random.default_rng(3)
+    a, noise = rng.normal(size=(2, *shape))
+    b, y = a + 0.1 * noise, rng.normal(size=shape[1])
+    whole = compare(a, b, y=y, paired=paired, permutations=99)
+    monkeypatch.setattr("spikedrop.predictive.BLOCK", 4 * len(a))
+    for module in (difference, kernels):
+        monkeypatch.setattr(module, "SMALL", 2 * len(a))
+    cut = compare(a, b, y=y, paired=paired, permutations=99)
+    assert cut.verdict == whole.verdict
+    pd.testing.assert_frame_equal(cut.table(), whole.table(), rtol=1e-9)
+    assert cut.attainable_margin == pytest.approx(whole.attainable_margin, rel=1e-5)
+    assert cut.smallest_effect == pytest.approx(whole.smallest_effect, rel=1e-6)
+    if paired:
+        assert cut.error.p95 == np.percentile(np.abs(b - a) / a.std(axis=0, ddof=1), 95)
 
 
 def test_a_moved_law_is_as_far_as_the_closed_form_says():
@@ -132,8 +168,8 @@ def test_the_smallest_effect_is_found_as_often_as_it_says():
 
 def test_the_smallest_effect_by_hand():
     """Without noise the sum of two squares passes 0.5 at an effect of 0.5."""
-    assert _smallest(np.zeros((10, 2)), 0.5) == pytest.approx(0.5, abs=1e-6)
-    assert _smallest(np.zeros((10, 2)), 1e9) == np.inf
+    assert _smallest(np.zeros((10, 2)), 2, 0.5) == pytest.approx(0.5, abs=1e-6)
+    assert _smallest(np.zeros((10, 2)), 2, 1e9) == np.inf
 
 
 def test_with_two_draws_each_nothing_can_be_found():

@@ -108,7 +108,7 @@ def test_few_draws_give_too_little_information():
         (np.full((0, 2, 2), 0.5), "shape"),
         (np.array([[[0.5, 0.5]], [[0.7, 0.5]]]), "draw 1, observation 0 sum to 1.2"),
         (np.array([[[0.5, 0.5], [1.5, -0.5]]]), "-0.5 in draw 0, observation 1, class 1"),
-        (np.array([[[np.nan, 0.5]]]), "nan in draw 0, observation 0, class 0"),
+        (np.array([[[np.nan, 0.5]]]), "hold NaN or infinity, the first in draw 0, observation 0"),
     ],
 )
 def test_what_is_no_probability_is_refused(measure, p, words):

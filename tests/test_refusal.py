@@ -126,7 +126,7 @@ SAMPLES, Y = np.arange(12.0).reshape(3, 4) ** 2, np.arange(4.0)
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: kendall_tau(SAMPLES, Y[:3]), r"observations \(3,\)"),
+        (lambda: kendall_tau(SAMPLES, Y[:3]), r"y has shape \(3,\)"),
         (lambda: ranking_agreement(SAMPLES, SAMPLES[:, :3]), "a has 4 observations and b 3"),
         (lambda: ranking_agreement(SAMPLES, SAMPLES, "var"), "by='var'"),
         (lambda: ranking_agreement(SAMPLES[:1], SAMPLES, "sd"), "1 draws"),

@@ -168,8 +168,8 @@ SAMPLES, Y = world(6, 4)
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: rmse(SAMPLES, Y[:5]), r"\(4, 6\) and observations \(5,\)"),
-        (lambda: rmse(SAMPLES, Y[:, None]), r"observations \(6, 1\); expected"),
+        (lambda: rmse(SAMPLES, Y[:5]), r"y has shape \(5,\); expected \(6,\)"),
+        (lambda: rmse(SAMPLES, Y[:, None]), r"y has shape \(6, 1\); expected \(6,\)"),
         (lambda: rmse(SAMPLES[0], Y), r"shape \(6,\)"),
         (lambda: rmse(np.zeros((4, 6, 2)), Y), r"\(4, 6, 2\)"),
         (lambda: rmse(np.zeros((0, 6)), Y), "at least one of each"),

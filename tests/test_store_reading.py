@@ -154,7 +154,7 @@ def test_summary_of_one_draw_and_without_observations(tmp_path):
 def test_summaries_refuse_what_cannot_be_scored(begun):
     for change, words in (
         ({"y": np.zeros(ROWS)}, "y has shape"),
-        ({"y": np.full((ROWS, 2), np.nan)}, "row 0"),
+        ({"y": np.full((ROWS, 2), np.nan)}, "observation 0"),
         ({"y": np.array([["a", "b"]] * ROWS)}, "real numbers"),
         ({"probabilities": [1.5]}, "from 0 to 1"),
         ({"noise_sd": -1.0}, "not negative"),

@@ -208,9 +208,9 @@ GOOD = np.random.default_rng(1).normal(size=(60, 4))
     ("call", "says"),
     [
         (lambda: compare(GOOD, GOOD[:, :3]), "a has 4 observations and b 3"),
-        (lambda: compare(GOOD, GOOD[:50], paired=True), r"\(60, 4\).*\(50, 4\)"),
-        (lambda: compare(GOOD, nan_at(3, 2)), "b holds NaN.*draw 3, observation 2"),
-        (lambda: compare(GOOD[:1], GOOD), "a has 1 draw"),
+        (lambda: compare(GOOD, GOOD[:50], paired=True), r"a has 60 draws and b 50"),
+        (lambda: compare(GOOD, nan_at(3, 2)), "b: the values hold NaN.*draw 3, observation 2"),
+        (lambda: compare(GOOD[:1], GOOD), "a: 1 draws"),
         (lambda: compare(np.ones((60, 4)), GOOD), "a: observation 0 has the same value"),
         (lambda: compare(GOOD, GOOD, margin=0), "margin=0"),
         (lambda: compare(GOOD, GOOD, level=0.7), "level=0.7"),

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import xarray as xr
 from scipy import stats
-from sklearn.base import BaseEstimator, RegressorMixin
 
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import draws_of, level_of, pair
+from spikedrop.predictive import Samples, as_samples, observed
+from spikedrop.scores._checks import level_of, pair
 from spikedrop.scores.calibration import predictive_moments
-
-
-class _Column(RegressorMixin, BaseEstimator):
-    """Predict one column of the input: MAPIE wants regressors, and the predictions exist."""
-
-    def __init__(self, column: int = 0) -> None:
-        self.column = column
-        self.n_features_in_ = 2
-
-    def fit(self, x: np.ndarray, y: np.ndarray) -> _Column:
-        """Learn nothing."""
-        return self
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the column, axis (observation,)."""
-        return np.asarray(x)[:, self.column]
 
 
 def conformal_interval(
@@ -37,7 +24,7 @@ def conformal_interval(
     noise_sd: float | np.ndarray = 0.0,
     held_out_noise_sd: float | np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Split-conformal intervals that follow the predictive sd, by MAPIE.
+    r"""Split-conformal intervals that follow the predictive sd.
 
     With mean :math:`\mu` and sd :math:`\sigma` of draws and noise at each observation, the scores
     of the n held-out rows are :math:`e_j = |y_j - \mu_j| / \sigma_j`, and with
@@ -48,10 +35,10 @@ def conformal_interval(
 
     If the held-out rows and the others are exchangeable, it holds the observation with probability
     at least `level`, whatever the network, the draws and the noise are worth (Lei et al. 2018,
-    doi:10.1080/01621459.2017.1307116; computed by MAPIE's `SplitConformalRegressor` with a
-    `ResidualNormalisedScore`). The promise is an average over observations and over choices of
-    the held-out rows (`coverage_limits`), and it does not reach beyond exchangeable rows: not to
-    drugs or pairs that the held-out rows do not stand for.
+    doi:10.1080/01621459.2017.1307116). Where MAPIE takes that few rows, the intervals are those of
+    its `SplitConformalRegressor` with a `ResidualNormalisedScore`. The promise is an average over
+    observations and over choices of the held-out rows (`coverage_limits`), and it does not reach
+    beyond exchangeable rows: not to drugs or pairs that the held-out rows do not stand for.
 
     Parameters
     ----------
@@ -91,12 +78,10 @@ def conformal_interval(
     >>> low.round(6).tolist(), high.round(6).tolist()  # the 10th of 0, 1, ... is 9
     ([-4.0], [14.0])
     """
-    from mapie.conformity_scores import ResidualNormalisedScore
-    from mapie.regression import SplitConformalRegressor
-
     level = level_of(level)
-    held, y = pair(held_out, y_held_out, least=2)
-    values = draws_of(samples, least=2)
+    held = as_samples(held_out, "held_out", least=2)
+    y = observed(y_held_out, held, "y_held_out")
+    values = as_samples(samples, least=2)
     if len(held) != len(values):
         raise InputError(
             f"{len(held)} draws of the held-out rows and {len(values)} of the others: take as "
@@ -106,18 +91,37 @@ def conformal_interval(
         if np.ndim(noise_sd):
             raise InputError("noise_sd is an array: give held_out_noise_sd for the other rows.")
         held_out_noise_sd = noise_sd
-    least = int(np.ceil(max(1 / (1 - level), 1 / level)))
-    if len(y) < least:
-        raise InputError(f"{len(y)} held-out rows; level={level} needs at least {least}.")
-    conformal = SplitConformalRegressor(
-        _Column(0),
-        confidence_level=level,
-        conformity_score=ResidualNormalisedScore(_Column(1), prefit=True),
-        prefit=True,
-    )
-    conformal.conformalize(_mean_and_sd(held, held_out_noise_sd, "held-out row"), y)
-    _, bounds = conformal.predict_interval(_mean_and_sd(values, noise_sd, "observation"))
-    return bounds[:, 0, 0], bounds[:, 1, 0]
+    rank = conformal_rank(len(y), level)
+    mean, sd = _mean_and_sd(held, held_out_noise_sd, "held-out row")
+    reach = np.sort(np.abs(y - mean) / sd)[rank - 1]
+    mean, sd = _mean_and_sd(values, noise_sd, "observation")
+    return mean - reach * sd, mean + reach * sd
+
+
+def conformal_rank(held_out: int, level: float) -> int:
+    r"""Rank k of the held-out score that makes the interval, the k-th smallest.
+
+    .. math:: k = \lceil (n+1)\,\mathrm{level} \rceil \le n
+
+    A level is meant as the decimal or the fraction that it is written as: 0.9 as a binary number is
+    a little more than nine tenths, and would ask for a rank of 10 from 9 rows.
+
+    Raises `InputError` if the n held-out rows are too few.
+
+    >>> conformal_rank(9, 0.9), conformal_rank(2, 2 / 3)
+    (9, 2)
+    """
+    exact = Fraction(level)
+    meant = exact.limit_denominator(10**6)
+    if abs(meant - exact) > Fraction(1, 2**50):  # four units in the last place of a level
+        meant = exact
+    rank = math.ceil((held_out + 1) * meant)
+    if rank > held_out:
+        raise InputError(
+            f"{held_out} held-out rows; level={level} needs at least "
+            f"{math.ceil(meant / (1 - meant))}: take more, or a lower level."
+        )
+    return rank
 
 
 def divided_coverage(
@@ -165,7 +169,7 @@ def divided_coverage(
     >>> bool(0.88 < found.mean() < 0.92)
     True
     """
-    values, y = pair(samples, y, least=2)
+    samples, y = pair(samples, y, least=2)
     if not 1 <= held_out < len(y) or divisions < 1:
         raise InputError(
             f"held_out={held_out} of {len(y)} rows, divisions={divisions}: leave a row to count, "
@@ -175,7 +179,7 @@ def divided_coverage(
     for _ in range(divisions):
         kept, others = np.split(rng.permutation(len(y)), [held_out])
         low, high = conformal_interval(
-            values[:, kept], y[kept], values[:, others], level=level, noise_sd=noise_sd
+            samples.take(kept), y[kept], samples.take(others), level=level, noise_sd=noise_sd
         )
         found.append(np.mean((low <= y[others]) & (y[others] <= high)))
     return np.array(found)
@@ -207,26 +211,26 @@ def coverage_limits(
     >>> coverage_limits(100, held_out=100)
     (0.81, 0.97)
     """
-    level, confidence = level_of(level), level_of(confidence)
+    level, confidence = level_of(level), level_of(confidence, "confidence")
     if observations < 1 or (held_out is not None and held_out < 1):
         raise InputError(f"observations={observations}, held_out={held_out}: at least one each.")
     if held_out is None:
         chance = stats.binom(observations, level)
     else:
-        rank = int(np.ceil((held_out + 1) * level))
-        if rank > held_out:
-            raise InputError(f"{held_out} held-out rows are too few for level={level}.")
+        rank = conformal_rank(held_out, level)
         chance = stats.betabinom(observations, rank, held_out + 1 - rank)
     ends = chance.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / observations
     return float(ends[0]), float(ends[1])
 
 
-def _mean_and_sd(values: np.ndarray, noise_sd: float | np.ndarray, what: str) -> np.ndarray:
-    """Return axes (observation, 2): mean, and sd of draws and noise."""
-    mean, sd = predictive_moments(values, noise_sd)
+def _mean_and_sd(
+    samples: Samples, noise_sd: float | np.ndarray, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean, and sd of draws and noise, each with axis (observation,)."""
+    mean, sd = predictive_moments(samples, noise_sd)
     if (sd == 0).any():
         raise InputError(
             f"{what} {int(np.argmin(sd))} has the same value in every draw and no noise: there is "
             "no sd for the interval to follow. Give noise_sd."
         )
-    return np.column_stack([mean, sd])
+    return mean, sd

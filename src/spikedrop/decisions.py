@@ -16,25 +16,17 @@ import pandas as pd
 import xarray as xr
 
 from spikedrop.errors import InputError
+from spikedrop.predictive import Samples, aligned, as_samples, matched, observed, per_observation
 
 Policy = Literal["greedy", "optimistic", "thompson"]
 POLICIES: tuple[Policy, ...] = ("greedy", "optimistic", "thompson")
 
 
-def _samples(samples: xr.DataArray | np.ndarray, batch: int = 1) -> np.ndarray:
-    """Return samples as float64 (draw, candidate), or say what is wrong with them or `batch`."""
-    values = np.asarray(samples, dtype=np.float64)
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[:, :, 0]
-    if values.ndim != 2 or values.size == 0:
-        raise InputError(
-            f"samples have shape {np.shape(samples)}; expected (draw, candidate[, 1]), at least "
-            "one of each."
-        )
-    if not np.isfinite(values).all():
-        raise InputError("samples hold NaN or infinite values.")
-    _check_batch(batch, values.shape[1])
-    return values
+def _samples(samples: xr.DataArray | np.ndarray, batch: int = 1) -> Samples:
+    """Return samples (draw, candidate), or say what is wrong with them or `batch`."""
+    samples = as_samples(samples)
+    _check_batch(batch, samples.observations)
+    return samples
 
 
 def _check_batch(batch: int, candidates: int) -> None:
@@ -67,16 +59,14 @@ def group_means(samples: xr.DataArray | np.ndarray, groups: np.ndarray) -> np.nd
     array([[2., 5.],
            [0., 1.]])
     """
-    values, groups = _samples(samples), np.asarray(groups)
-    if groups.shape != values.shape[1:] or not np.issubdtype(groups.dtype, np.integer):
-        raise InputError(
-            f"groups have shape {groups.shape} and type {groups.dtype}; expected one whole number "
-            f"for each of the {values.shape[1]} observations."
-        )
+    samples = _samples(samples)
+    groups = matched(groups, samples, "groups")
+    if groups.dtype.kind not in "iu":
+        raise InputError(f"groups have type {groups.dtype}; expected whole numbers.")
     if groups.min() < 0 or (np.bincount(groups) == 0).any():
         raise InputError("groups must be numbered from 0 without gaps; see numpy.unique.")
     member = groups[:, None] == np.arange(groups.max() + 1)
-    return values @ (member / member.sum(axis=0))
+    return samples.all() @ (member / member.sum(axis=0))
 
 
 def greedy_choice(samples: xr.DataArray | np.ndarray, batch: int) -> np.ndarray:
@@ -87,7 +77,8 @@ def greedy_choice(samples: xr.DataArray | np.ndarray, batch: int) -> np.ndarray:
     >>> greedy_choice(np.array([[3.0, 1.0, 2.0]]), 2).tolist()
     [1, 2]
     """
-    return np.argsort(_samples(samples, batch).mean(axis=0), kind="stable")[:batch]
+    mean = per_observation(lambda values: values.mean(axis=0), _samples(samples, batch))
+    return np.argsort(mean, kind="stable")[:batch]
 
 
 def optimistic_choice(
@@ -121,10 +112,11 @@ def optimistic_choice(
     >>> greedy_choice(samples, 1).tolist(), optimistic_choice(samples, 1).tolist()
     ([0], [1])
     """
-    values = _samples(samples, batch)
+    samples = _samples(samples, batch)
     if not 0 <= quantile <= 1:
         raise InputError(f"quantile={quantile} must be between 0 and 1.")
-    return np.argsort(np.quantile(values, quantile, axis=0), kind="stable")[:batch]
+    low = per_observation(lambda values: np.quantile(values, quantile, axis=0), samples)
+    return np.argsort(low, kind="stable")[:batch]
 
 
 def thompson_choice(samples: xr.DataArray | np.ndarray, batch: int, seed: int) -> np.ndarray:
@@ -154,7 +146,7 @@ def thompson_choice(samples: xr.DataArray | np.ndarray, batch: int, seed: int) -
     >>> thompson_choice(np.tile([3.0, 1.0, 2.0], (5, 1)), 2, seed=0).tolist()
     [1, 2]
     """
-    values = _samples(samples, batch)
+    values = _samples(samples, batch).all()
     rng = np.random.default_rng(seed)
     turns = -(-batch // len(values))
     order = np.concatenate([rng.permutation(len(values)) for _ in range(turns)])[:batch]
@@ -186,7 +178,7 @@ def probability_best(samples: xr.DataArray | np.ndarray) -> np.ndarray:
     >>> probability_best(np.array([[0.0, 1.0], [0.0, -1.0], [0.0, 2.0], [0.0, 3.0]])).tolist()
     [0.75, 0.25]
     """
-    values = _samples(samples)
+    values = _samples(samples).all()
     return np.bincount(values.argmin(axis=1), minlength=values.shape[1]) / len(values)
 
 
@@ -264,9 +256,13 @@ def regret_table(
         random is expected to give. See `regret`.
     """
     most = max(batches)
+    taken = {name: as_samples(values, name) for name, values in samples.items()}
+    for first in list(taken.values())[:1]:
+        truth = observed(truth, first, "truth")
+        taken = {name: aligned(first, values) for name, values in taken.items()}
     _check_batch(min(batches), len(truth))
     columns = {}
-    for name, values in samples.items():
+    for name, values in taken.items():
         for policy in POLICIES:
             seeds = range(seed, seed + (repeats if policy == "thompson" else 1))
             orders = [choose(policy, values, most, seed=one) for one in seeds]
@@ -321,20 +317,20 @@ def agreement_table(
     pandas.DataFrame
         A row a name, a column a policy, and a last row ``chance``: two batches at random.
     """
-    rows = {}
+    rows, reference = {}, _samples(reference, batch)
     for name, sets in others.items():
         if not len(sets):
             raise InputError(f"{name}: no sample set to compare with.")
+        taken = [aligned(reference, as_samples(other, name)) for other in sets]
         rows[name] = {}
         for policy in POLICIES:
             seeds = range(seed, seed + (repeats if policy == "thompson" else 1))
             rows[name][policy] = np.mean(
                 [
                     agreement(*(choose(policy, s, batch, seed=one) for s in (reference, other)))
-                    for other in sets
+                    for other in taken
                     for one in seeds
                 ]
             )
-    candidates = _samples(reference, batch).shape[1]
-    rows["chance"] = dict.fromkeys(POLICIES, batch / candidates)
+    rows["chance"] = dict.fromkeys(POLICIES, batch / reference.observations)
     return pd.DataFrame(rows).T

@@ -13,7 +13,8 @@ from spikedrop.ann import sample_ann
 from spikedrop.data import Screen, Split, split
 from spikedrop.errors import InputError
 from spikedrop.example import Example, trained_example
-from spikedrop.scores import rmse
+from spikedrop.predictive import as_samples
+from spikedrop.scores import predictive_moments, rmse
 from spikedrop.spiking.conversion import calibrate
 from spikedrop.spiking.sampler import sample_snn
 
@@ -24,17 +25,7 @@ def spread(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndar
     >>> spread(np.array([[0.1, 0.0], [0.1, 2.0]])).round(4).tolist()
     [0.0, 1.4142]
     """
-    values = np.asarray(samples, dtype=np.float64)
-    values = values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values
-    if values.ndim != 2 or len(values) < 2 or values.shape[1] == 0:
-        raise InputError(
-            f"{name} has shape {np.shape(samples)}; expected (draw, observation[, 1]), at least "
-            "two draws of one observation."
-        )
-    if not np.isfinite(values).all():
-        raise InputError(f"{name} holds NaN or infinite values.")
-    constant = values.min(axis=0) == values.max(axis=0)  # rounding can leave an sd of 1e-17
-    return np.where(constant, 0.0, values.std(axis=0, ddof=1))
+    return predictive_moments(as_samples(samples, name, least=2))[1]
 
 
 def unfamiliarity_auc(

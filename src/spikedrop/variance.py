@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from spikedrop.ann import forward
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
+from spikedrop.predictive import BLOCK, by_name, plain
 from spikedrop.samples import check_inputs
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.reference import simulate
@@ -119,8 +121,9 @@ def variance_components(snn: np.ndarray, ann: np.ndarray) -> VarianceComponents:
     >>> [float(part[0]) for part in (parts.mask, parts.spikes, parts.covariance, parts.charge)]
     [2.0, -1.0, 0.0, 2.0]
     """
-    y, a = np.asarray(snn, np.float64), np.asarray(ann, np.float64)
-    if y.ndim < 3 or a.shape != (y.shape[0], *y.shape[2:]):
+    y = _array(snn, ("mask", "charge", "observation", "output"), 3, "snn")
+    a = _array(ann, ("mask", "observation", "output"), 2, "ann")
+    if y.ndim < 3 or a.shape != (y.shape[0], *y.shape[2:]) or 0 in y.shape:
         raise InputError(
             f"snn has shape {y.shape} and ann {a.shape}; expected (mask, charge, observation, "
             "...) and (mask, observation, ...)."
@@ -128,17 +131,35 @@ def variance_components(snn: np.ndarray, ann: np.ndarray) -> VarianceComponents:
     masks, charges = y.shape[:2]
     if masks < 2 or charges < 2:
         raise InputError(f"{masks} masks and {charges} charges: two of each at least.")
+    step = max(1, BLOCK * y.shape[2] // y.size)
+    starts = range(0, y.shape[2], step)
+    parts = [_components(y[:, :, i : i + step], a[:, i : i + step]) for i in starts]
+    return VarianceComponents(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _array(values: object, names: tuple[str, ...], needed: int, what: str) -> np.ndarray:
+    """Return an array with the axes in the order of their names."""
+    if isinstance(values, xr.DataArray):
+        values = by_name(values, names, names[:needed], what)
+        values = values.transpose(*(name for name in names if name in values.dims)).to_numpy()
+    return np.asarray(plain(values, what))
+
+
+def _components(y: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the attributes of `VarianceComponents` for some observations."""
+    y, a = (np.ascontiguousarray(values, np.float64) for values in (y, a))
     if not (np.isfinite(y).all() and np.isfinite(a).all()):
         raise InputError("the samples hold NaN or infinite values.")
+    masks, charges = y.shape[:2]
     charge = y.var(axis=1, ddof=1).mean(axis=0)
     rest = y.mean(axis=1) - a  # r_m, and the mean of `charges` deviations
     a_centred, rest_centred = a - a.mean(axis=0), rest - rest.mean(axis=0)
-    return VarianceComponents(
-        mask=a.var(axis=0, ddof=1),
-        spikes=rest.var(axis=0, ddof=1) - charge / charges,
-        covariance=2 * (a_centred * rest_centred).sum(axis=0) / (masks - 1),
-        charge=charge,
-        bias=rest.mean(axis=0),
+    return (
+        a.var(axis=0, ddof=1),
+        rest.var(axis=0, ddof=1) - charge / charges,
+        2 * (a_centred * rest_centred).sum(axis=0) / (masks - 1),
+        charge,
+        rest.mean(axis=0),
     )
 
 

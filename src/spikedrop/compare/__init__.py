@@ -15,7 +15,8 @@ from spikedrop.compare.distances import (
     noise_floor,
 )
 from spikedrop.compare.draws import predictive_sd
-from spikedrop.compare.equivalence import crps_equivalence, kernel_equivalence, tost
+from spikedrop.compare.equivalence import crps_equivalence, tost
+from spikedrop.compare.kernel_equivalence import kernel_equivalence
 from spikedrop.compare.paired import PairedError, certificate, mean_error_bounds, paired_error
 from spikedrop.compare.power import VERDICTS, power_table, verdict_rates
 from spikedrop.compare.verdict import compare, fewest_draws

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from spikedrop.compare.distances import beyond_floor, distances, exchanged_floor
 from spikedrop.compare.draws import predictive_sd
 from spikedrop.compare.equivalence import Equivalence
 from spikedrop.compare.paired import PairedError
+from spikedrop.predictive import Samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,8 +58,10 @@ class Comparison:
         Paired alone.
     bounds : tuple of float or None
         Paired alone: confidence bounds of the mean paired error.
+    samples : tuple of Samples
+        What was compared, as it was handed in.
     a, b : numpy.ndarray
-        The draws, axes (draw, observation).
+        Its draws, axes (draw, observation), read when they are used.
     """
 
     verdict: Verdict
@@ -74,8 +77,17 @@ class Comparison:
     difference: GlobalTest | None = None
     error: PairedError | None = None
     bounds: tuple[float, float] | None = None
-    a: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    b: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    samples: tuple[Samples, ...] = ()
+
+    @property
+    def a(self) -> np.ndarray:
+        """Draws of the reference, float64, axes (draw, observation)."""
+        return self.samples[0].all()
+
+    @property
+    def b(self) -> np.ndarray:
+        """Draws of the other sample, float64, axes (draw, observation)."""
+        return self.samples[1].all()
 
     def table(self) -> pd.DataFrame:
         """One row a test: what it asks, estimate, margin, p-value and answer."""
@@ -172,11 +184,12 @@ class Comparison:
             ``found (Holm)`` and ``found (B-H)``, the number of observations where SciPy's test
             rejects after correction. Last row: the classifier's area under the ROC curve.
         """
+        a, b = self.samples
         if floor is None:
-            floor = exchanged_floor(self.a, self.b, seed=seed)
+            floor = exchanged_floor(a, b, seed=seed)
         elif not isinstance(floor, pd.DataFrame):
-            floor = noise_floor(self.a, floor)
-        found = distances(self.a, self.b, predictive_sd(self.a))
+            floor = noise_floor(a, floor)
+        found = distances(a, b, predictive_sd(a))
         table = pd.DataFrame(
             {
                 "mean": found.mean(),
@@ -186,10 +199,10 @@ class Comparison:
             }
         )
         for name in ("ks", "anderson_darling"):
-            p = pointwise_p_values(self.a, self.b, name)
+            p = pointwise_p_values(a, b, name)
             for column, how in (("found (Holm)", "holm"), ("found (B-H)", "benjamini_hochberg")):
                 table.loc[name, column] = int((p[how] <= self.level).sum())
-        classifier = classifier_test(self.a, self.b, seed=seed)
+        classifier = classifier_test(a, b, seed=seed)
         table.loc["classifier (AUC)", ["mean", "floor", "floor 95 %"]] = [
             classifier.auc,
             0.5,

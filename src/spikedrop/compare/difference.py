@@ -15,10 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.multitest import multipletests
 
-from spikedrop.compare.draws import as_draws, same_observations
-from spikedrop.compare.kernel import joint_kernel, marginal_kernel
+from spikedrop.compare.draws import both
+from spikedrop.compare.kernel import joint_phases, marginal_kernel, side_by_side, waves
 from spikedrop.errors import InputError
+from spikedrop.predictive import BLOCK, Samples, per_observation
 
+SMALL = 2**15  # values of a sample in a block: sixteen features of each, and sums of exchanges
 POWER = 0.8  # of the smallest effect that a test could have seen
 
 
@@ -93,49 +95,74 @@ def global_test(
     >>> global_test(a, b + 1.0, seed=0).p_value < 0.01
     True
     """
-    x, y = as_draws(a, "a", outputs=True), as_draws(b, "b", outputs=True)
-    same_observations(x, y)
+    x, y = both(a, b)
     if permutations < 1 or not 0 < level < 1:
         raise InputError(f"permutations={permutations}, level={level}: 1 or more, and 0 to 1.")
-    pooled = np.concatenate([x, y])
-    spread = pooled.std(axis=0)
-    moving = spread > 1e-12 * np.abs(pooled).max(axis=0)  # what never moves tells nothing
+    centre, spread, moving = per_observation(_pooled, x, y)
     if not moving.any():
         return GlobalTest(1.0, {}, float("inf"), float("inf"))
-    z = (pooled[:, moving] - pooled[:, moving].mean(axis=0)) / spread[moving]
-    in_b = np.zeros((permutations + 1, len(z)))
+    if not moving.all():  # what never moves tells nothing
+        x, y = _some(x, moving), _some(y, moving)
+        centre, spread = centre[moving], spread[moving]
+    in_b = np.zeros((permutations + 1, len(x) + len(y)), dtype=np.int8)
     in_b[:, len(x) :] = 1
     in_b[1:] = np.random.default_rng(seed).permuted(in_b[1:], axis=1)
-    shifts, spreads = _moments(z, in_b)
-    m = z.shape[1]
+    m = len(centre)
+    sums = {name: np.zeros((permutations + 1, 2)) for name in ("location", "spread")}
+    each_law = np.zeros(permutations + 1)
+    for _, values in side_by_side((x, y), centre, spread, SMALL):
+        z = np.concatenate(values)
+        for part, effects in zip(sums.values(), _moments(z, in_b), strict=True):
+            part += np.stack([effects.sum(axis=1), np.sum(effects**2, axis=1)], axis=1)
+        each_law += _gap(marginal_kernel(z.shape[1], m).features(z), in_b)
+    phases, weights, _ = joint_phases((x, y), centre, spread, seed)
     statistics = {
-        "location": np.sum(shifts**2, axis=1),
-        "spread": np.sum(spreads**2, axis=1),
-        "each law": _gap(marginal_kernel(m).features(z), in_b),
-        "joint law": _gap(joint_kernel(m, seed).features(z), in_b),
+        "location": sums["location"][:, 1],
+        "spread": sums["spread"][:, 1],
+        "each law": each_law,
+        "joint law": _gap(waves(np.concatenate(phases), weights), in_b),
     }
     p = {name: _p_values(values) for name, values in statistics.items()}
     least = np.min(list(p.values()), axis=0)
     critical = _critical(least, level)
 
-    def smallest(name: str, noise: np.ndarray) -> float:
+    def smallest(name: str) -> float:
         passed = np.sort(statistics[name])[::-1]
         needed = int(critical * len(passed)) - 1  # so many exchanges may reach what is seen
-        return _smallest(noise[1:], passed[needed]) if needed >= 0 else float("inf")
+        return _smallest(sums[name][1:], m, passed[needed]) if needed >= 0 else float("inf")
 
-    ratio = smallest("spread", spreads)
+    ratio = smallest("spread")
     return GlobalTest(
         p_value=float(np.mean(least <= least[0])),
         alone={name: float(values[0]) for name, values in p.items()},
-        smallest_shift=smallest("location", shifts),
+        smallest_shift=smallest("location"),
         smallest_spread=float(np.expm1(np.arctanh(ratio))) if ratio < 1 else float("inf"),
     )
 
 
+def _pooled(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and sd of both samples together, and whether a column moves at all."""
+    pooled = np.concatenate([x, y])
+    spread = pooled.std(axis=0)
+    return pooled.mean(axis=0), spread, spread > 1e-12 * np.abs(pooled).max(axis=0)
+
+
+def _some(samples: Samples, columns: np.ndarray) -> Samples:
+    """Return some columns of samples, in memory."""
+    return Samples(samples.name, samples.all()[:, columns], (len(samples), int(columns.sum())))
+
+
+def _exchanged(in_b: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sum the values (draw, column) of `b` after each exchange, axes (exchange, column)."""
+    step = max(1, BLOCK // in_b.shape[1])
+    parts = range(0, len(in_b), step)
+    return np.concatenate([in_b[i : i + step].astype(np.float64) @ values for i in parts])
+
+
 def _moments(z: np.ndarray, in_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Difference of means and contrast of variances, axes (exchange, observation)."""
-    n = in_b[0].sum()
-    sums, squares = in_b @ z, in_b @ z**2
+    n = float(in_b[0].sum())
+    sums, squares = _exchanged(in_b, z), _exchanged(in_b, z**2)
     means, variances = [], []
     for count, s, q in (
         (len(z) - n, z.sum(axis=0) - sums, (z**2).sum(axis=0) - squares),
@@ -152,8 +179,8 @@ def _moments(z: np.ndarray, in_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _gap(features: np.ndarray, in_b: np.ndarray) -> np.ndarray:
     """Squared distance of the mean features of the two samples, for every exchange."""
-    n = in_b[0].sum()
-    sums = in_b @ features
+    n = float(in_b[0].sum())
+    sums = _exchanged(in_b, features)
     gap = sums / n - (features.sum(axis=0) - sums) / (len(features) - n)
     return np.einsum("ij,ij->i", gap, gap)
 
@@ -176,11 +203,16 @@ def _critical(least: np.ndarray, level: float) -> float:
     return float(allowed[-1]) if len(allowed) else 0.0
 
 
-def _smallest(noise: np.ndarray, threshold: float) -> float:
-    """Effect, the same at every observation, that lifts the sum of squares above `threshold`."""
+def _smallest(noise: np.ndarray, observations: int, threshold: float) -> float:
+    """Effect, the same at every observation, that lifts the sum of squares above `threshold`.
+
+    `noise` holds its sum and its sum of squares over observations, axes (exchange, 2).
+    """
+    total, squares = noise.T
 
     def power(effect: float) -> float:
-        return float(np.mean(np.sum((noise + effect) ** 2, axis=1) > threshold))
+        lifted = squares + 2 * effect * total + observations * effect**2
+        return float(np.mean(lifted > threshold))
 
     low, high = 0.0, 4.0
     if power(high) < POWER:
@@ -230,12 +262,15 @@ def pointwise_p_values(
     >>> (table["holm"] < 0.05).tolist()
     [False, False, True]
     """
-    x, y = as_draws(a, "a", outputs=True), as_draws(b, "b", outputs=True)
-    same_observations(x, y)
+    x, y = both(a, b)
     if test not in POINTWISE:
         raise InputError(f"test={test!r}; use {', '.join(map(repr, POINTWISE))}.")
-    p = [POINTWISE[test](u, v) for u, v in zip(x.T, y.T, strict=True)]
-    table = {"p": np.asarray(p)}
+
+    def p_values(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.array([POINTWISE[test](u, v) for u, v in zip(x.T, y.T, strict=True)])
+
+    p = per_observation(p_values, x, y)
+    table = {"p": p}
     for name, method in (("holm", "holm"), ("benjamini_hochberg", "fdr_bh")):
         table[name] = multipletests(p, method=method)[1]
     return pd.DataFrame(table).rename_axis("observation")
@@ -282,11 +317,11 @@ def classifier_test(
     >>> classifier_test(a, b + 2.0, seed=0).auc > 0.9
     True
     """
-    x, y = as_draws(a, "a", outputs=True), as_draws(b, "b", outputs=True)
-    same_observations(x, y)
+    x, y = both(a, b)
     if min(len(x), len(y)) < 4:
         raise InputError(f"{len(x)} and {len(y)} draws: a classifier needs four of each to learn.")
     rng = np.random.default_rng(seed)
+    x, y = x.all(), y.all()
     centre, scale = x.mean(axis=0), x.std(axis=0)
     x, y = ((s - centre) / np.where(scale > 0, scale, 1) for s in (x, y))
     halves = [np.array_split(rng.permutation(np.hstack([s, s**2])), 2) for s in (x, y)]

@@ -10,9 +10,10 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from spikedrop.compare.draws import as_draws, predictive_sd, same_observations
+from spikedrop.compare.draws import both, centre_and_sd, predictive_sd
 from spikedrop.compare.kernel import marginal_kernel
 from spikedrop.errors import InputError
+from spikedrop.predictive import Samples, as_samples, per_observation, plain
 
 DISTANCES = ("ks", "anderson_darling", "wasserstein", "energy", "mmd")
 
@@ -55,14 +56,16 @@ def distances(
     >>> table[["ks", "wasserstein", "energy"]].round(3).to_numpy().tolist()
     [[0.5, 1.0, 1.0]]
     """
-    x, y = as_draws(a, "a"), as_draws(b, "b")
-    same_observations(x, y)
-    unit = predictive_sd(x, "a") if sd is None else np.asarray(sd, dtype=np.float64)
+    x, y = both(a, b, outputs="one")
+    unit = predictive_sd(x) if sd is None else np.asarray(plain(sd, "sd"), np.float64)
     if unit.shape not in ((), x.shape[1:]) or not (np.isfinite(unit) & (unit > 0)).all():
         raise InputError(
             f"sd has shape {unit.shape}; expected {x.shape[1:]} positive finite numbers."
         )
-    x, y = x / unit, y / unit
+    return _frame(per_observation(_distances, x, y, unit))
+
+
+def _distances(x: np.ndarray, y: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, ...]:
     rows = [
         (
             stats.ks_2samp(p, q, method="asymp").statistic,
@@ -71,9 +74,14 @@ def distances(
             stats.energy_distance(p, q),
             _mmd(p, q),
         )
-        for p, q in zip(x.T, y.T, strict=True)
+        for p, q in zip((x / unit).T, (y / unit).T, strict=True)
     ]
-    return pd.DataFrame(rows, columns=list(DISTANCES)).rename_axis("observation")
+    return tuple(np.array(rows).T)
+
+
+def _frame(columns: tuple[np.ndarray, ...]) -> pd.DataFrame:
+    table = pd.DataFrame(dict(zip(DISTANCES, columns, strict=True)))
+    return table.rename_axis("observation")
 
 
 def _anderson_darling(p: np.ndarray, q: np.ndarray) -> float:
@@ -99,7 +107,8 @@ def noise_floor(
     What two samples of one and the same distribution show by chance. Returns the frame of
     `distances` with the index (sample, observation).
     """
-    sd = predictive_sd(reference, "reference")
+    reference = as_samples(reference, "reference", least=2)
+    sd = predictive_sd(reference)
     frames = [distances(reference, other, sd) for other in independent]
     if not frames:
         raise InputError("the noise floor needs at least one independent ANN sample.")
@@ -114,15 +123,22 @@ def exchanged_floor(
     What chance gives if both samples have one law; `noise_floor` of independent samples needs no
     such "if". Same frame as `noise_floor`, in predictive sd of `a`.
     """
-    x, y = as_draws(a, "a"), as_draws(b, "b")
-    same_observations(x, y)
-    sd, pooled = predictive_sd(x, "a"), np.concatenate([x, y])
+    x, y = both(a, b, outputs="one")
+    sd = centre_and_sd(x)[1]
     rng = np.random.default_rng(seed)
     frames = []
     for _ in range(repeats):
-        mixed = rng.permutation(pooled)
-        frames.append(distances(mixed[: len(x)], mixed[len(x) :], sd))
+        order = rng.permutation(len(x) + len(y))
+        frames.append(_frame(_exchanged(x, y, sd, order)))
     return pd.concat(frames, keys=range(repeats), names=["sample"])
+
+
+def _exchanged(x: Samples, y: Samples, sd: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, ...]:
+    def mixed(a: np.ndarray, b: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, ...]:
+        pooled = np.concatenate([a, b])[order]
+        return _distances(pooled[: len(a)], pooled[len(a) :], unit)
+
+    return per_observation(mixed, x, y, sd)
 
 
 def beyond_floor(candidate: pd.DataFrame, floor: pd.DataFrame, level: float = 0.95) -> pd.Series:

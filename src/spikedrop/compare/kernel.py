@@ -9,10 +9,12 @@ functions. As vectors of fixed length, thousands of draws cost no more than thei
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+from spikedrop.predictive import BLOCK, Samples, blocks
 
 QUADRATURE = 16  # nodes: the Gaussian to 2e-3 for differences up to 5 sd, to 1e-6 up to 3
 JOINT_WAVES = 256
@@ -35,9 +37,7 @@ class Kernel:
 
     def features(self, z: np.ndarray) -> np.ndarray:
         """Feature vectors of draws (draw, observation): axes (draw, 2 x wave)."""
-        phase = z @ self.frequencies.T
-        root = np.sqrt(self.weights)
-        return np.concatenate([root * np.cos(phase), root * np.sin(phase)], axis=1)
+        return waves(z @ self.frequencies.T, self.weights)
 
     def moved(self, z: np.ndarray) -> Callable[[float], float]:
         """MMD of the law of `z` and the same law moved, as a function of the shift.
@@ -45,19 +45,37 @@ class Kernel:
         The shift is the same at every observation, in the unit of `z`. It turns the characteristic
         function and leaves its modulus, which is estimated without bias from the draws.
         """
-        n = len(z)
         phase = z @ self.frequencies.T
-        squared = np.cos(phase).mean(axis=0) ** 2 + np.sin(phase).mean(axis=0) ** 2
-        strength = 2 * self.weights * (n * squared - 1) / (n - 1)
-        together = self.frequencies.sum(axis=1)
-
-        def mmd(shift: float) -> float:
-            return float(np.sqrt(max(0.0, strength @ (1 - np.cos(shift * together)))))
-
-        return mmd
+        return moved(modulus(phase), self.weights, self.frequencies.sum(axis=1), len(z))
 
 
-def marginal_kernel(observations: int) -> Kernel:
+def waves(phase: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Feature vectors of phases (draw, wave): axes (draw, 2 x wave)."""
+    root = np.sqrt(weights)
+    return np.concatenate([root * np.cos(phase), root * np.sin(phase)], axis=1)
+
+
+def modulus(phase: np.ndarray) -> np.ndarray:
+    """Squared modulus of the characteristic function at each wave, from phases (draw, wave)."""
+    return np.cos(phase).mean(axis=0) ** 2 + np.sin(phase).mean(axis=0) ** 2
+
+
+def moved(
+    squared: np.ndarray, weights: np.ndarray, together: np.ndarray, draws: int
+) -> Callable[[float], float]:
+    """MMD of a law and the same law moved; see `Kernel.moved`.
+
+    `squared` is from `modulus`, `together` the sum of each wave's frequencies over observations.
+    """
+    strength = 2 * weights * (draws * squared - 1) / (draws - 1)
+
+    def mmd(shift: float) -> float:
+        return float(np.sqrt(max(0.0, strength @ (1 - np.cos(shift * together)))))
+
+    return mmd
+
+
+def marginal_kernel(observations: int, of: int | None = None) -> Kernel:
     r"""Return the mean over observations of one-dimensional Gaussian kernels of width 1.
 
     :math:`k(z, z') = \frac1m \sum_i \exp(-(z_i - z'_i)^2 / 2)`: its squared MMD is the mean over
@@ -75,7 +93,7 @@ def marginal_kernel(observations: int) -> Kernel:
     nodes, weights = nodes[upper], 2 * weights[upper] / weights.sum()
     return Kernel(
         frequencies=np.kron(np.eye(observations), nodes[:, None]),
-        weights=np.tile(weights, observations) / observations,
+        weights=np.tile(weights, observations) / (of or observations),
     )
 
 
@@ -95,12 +113,33 @@ def joint_kernel(observations: int, seed: int) -> Kernel:
     return Kernel(frequencies, np.full(JOINT_WAVES, 1 / JOINT_WAVES))
 
 
-def squared_mmd(p: np.ndarray, q: np.ndarray) -> float:
-    """Estimate the squared MMD without bias from the features of two samples; may be negative.
+def side_by_side(
+    samples: tuple[Samples, ...], centre: np.ndarray, unit: np.ndarray, size: int
+) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """Read standardised samples, some observations at a time, as `blocks` does."""
+    for columns, values in blocks(*samples, size=size):
+        yield columns, [(part - centre[columns]) / unit[columns] for part in values]
 
-    >>> squared_mmd(np.array([[0.0], [0.0]]), np.array([[2.0], [2.0]]))
-    4.0
+
+def joint_phases(
+    samples: tuple[Samples, ...], centre: np.ndarray, unit: np.ndarray, seed: int
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Phases of the waves of `joint_kernel` in the standardised samples, without its frequencies.
+
+    Returns axes (draw, wave) of each sample, the weights, and the sum of each wave's frequencies,
+    axis (wave,). The frequencies of a few waves are drawn at a time, as many as take no more
+    memory than a quarter of the samples, and the samples are read once for each such group.
     """
-    gap = p.mean(axis=0) - q.mean(axis=0)
-    noise = sum(f.var(axis=0, ddof=1).sum() / len(f) for f in (p, q))
-    return float(gap @ gap - noise)
+    rng, observations = np.random.default_rng(seed), samples[0].shape[1]
+    group = max(1, sum(map(len, samples)) // 4)
+    phases = [np.zeros((len(part), JOINT_WAVES)) for part in samples]
+    together = np.empty(JOINT_WAVES)
+    for start in range(0, JOINT_WAVES, group):
+        some = slice(start, min(start + group, JOINT_WAVES))
+        frequencies = rng.normal(size=(some.stop - start, observations))
+        frequencies /= np.sqrt(observations)
+        together[some] = frequencies.sum(axis=1)
+        for columns, values in side_by_side(samples, centre, unit, BLOCK):
+            for phase, z in zip(phases, values, strict=True):
+                phase[:, some] += z @ frequencies[:, columns].T
+    return phases, np.full(JOINT_WAVES, 1 / JOINT_WAVES), together

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from spikedrop.compare.comparison import Verdict
-from spikedrop.compare.draws import as_draws, predictive_sd, same_observations
+from spikedrop.compare.draws import as_draws, both, predictive_sd
 from spikedrop.compare.verdict import compare
 from spikedrop.errors import InputError
 
@@ -53,10 +53,10 @@ def verdict_rates(
     >>> verdict_rates(pool, pool + 2, draws=60, repeats=5, seed=0, permutations=99)
     {'equivalent': 0.0, 'different': 1.0, 'not enough draws to tell': 0.0}
     """
-    x = as_draws(a, "a", outputs=True)
-    y = None if b is None else as_draws(b, "b", outputs=True)
-    if y is not None:
-        same_observations(x, y)
+    if b is None:
+        x, y = as_draws(a, "a", outputs=True), None
+    else:
+        x, y = (samples.all() for samples in both(a, b))
     available = len(x) // 2 if y is None else min(len(x), len(y))
     if draws > available or repeats < 1:
         raise InputError(

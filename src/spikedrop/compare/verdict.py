@@ -9,16 +9,12 @@ import xarray as xr
 
 from spikedrop.compare.comparison import Comparison
 from spikedrop.compare.difference import global_test
-from spikedrop.compare.draws import (
-    as_draws,
-    pairing_fault,
-    predictive_sd,
-    said_to_be_paired,
-    same_observations,
-)
-from spikedrop.compare.equivalence import Equivalence, crps_equivalence, kernel_equivalence, tost
+from spikedrop.compare.draws import both, pairing_fault, predictive_sd, said_to_be_paired
+from spikedrop.compare.equivalence import Equivalence, crps_equivalence, tost
+from spikedrop.compare.kernel_equivalence import kernel_equivalence
 from spikedrop.compare.paired import mean_error_bounds, paired_error
 from spikedrop.errors import InputError
+from spikedrop.predictive import Samples
 
 RARE = 0.05  # share of draws that a fault must strike to be worth excluding
 
@@ -115,9 +111,10 @@ def compare(
             f"margin={margin} and crps_margin={crps_margin} must be in (0, 1) and level={level} in "
             "(0, 0.5)."
         )
-    x, z = as_draws(a, "a", outputs=True), as_draws(b, "b", outputs=True)
-    same_observations(x, z)
-    predictive_sd(x, "a")
+    x, z = both(a, b)
+    if paired and len(x) != len(z):
+        raise InputError(f"a has {len(x)} draws and b {len(z)}: paired samples have as many.")
+    predictive_sd(x)
     crps = (
         ()
         if y is None
@@ -129,7 +126,7 @@ def compare(
 
 
 def _paired(
-    x: np.ndarray, z: np.ndarray, crps: tuple[Equivalence, ...], margin: float, level: float
+    x: Samples, z: Samples, crps: tuple[Equivalence, ...], margin: float, level: float
 ) -> Comparison:
     error = paired_error(x, z)
     low, high = mean_error_bounds(x, z, level)
@@ -162,14 +159,13 @@ def _paired(
         tests=crps,
         error=error,
         bounds=(low, high),
-        a=x,
-        b=z,
+        samples=(x, z),
     )
 
 
 def _unpaired(
-    x: np.ndarray,
-    z: np.ndarray,
+    x: Samples,
+    z: Samples,
     crps: tuple[Equivalence, ...],
     margin: float,
     level: float,
@@ -208,6 +204,5 @@ def _unpaired(
         attainable_margin=max(test.reach for test in tests) if enough else float("inf"),
         tests=tests + crps,
         difference=difference,
-        a=x,
-        b=z,
+        samples=(x, z),
     )

@@ -2,94 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from numbers import Real
+
 import numpy as np
-import xarray as xr
 
 from spikedrop.errors import InputError
+from spikedrop.predictive import (
+    Samples,
+    aligned,
+    as_samples,
+    matched,
+    observed,
+    per_observation,
+    plain,
+)
+
+Noise = np.ndarray | Samples
 
 
-def draws_of(samples: xr.DataArray | np.ndarray, *, least: int = 1) -> np.ndarray:
-    """Return samples as float64 (draw, observation), or raise `InputError`."""
-    values = np.asarray(samples, dtype=np.float64)
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[:, :, 0]
-    if values.ndim != 2 or values.size == 0:
-        two = values.ndim == 3 and values.shape[2] == 2
+def pair(
+    samples: object, y: object, *, least: int = 1, name: str = "samples"
+) -> tuple[Samples, np.ndarray]:
+    """Return samples of one output and what was observed, float64 (observation,), checked."""
+    samples = as_samples(samples, name, least=least)
+    return samples, observed(y, samples)
+
+
+def finite(values: object, name: str, length: int | None = None) -> np.ndarray:
+    """Return numbers that belong to no samples as float64 (observation,), or raise `InputError`."""
+    values = np.asarray(plain(values, name)).astype(np.float64)
+    if values.ndim != 1 or not len(values) or length not in (None, len(values)):
         raise InputError(
-            f"samples have shape {np.shape(samples)}; expected (draw, observation[, 1]), at least "
-            "one of each: score one output at a time"
-            + (", or split a mean and its log variance with mean_and_noise." if two else ".")
+            f"{name} has shape {values.shape}; expected (observation,)"
+            + (", at least one." if length is None else f", {length} of them.")
         )
-    if len(values) < least:
-        raise InputError(f"{len(values)} draws; this score needs at least {least}: draw more.")
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
+    if not np.isfinite(values).all():
         raise InputError(
-            f"samples hold NaN or infinite values, the first in draw {bad[0][0]}, observation "
-            f"{bad[0][1]}: find out where they come from before you score them."
+            f"{name}: the values hold NaN or infinity, the first is observation "
+            f"{int(np.argmin(np.isfinite(values)))}: drop what was not measured."
         )
     return values
 
 
-def observed(y: np.ndarray, observations: int) -> np.ndarray:
-    """Return what was observed as float64 (observation,), or raise `InputError`."""
-    y = np.asarray(y, dtype=np.float64)
-    if y.shape != (observations,):
-        raise InputError(f"{observations} observations are predicted and y has shape {y.shape}.")
-    if not np.isfinite(y).all():
-        raise InputError(
-            "y: the observations hold NaN or infinite values, the first is observation "
-            f"{int(np.argmin(np.isfinite(y)))}: drop what was not measured."
-        )
-    return y
-
-
-def pair(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, *, least: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return samples (draw, observation) and observations (observation,), both float64."""
-    y = np.asarray(y, dtype=np.float64)
-    shape = np.shape(samples)
-    if y.ndim != 1 or len(shape) < 2 or y.shape != shape[1:2]:
-        raise InputError(
-            f"samples have shape {shape} and observations {y.shape}; expected "
-            "(draw, observation[, 1]) and (observation,)."
-        )
-    values = draws_of(samples, least=least)
-    return values, observed(y, values.shape[1])
-
-
-def noise_of(noise_sd: float | np.ndarray, values: np.ndarray, *, zero: bool) -> np.ndarray:
-    """Return the noise as an array that broadcasts against the draws, or raise `InputError`.
+def noise_of(noise_sd: object, samples: Samples, *, zero: bool) -> Noise:
+    """Return the noise, cut with the samples by `per_observation`, or raise `InputError`.
 
     One number, one for each observation, or one for each draw and observation.
     """
-    noise = np.asarray(noise_sd, dtype=np.float64)
-    if noise.shape not in ((), values.shape[1:], values.shape):
-        raise InputError(
-            f"noise_sd has shape {noise.shape}; expected one number, {values.shape[1:]} or "
-            f"{values.shape}."
-        )
-    wrong = ~(np.isfinite(noise) & ((noise >= 0) if zero else (noise > 0)))
-    if wrong.any():
-        raise InputError(
-            f"noise_sd={noise[wrong].flat[0]} must be positive{' or 0' if zero else ''}."
-        )
+    name = "noise_sd"
+    axes = np.ndim(noise_sd)
+    if axes > 1:
+        noise = as_samples(noise_sd, name)
+        if noise.shape != samples.shape:
+            raise InputError(
+                f"{name} has shape {noise.shape}; expected one number, {samples.shape[1:]} or "
+                f"{samples.shape}."
+            )
+        noise = aligned(samples, noise)
+    elif axes == 1:
+        noise = matched(noise_sd, samples, name).astype(np.float64)
+    else:
+        noise = np.asarray(plain(noise_sd, name)).astype(np.float64)
+    good = everywhere(noise, lambda v: np.isfinite(v) & ((v >= 0) if zero else (v > 0)))
+    if not good.all():
+        row = int(np.argmin(good))
+        value = noise[row] if axes == 1 else noise if axes == 0 else f"... in observation {row}"
+        raise InputError(f"{name}={value} must be positive{' or 0' if zero else ''}, and finite.")
     return noise
 
 
-def level_of(level: float) -> float:
+def everywhere(noise: Noise, condition: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Whether a condition holds in every draw of each observation."""
+    if isinstance(noise, Samples):
+        return per_observation(lambda v: condition(v).all(axis=0), noise)
+    return np.atleast_1d(condition(noise))
+
+
+def noiseless(noise: Noise) -> bool:
+    """Tell whether there is no noise at all; some noise is an `InputError`."""
+    if everywhere(noise, lambda v: v > 0).all():
+        return False
+    if everywhere(noise, lambda v: v == 0).all():
+        return True
+    raise InputError("noise_sd is 0 in some places and positive in others: give one or other.")
+
+
+def level_of(level: float, name: str = "level") -> float:
     """Return a nominal coverage, or raise `InputError`."""
-    if not 0 < level < 1:
-        raise InputError(f"level={level}: a nominal coverage lies between 0 and 1.")
+    if not isinstance(level, Real) or isinstance(level, bool) or not 0 < level < 1:
+        raise InputError(f"{name}={level!r}: a nominal coverage lies between 0 and 1.")
     return float(level)
 
 
 def moments(values: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and sd of the mixture of draws and noise, each with axis (observation,).
 
-    By the law of total variance the variance is that of the draws (n - 1) plus the mean over
-    draws of the noise variance.
+    `values` have axes (draw, observation). By the law of total variance the variance is that of
+    the draws (n - 1) plus the mean over draws of the noise variance.
     """
     spread = values.var(axis=0, ddof=1)
     spread[values.min(axis=0) == values.max(axis=0)] = 0.0  # not 1e-17

@@ -9,7 +9,8 @@ import xarray as xr
 from scipy import stats
 
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import draws_of, pair
+from spikedrop.predictive import aligned, as_samples, per_observation
+from spikedrop.scores._checks import pair
 
 
 def r2(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
@@ -27,7 +28,7 @@ def r2(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     values, y = pair(samples, y)
     if y.min() == y.max():
         raise InputError("every observation has the same value: R2 has nothing to explain.")
-    return r2_of_mean(values.mean(axis=0), y)
+    return r2_of_mean(per_observation(_mean, values), y)
 
 
 def rmse(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
@@ -42,7 +43,7 @@ def rmse(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     True
     """
     values, y = pair(samples, y)
-    return rmse_of_mean(values.mean(axis=0), y)
+    return rmse_of_mean(per_observation(_mean, values), y)
 
 
 def kendall_tau(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
@@ -61,7 +62,7 @@ def kendall_tau(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     0.333
     """
     values, y = pair(samples, y)
-    return tau(values.mean(axis=0), y)
+    return tau(per_observation(_mean, values), y)
 
 
 def ranking_agreement(
@@ -82,12 +83,14 @@ def ranking_agreement(
     if by not in ("mean", "sd"):
         raise InputError(f"by={by!r}: rank by 'mean' or by 'sd'.")
     least = 2 if by == "sd" else 1
-    x, y = draws_of(a, least=least), draws_of(b, least=least)
-    if x.shape[1] != y.shape[1]:
-        raise InputError(f"a has {x.shape[1]} observations and b {y.shape[1]}; they must agree.")
-    if by == "mean":
-        return tau(x.mean(axis=0), y.mean(axis=0))
-    return tau(x.std(axis=0, ddof=1), y.std(axis=0, ddof=1))
+    x = as_samples(a, "a", least=least)
+    y = aligned(x, as_samples(b, "b", least=least))
+    ranked = _mean if by == "mean" else lambda values: values.std(axis=0, ddof=1)
+    return tau(per_observation(ranked, x), per_observation(ranked, y))
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    return values.mean(axis=0)
 
 
 def r2_of_mean(mean: np.ndarray, y: np.ndarray) -> float:

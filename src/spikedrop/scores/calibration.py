@@ -9,7 +9,8 @@ import xarray as xr
 from scipy import special, stats
 
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import draws_of, level_of, moments, noise_of, observed, pair
+from spikedrop.predictive import as_samples, per_observation
+from spikedrop.scores._checks import finite, level_of, moments, noise_of, noiseless, pair
 
 LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
 
@@ -28,8 +29,8 @@ def predictive_moments(
     >>> predictive_moments(np.array([[-1.0], [1.0]]), noise_sd=2**0.5)
     (array([0.]), array([2.]))
     """
-    values = draws_of(samples, least=2)
-    return moments(values, noise_of(noise_sd, values, zero=True))
+    samples = as_samples(samples, least=2)
+    return per_observation(moments, samples, noise_of(noise_sd, samples, zero=True))
 
 
 def central_interval(
@@ -143,15 +144,19 @@ def pit(
     >>> rank.round(2).tolist()
     [0.55]
     """
-    values, y = pair(samples, y)
-    noise = noise_of(noise_sd, values, zero=True)
-    if (noise > 0).all():
-        return special.ndtr((y - values) / noise).mean(axis=0)
-    if (noise > 0).any():
-        raise InputError("noise_sd is 0 in some places and positive in others: give one or other.")
-    below, equal = (values < y).sum(axis=0), (values == y).sum(axis=0)
+    samples, y = pair(samples, y)
+    noise = noise_of(noise_sd, samples, zero=True)
+    if not noiseless(noise):
+        return per_observation(_smooth_rank, samples, y, noise)
+    below, equal = per_observation(
+        lambda values, y: ((values < y).sum(axis=0), (values == y).sum(axis=0)), samples, y
+    )
     v = np.random.default_rng(seed).uniform(size=len(y))
-    return (below + v * (1 + equal)) / (len(values) + 1)
+    return (below + v * (1 + equal)) / (len(samples) + 1)
+
+
+def _smooth_rank(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    return special.ndtr((y - values) / noise).mean(axis=0)
 
 
 def calibration_curve(
@@ -205,8 +210,8 @@ def absolute_z(
     samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
 ) -> np.ndarray:
     """Absolute error in predictive sd, axis (observation,); 0 for a hit without any spread."""
-    values, y = pair(samples, y, least=2)
-    mean, sd = moments(values, noise_of(noise_sd, values, zero=True))
+    samples, y = pair(samples, y, least=2)
+    mean, sd = predictive_moments(samples, noise_sd)
     return ratio(np.abs(y - mean), sd)
 
 
@@ -230,14 +235,9 @@ def bounds_of(
     lower: np.ndarray, upper: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return intervals and observations as float64 (observation,), or raise `InputError`."""
-    lower, upper = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
-    if lower.ndim != 1 or lower.shape != upper.shape or not len(lower):
-        raise InputError(
-            f"lower has shape {lower.shape} and upper {upper.shape}; expected (observation,) for "
-            "both, at least one."
-        )
-    y = observed(y, len(lower))
-    if not (lower <= upper).all():  # NaN is refused here, too
+    lower = finite(lower, "lower")
+    upper, y = finite(upper, "upper", len(lower)), finite(y, "y", len(lower))
+    if not (lower <= upper).all():
         where = int(np.argmin(lower <= upper))
         raise InputError(
             f"observation {where}: lower={lower[where]} and upper={upper[where]}; the lower end "

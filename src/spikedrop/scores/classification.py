@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from spikedrop.errors import InputError
-from spikedrop.scores.information import predictive_entropy, probabilities_of
+from spikedrop.predictive import as_samples, matched, observed
+from spikedrop.scores.information import of_probabilities, predictive_entropy
 from spikedrop.scores.refusal import risk_of
 
 
@@ -166,12 +167,7 @@ def accuracy_of_kept(
     mean, labels = _judged(samples, labels)
     if uncertainty is None:
         uncertainty = predictive_entropy(samples)
-    uncertainty = np.asarray(uncertainty, dtype=np.float64)
-    if uncertainty.shape != labels.shape or not np.isfinite(uncertainty).all():
-        raise InputError(
-            f"uncertainty has shape {uncertainty.shape}; expected a finite number for each of the "
-            f"{len(labels)} observations."
-        )
+    uncertainty = observed(uncertainty, as_samples(samples, outputs="classes"), "uncertainty")
     wrong = (mean.argmax(axis=1) != labels).astype(float)
     return np.arange(1, len(labels) + 1) / len(labels), 1 - risk_of(uncertainty, wrong)
 
@@ -180,13 +176,14 @@ def _judged(
     samples: xr.DataArray | np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean probabilities (observation, class) and labels (observation,), or refuse."""
-    mean = probabilities_of(samples).mean(axis=0)
-    labels = np.asarray(labels)
-    if labels.shape != mean.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+    samples = as_samples(samples, outputs="classes")
+    labels = matched(labels, samples, "labels")
+    if labels.dtype.kind not in "iu":
         raise InputError(
-            f"labels have shape {labels.shape} and type {labels.dtype}; expected a whole number "
-            f"for each of the {len(mean)} observations, not one-hot rows."
+            f"labels have type {labels.dtype}; expected the whole number of a class for each "
+            "observation, from 0."
         )
+    mean = of_probabilities(lambda values: values.mean(axis=0), samples)
     wrong = (labels < 0) | (labels >= mean.shape[1])
     if wrong.any():
         row = int(np.argmax(wrong))

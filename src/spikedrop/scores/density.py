@@ -7,7 +7,9 @@ import xarray as xr
 from scipy import special, stats
 
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import moments, noise_of, pair
+from spikedrop.predictive import per_observation
+from spikedrop.scores._checks import noise_of, pair
+from spikedrop.scores.calibration import predictive_moments
 
 
 def log_likelihood(
@@ -54,8 +56,12 @@ def log_densities(
     >>> log_densities(np.zeros((3, 2)), np.array([0.0, 2.0]), 1.0).round(4).tolist()
     [-0.9189, -2.9189]
     """
-    values, y = pair(samples, y)
-    noise = noise_of(noise_sd, values, zero=False)
+    samples, y = pair(samples, y)
+    return per_observation(mixture_log_density, samples, y, noise_of(noise_sd, samples, zero=False))
+
+
+def mixture_log_density(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """`log_densities` of values (draw, observation) without checks."""
     log_density = stats.norm.logpdf(y, loc=values, scale=noise)
     return special.logsumexp(log_density, axis=0) - np.log(len(values))
 
@@ -91,8 +97,8 @@ def gaussian_log_densities(
     >>> gaussian_log_densities(np.array([[-1.0], [1.0]]), np.zeros(1)).round(4).tolist()
     [-1.2655]
     """
-    values, y = pair(samples, y, least=2)
-    mean, sd = moments(values, noise_of(noise_sd, values, zero=True))
+    samples, y = pair(samples, y, least=2)
+    mean, sd = predictive_moments(samples, noise_sd)
     if (sd == 0).any():
         raise InputError(
             f"observation {int(np.argmin(sd))} has the same value in every draw and no noise: it "

@@ -9,7 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from spikedrop.errors import InputError
-from spikedrop.scores.information import mutual_information, predictive_entropy, probabilities_of
+from spikedrop.predictive import aligned, as_samples
+from spikedrop.scores._checks import finite
+from spikedrop.scores.information import (
+    mutual_information,
+    of_probabilities,
+    predictive_entropy,
+)
 
 
 def uncertainties(samples: Mapping[str, xr.DataArray | np.ndarray]) -> pd.DataFrame:
@@ -43,15 +49,20 @@ def uncertainties(samples: Mapping[str, xr.DataArray | np.ndarray]) -> pd.DataFr
       '1 - largest probability, no draws': 0.0}]
     """
     columns: dict[str, np.ndarray] = {}
-    for name, values in samples.items():
-        values = probabilities_of(values)
+    taken = [as_samples(values, name, outputs="classes") for name, values in samples.items()]
+    if not taken:
+        raise InputError("samples: give at least one, by its name.")
+    for values in taken:
+        if values.observations != taken[0].observations:
+            sizes = {each.name: each.observations for each in taken}
+            raise InputError(f"observations: {sizes}; give samples of the same observations.")
+        values = aligned(taken[0], values)
         if len(values) > 1:
-            columns[f"entropy, {name}"] = predictive_entropy(values)
-            columns[f"mutual information, {name}"] = mutual_information(values)
-        columns[f"1 - largest probability, {name}"] = 1 - values.mean(axis=0).max(axis=-1)
-    sizes = {name: np.shape(values)[1] for name, values in samples.items()}
-    if len(set(sizes.values())) != 1:
-        raise InputError(f"observations: {sizes}; give samples of the same observations.")
+            columns[f"entropy, {values.name}"] = predictive_entropy(values)
+            columns[f"mutual information, {values.name}"] = mutual_information(values)
+        columns[f"1 - largest probability, {values.name}"] = of_probabilities(
+            lambda p: 1 - p.mean(axis=0).max(axis=-1), values
+        )
     return pd.DataFrame(columns).rename_axis("observation")
 
 
@@ -73,13 +84,7 @@ def detection_auc(familiar: np.ndarray, strange: np.ndarray) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    both = {"familiar": np.asarray(familiar, float), "strange": np.asarray(strange, float)}
-    for name, values in both.items():
-        if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-            raise InputError(
-                f"{name} has shape {values.shape}; expected finite numbers, axis (observation,), "
-                "at least one."
-            )
+    both = {"familiar": finite(familiar, "familiar"), "strange": finite(strange, "strange")}
     label = np.repeat([0, 1], [len(values) for values in both.values()])
     return float(roc_auc_score(label, np.concatenate(list(both.values()))))
 

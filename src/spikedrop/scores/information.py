@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 from scipy import special
 
 from spikedrop.errors import InputError
+from spikedrop.predictive import as_samples, per_observation
 
 TOLERANCE = 1e-4  # of the sum of a row of probabilities; a float32 softmax is within 1e-6
+HALF = {"float16": (10, 2.0**-8), "bfloat16": (7, 2.0**-5)}  # bits of a fraction; tolerance, 4 eps
 
 
 def predictive_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
@@ -24,6 +28,8 @@ def predictive_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
     ----------
     samples : array
         Probabilities, axes (draw, observation, class): samples of a network that ends in a softmax.
+        They sum to 1 within 1e-4. Where every probability of a row has the precision of float16 or
+        bfloat16 only, rounding may take the sum further, and the row is divided by it.
 
     Raises
     ------
@@ -37,7 +43,7 @@ def predictive_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
     >>> predictive_entropy(two).round(3).tolist()  # log 2
     [0.693]
     """
-    return entropy_of(probabilities_of(samples).mean(axis=0))
+    return of_probabilities(lambda values: entropy_of(values.mean(axis=0)), samples)
 
 
 def expected_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
@@ -52,7 +58,7 @@ def expected_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
     >>> expected_entropy(one_is_sure).round(3).tolist()  # (0 + log 2) / 2
     [0.347]
     """
-    return entropy_of(probabilities_of(samples)).mean(axis=0)
+    return of_probabilities(lambda values: entropy_of(values).mean(axis=0), samples)
 
 
 def mutual_information(samples: xr.DataArray | np.ndarray) -> np.ndarray:
@@ -71,7 +77,10 @@ def mutual_information(samples: xr.DataArray | np.ndarray) -> np.ndarray:
     >>> predictive_entropy(both).round(3).tolist(), mutual_information(both).round(3).tolist()
     ([0.693, 0.693], [0.0, 0.693])
     """
-    values = probabilities_of(samples)
+    return of_probabilities(_information, samples)
+
+
+def _information(values: np.ndarray) -> np.ndarray:
     found = entropy_of(values.mean(axis=0)) - entropy_of(values).mean(axis=0)
     alike = (values.min(axis=0) == values.max(axis=0)).all(axis=-1)
     return np.where(alike, 0.0, np.maximum(found, 0.0))  # not 1e-17
@@ -82,28 +91,42 @@ def entropy_of(probabilities: np.ndarray) -> np.ndarray:
     return special.entr(probabilities).sum(axis=-1)
 
 
-def probabilities_of(samples: xr.DataArray | np.ndarray) -> np.ndarray:
-    """Return samples as float64 (draw, observation, class), or raise `InputError`."""
-    values = np.asarray(samples, dtype=np.float64)
-    if values.ndim != 3 or values.size == 0 or values.shape[2] < 2:
+def of_probabilities(
+    function: Callable[[np.ndarray], np.ndarray | tuple[np.ndarray, ...]], samples: object
+) -> np.ndarray | tuple[np.ndarray, ...]:
+    """Compute what depends on the probabilities of each observation on its own, block by block.
+
+    `function` takes axes (draw, observation, class) and returns arrays with first axis observation.
+    Raises `InputError` as `predictive_entropy`.
+    """
+    samples = as_samples(samples, outputs="classes")
+    rows = np.arange(samples.observations)
+    return per_observation(lambda values, rows: function(_checked(values, rows)), samples, rows)
+
+
+def _checked(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return probabilities that sum to 1, or raise `InputError`; `rows` are for the message."""
+    if (values < 0).any():
+        draw, row, k = np.argwhere(values < 0)[0]
         raise InputError(
-            f"samples have shape {np.shape(samples)}; expected probabilities of at least two "
-            "classes, axes (draw, observation, class). From one sigmoid output p, make them with "
-            "np.concatenate([1 - p, p], axis=-1)."
-        )
-    wrong = ~(np.isfinite(values) & (values >= 0))
-    if wrong.any():
-        draw, row, k = np.argwhere(wrong)[0]
-        raise InputError(
-            f"samples hold {values[draw, row, k]} in draw {draw}, observation {row}, class {k}: "
-            "probabilities are finite and not negative. Let the network end in a softmax."
+            f"samples hold {values[draw, row, k]} in draw {draw}, observation {rows[row]}, class "
+            f"{k}: probabilities are not negative. Let the network end in a softmax."
         )
     total = values.sum(axis=-1)
     wrong = np.abs(total - 1) > TOLERANCE
-    if wrong.any():
-        draw, row = np.argwhere(wrong)[0]
+    if not wrong.any():
+        return values
+    allowed = np.zeros_like(wrong)
+    for bits, tolerance in HALF.values():
+        fraction, _ = np.frexp(values[wrong])
+        fraction = fraction * 2 ** (bits + 1)
+        coarse = (fraction == np.round(fraction)).all(axis=-1)
+        allowed[wrong] |= coarse & (np.abs(total[wrong] - 1) <= tolerance)
+    if (wrong & ~allowed).any():
+        draw, row = np.argwhere(wrong & ~allowed)[0]
         raise InputError(
-            f"the probabilities of draw {draw}, observation {row} sum to {total[draw, row]:.6g}, "
-            "not to 1: let the network end in a softmax over all its outputs."
+            f"the probabilities of draw {draw}, observation {rows[row]} sum to "
+            f"{total[draw, row]:.6g}, not to 1: let the network end in a softmax over all its "
+            "outputs."
         )
-    return values
+    return np.where(wrong[..., None], values / np.where(wrong, total, 1)[..., None], values)

@@ -7,6 +7,7 @@ import xarray as xr
 from scipy import optimize
 
 from spikedrop.errors import InputError
+from spikedrop.predictive import as_samples, blocks, per_observation
 from spikedrop.scores._checks import pair
 from spikedrop.scores.density import log_likelihood
 
@@ -24,14 +25,15 @@ def fit_noise_sd(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     >>> round(fit_noise_sd(np.zeros((1, 2)), np.array([3.0, -3.0])), 3)
     3.0
     """
-    values, y = pair(samples, y)
+    samples, y = pair(samples, y)
     # At the optimum the variance is a mean of squared deviations that favours small ones, so the
     # plain mean bounds it from above.
-    top = float(np.sqrt(np.mean((y - values) ** 2)))
+    squares = per_observation(lambda values, y: ((y - values) ** 2).mean(axis=0), samples, y)
+    top = float(np.sqrt(np.mean(squares)))
     if top == 0:
         raise InputError("every draw equals its observation: there is no noise to estimate.")
     best = optimize.minimize_scalar(
-        lambda log_sd: -log_likelihood(values, y, float(np.exp(log_sd))),
+        lambda log_sd: -log_likelihood(samples, y, float(np.exp(log_sd))),
         bounds=(np.log(top) - 6, np.log(top) + 0.01),
         method="bounded",
     )
@@ -69,13 +71,16 @@ def mean_and_noise(samples: xr.DataArray | np.ndarray) -> tuple[np.ndarray, np.n
     >>> means.tolist(), noise_sd.round(6).tolist()
     ([[5.0, 6.0]], [[1.0, 2.0]])
     """
-    values = np.asarray(samples, dtype=np.float64)
-    if values.ndim != 3 or values.shape[2] != 2 or values.size == 0:
+    samples = as_samples(samples, outputs="many")
+    if samples.outputs != 2:
         raise InputError(
-            f"samples have shape {values.shape}; expected (draw, observation, 2), mean and log "
-            "variance: train with noise='heteroscedastic'."
+            f"samples have {samples.outputs} output(s); expected (draw, observation, 2), mean and "
+            "log variance: train with noise='heteroscedastic'."
         )
-    means, log_variance = values[..., 0], values[..., 1]
-    if not np.isfinite(values).all() or (np.abs(log_variance) > 500).any():
-        raise InputError("samples hold NaN, infinite values or log variances beyond 500.")
-    return means, np.exp(log_variance / 2)
+    means, noise_sd = np.empty((2, len(samples), samples.observations))
+    for columns, (values,) in blocks(samples):
+        here = slice(columns.start // 2, columns.stop // 2)
+        if (np.abs(values[:, 1::2]) > 500).any():
+            raise InputError("samples hold log variances beyond 500.")
+        means[:, here], noise_sd[:, here] = values[:, ::2], np.exp(values[:, 1::2] / 2)
+    return means, noise_sd

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from spikedrop.scores._checks import moments, noise_of, pair
+from spikedrop.scores._checks import pair
+from spikedrop.scores.calibration import predictive_moments
 
 
 def risk_coverage(
@@ -46,8 +47,8 @@ def risk_coverage(
     >>> risk_coverage(samples, np.array([0.0, 1.0, 5.0]))[1].tolist()
     [0.0, 0.5, 2.0]
     """
-    values, y = pair(samples, y, least=2)
-    mean, sd = moments(values, noise_of(noise_sd, values, zero=True))
+    samples, y = pair(samples, y, least=2)
+    mean, sd = predictive_moments(samples, noise_sd)
     return np.arange(1, len(y) + 1) / len(y), risk_of(sd, np.abs(y - mean))
 
 
@@ -79,8 +80,8 @@ def error_correlation(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> floa
     >>> error_correlation(np.array([[-1.0, -2.0, -3.0], [1.0, 2.0, 3.0]]), np.array([0, 1, 5]))
     1.0
     """
-    values, y = pair(samples, y, least=2)
-    mean, sd = moments(values, np.zeros(()))
+    samples, y = pair(samples, y, least=2)
+    mean, sd = predictive_moments(samples)
     return rank_correlation(sd, np.abs(y - mean))
 
 

@@ -12,7 +12,8 @@ import xarray as xr
 from spikedrop.ann import sample_ann
 from spikedrop.errors import InputError
 from spikedrop.network import Network
-from spikedrop.scores._checks import level_of, moments, noise_of, pair
+from spikedrop.predictive import aligned, as_samples
+from spikedrop.scores._checks import level_of, noise_of, pair
 from spikedrop.scores.accuracy import r2, r2_of_mean, rmse, rmse_of_mean, tau
 from spikedrop.scores.bootstrap import paired_bootstrap
 from spikedrop.scores.calibration import (
@@ -20,6 +21,7 @@ from spikedrop.scores.calibration import (
     central_interval,
     coverage,
     curve_error,
+    predictive_moments,
     ratio,
 )
 from spikedrop.scores.density import gaussian_log_densities, log_densities, log_likelihood
@@ -60,18 +62,18 @@ def scored(
     level: float = 0.9,
 ) -> Scored:
     """Compute what each score needs of each observation; arguments as in `score_table`."""
-    values, y = pair(samples, y, least=2)
-    noise = noise_of(noise_sd, values, zero=False)
-    mean, sd = moments(values, noise)
-    low, high = central_interval(values, noise, level)
+    samples, y = pair(samples, y, least=2)
+    noise_of(noise_sd, samples, zero=False)
+    mean, sd = predictive_moments(samples, noise_sd)
+    low, high = central_interval(samples, noise_sd, level)
     return Scored(
         y=y,
         mean=mean,
-        draw_sd=moments(values, np.zeros(()))[1],
+        draw_sd=predictive_moments(samples)[1],
         sd=sd,
-        log_density=log_densities(values, y, noise),
-        gaussian_log_density=gaussian_log_densities(values, y, noise),
-        crps=crps_values(values, y, noise),
+        log_density=log_densities(samples, y, noise_sd),
+        gaussian_log_density=gaussian_log_densities(samples, y, noise_sd),
+        crps=crps_values(samples, y, noise_sd),
         interval_score=interval_scores(low, high, y, level),
         inside=(low <= y) & (y <= high),
         width=high - low,
@@ -168,11 +170,12 @@ def score_table(
     (0.0, 0.0)
     """
     level = level_of(level)
-    values, y = pair(ann, y, least=2)
+    ann, y = pair(ann, y, least=2, name="ann")
+    snn = aligned(ann, as_samples(snn, "snn", least=2))
     if y.min() == y.max():
         raise InputError("every observation has the same value: R2 has nothing to explain.")
     both = (
-        scored(values, y, noise_sd, level),
+        scored(ann, y, noise_sd, level),
         scored(snn, y, noise_sd if snn_noise_sd is None else snn_noise_sd, level),
     )
     scores = scores_at(level)
@@ -212,7 +215,7 @@ def method_table(
             "R2": r2(samples, y),
             "RMSE": rmse(samples, y),
             "noise sd": noise_sd,
-            "sd of draws": float(np.std(np.asarray(samples), axis=0, ddof=1).mean()),
+            "sd of draws": float(predictive_moments(samples)[1].mean()),
             "log likelihood": log_likelihood(samples, y, noise_sd),
             "90 % coverage": coverage(samples, y, noise_sd),
             "sd tracks error": error_correlation(samples, y),

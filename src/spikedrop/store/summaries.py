@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from spikedrop.errors import InputError
+from spikedrop.predictive import as_samples, observed
 from spikedrop.scores import coverage, crps_values, log_densities, rmse
 from spikedrop.store.layout import read_layout
 from spikedrop.store.reading import opened
@@ -77,8 +78,11 @@ def summarize(
             f"noise_sd={noise_sd} and level={level}; noise is not negative, and a nominal coverage "
             "lies between 0 and 1."
         )
-    observed = None if y is None else _observed(y, grid)
     samples = opened(layout)
+    told = None
+    if y is not None:
+        told = observed(y, as_samples(samples, outputs="many"), two_axes=True)
+        told = told.reshape(grid.shape[1:])
     n, outputs = grid.shape[1:]
     mean, sd = np.empty((n, outputs)), np.full((n, outputs), np.nan)
     quantile = np.empty((len(probabilities), n, outputs), np.float32)
@@ -90,10 +94,10 @@ def summarize(
         if len(values) > 1:
             sd[here] = values.std(axis=0, dtype=np.float64, ddof=1)
         quantile[:, here] = np.quantile(values, probabilities, axis=0)
-        if observed is not None:
+        if told is not None:
             for output in range(outputs):
-                told = _scores(values[..., output], observed[here, output], noise_sd, level)
-                for name, value in told.items():
+                parts = _scores(values[..., output], told[here, output], noise_sd, level)
+                for name, value in parts.items():
                     sums.setdefault(name, np.zeros(outputs))[output] += len(rows) * value
     scores = {name: ("output", total / n) for name, total in sums.items()}
     if scores:
@@ -110,24 +114,6 @@ def summarize(
     )
 
 
-def _observed(y: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return what was observed as float64 (observation, output)."""
-    y = np.asarray(y)
-    if not (np.issubdtype(y.dtype, np.floating) or np.issubdtype(y.dtype, np.integer)):
-        raise InputError(f"y has type {y.dtype}; expected real numbers.")
-    one = y.ndim == 1 and grid.shape[2] == 1
-    y = y.astype(np.float64)[:, None] if one else y.astype(np.float64)
-    if y.shape != grid.shape[1:]:
-        raise InputError(
-            f"y has shape {y.shape}; the store has {grid.shape[1]} observations of "
-            f"{grid.shape[2]} output(s)."
-        )
-    if not np.isfinite(y).all():
-        row = int(np.argwhere(~np.isfinite(y))[0][0])
-        raise InputError(f"y has a NaN or infinite value in row {row}: drop what was not measured.")
-    return y
-
-
 def _blocks(grid: Grid) -> Iterator[range]:
     """Cut the observations as the chunks are cut, or finer where all draws would be too many."""
     draws, n, outputs = grid.shape
@@ -139,10 +125,10 @@ def _blocks(grid: Grid) -> Iterator[range]:
 
 def _scores(values: np.ndarray, y: np.ndarray, noise_sd: float, level: float) -> dict[str, float]:
     """Mean over a block of what the scores average."""
-    told = {"squared_error": rmse(values, y) ** 2}
+    found = {"squared_error": rmse(values, y) ** 2}
     if len(values) > 1:
-        told["crps"] = float(crps_values(values, y, noise_sd).mean())
-        told["coverage"] = coverage(values, y, noise_sd, level)
+        found["crps"] = float(crps_values(values, y, noise_sd).mean())
+        found["coverage"] = coverage(values, y, noise_sd, level)
     if noise_sd > 0:
-        told["log_likelihood"] = float(log_densities(values, y, noise_sd).mean())
-    return told
+        found["log_likelihood"] = float(log_densities(values, y, noise_sd).mean())
+    return found
