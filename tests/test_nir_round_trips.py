@@ -314,3 +314,18 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "text").write_text("no folder")
     with pytest.raises(InputError, match="its folder cannot be made"):
         write_nir(tmp_path / "text" / "a.nir", network, conversion)
+
+
+def test_what_the_machine_lacks_is_not_blamed_on_the_file(monkeypatch, tmp_path):
+    file = write_nir(tmp_path / "a.nir", on_a_sequence(), Conversion((200.0,)))
+
+    def full(name):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nir.read", full)
+        with pytest.raises(MemoryError):
+            from_nir(file)
+    monkeypatch.setattr("os.access", lambda name, mode: False)
+    with pytest.raises(InputError, match=r"a\.nir: permission denied"):
+        from_nir(file)
