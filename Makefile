@@ -66,7 +66,7 @@ env: $(READY)
 # TensorFlow anew, for seconds.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
-		echo "$(PYTHON) is no Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.11 env"; \
+		echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.11 env"; \
 		exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
 		echo "$(PYTHON) lacks its venv module. On Debian or Ubuntu: apt-get install python3-venv"; \

@@ -46,7 +46,10 @@ def another(tmp_path):
             (tools / name).symlink_to(shutil.which(name))
     done = subprocess.run(
         [tmp_path / "clone" / ".ci" / "another-python", sys.executable],
-        env={"PATH": f"{tmp_path / 'bin'}:{tmp_path / 'later'}:{tools}"},
+        env={
+            "PATH": f"{tmp_path / 'bin'}:{tmp_path / 'later'}:{tools}",
+            "HOME": str(tmp_path / "home"),
+        },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stderr == ""
@@ -79,14 +82,15 @@ def test_a_python_that_does_not_work_is_passed_over(fault, tmp_path):
     assert another(tmp_path) == (str(works), 0)
 
 
-def test_what_pyenv_has_behind_a_shim_is_found(tmp_path):
+@pytest.mark.parametrize("pyenv", ["bin/pyenv", "home/.pyenv/bin/pyenv"])
+def test_what_pyenv_has_behind_a_shim_is_found(pyenv, tmp_path):
     """The shim fails, because another version is chosen; pyenv knows where the interpreter is."""
     wanted = OTHERS[0]
     script(tmp_path / "bin" / f"python{wanted}", "exit 127")
     real = interpreter(tmp_path / "versions" / f"{wanted}.4" / f"python{wanted}", wanted)
     versions = rf"3.9.18\n{OWN}.1\n{wanted}.2\n{wanted}.4\n{wanted}.4/envs/mine\n3.14.0"
     script(
-        tmp_path / "bin" / "pyenv",
+        tmp_path / pyenv,
         f'case "$1" in\n'
         f'  versions) printf "{versions}\\n" ;;\n'
         f"  which) [ $PYENV_VERSION = {wanted}.4 ] && echo {real} ;;\n"

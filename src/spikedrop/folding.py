@@ -19,8 +19,9 @@ def fold_masks(network: Network, masks: Mapping[str, np.ndarray]) -> Network:
 
     for the weights that leave unit i, whose multiplier :math:`m_i` is 0 or 1/(1-p). A dropped
     neuron also loses the weights that reach it and its bias, so that it is silent, as in
-    `spikedrop.spiking.reference.simulate`. Hardware that cannot gate runs such members of a
-    fixed set of masks one after the other.
+    `spikedrop.spiking.reference.simulate`. Single neurons of a feature map, which share their
+    weights, and those of a layer without weights still fire, and nothing reads their spikes.
+    Hardware that cannot gate runs such members of a fixed set of masks one after the other.
 
     Where a mask meets no weights before values are added or rectified, a layer ``... (mask)``
     of op ``scale`` is put in between.

@@ -45,7 +45,8 @@ def to_nir(
 
     Dense layers become `Affine`, convolutions `Conv1d` or `Conv2d`, pooling `AvgPool2d` (in one
     dimension a `Conv1d` of equal weights), additions edges that meet; a concatenation, which NIR
-    does not have, becomes a sum of maps to a part each. Dropout rates stand in the metadata.
+    does not have, becomes a sum of maps to a part each. Dropout rates stand in the metadata, and so
+    does a softmax or sigmoid at the end, which NIR does not have either.
 
     Parameters
     ----------

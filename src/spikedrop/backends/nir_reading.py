@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 2**31  # of all arrays together, unpacked: a small file can claim to hold any amount
 MOST_OBJECTS = 100_000
+#: What h5py, json, NumPy and the package nir raise where a graph is not what it should be. Missing
+#: memory is not among them: it says nothing of the file.
 FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-FAULTS += (OSError, RuntimeError, NotImplementedError, MemoryError)
+FAULTS += (OSError, RuntimeError, NotImplementedError)
 
 
 def read_graph(file: str | Path) -> nir.NIRGraph:
@@ -43,6 +46,8 @@ def read_graph(file: str | Path) -> nir.NIRGraph:
     ir, file = import_nir(), Path(file)
     if not file.is_file():
         raise InputError(f"{file}: there is no such file.")
+    if not os.access(file, os.R_OK):
+        raise InputError(f"{file}: permission denied; make the file readable.")
     try:
         with h5py.File(file, "r") as opened:
             check_contents(opened)

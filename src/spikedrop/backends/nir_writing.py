@@ -128,16 +128,19 @@ class Writer:
             if layer.spiking:
                 node = self._neurons(layer, next(scales))
                 self.ends[layer.name] = (self._node(f"{name}_if", node, self.ends[layer.name]),)
-        for number, output in enumerate(self.spikes.outputs, len(self.spikes.layers)):
+        for number, output in enumerate(self.spikes.outputs):
             values = channels_first(np.zeros(self.spikes.shapes[output]))
             node = self.nir.Output({"output": np.array(values.shape)})
-            self._node(f"{self._name(number, output)}_out", node, self.ends[output])
+            self._node(self._output(number), node, self.ends[output])
         return self.nir.NIRGraph(self.nodes, self.edges, metadata=self._metadata())
 
     def _name(self, number: int, name: str) -> str:
         """A name that is a Python identifier; files sort nodes by name, so it begins in order."""
         digits = max(2, len(str(len(self.spikes.layers) + len(self.spikes.outputs))))
         return f"n{number:0{digits}d}_" + re.sub(r"\W", "_", name)
+
+    def _output(self, number: int) -> str:
+        return self._name(len(self.spikes.layers) + number, self.spikes.outputs[number]) + "_out"
 
     def _node(self, name: str, node: object, sources: tuple[str, ...]) -> str:
         self.nodes[name] = node
@@ -304,9 +307,15 @@ class Writer:
             "initial_charge": float(self.conversion.initial_charge),
             "dt": float(self.conversion.dt),
         }
+        heads = [
+            f"{self.network[name].activation} of {self._output(number)}"
+            for number, name in enumerate(self.network.outputs)
+            if self.network[name].activation != "linear"
+        ]
         return {
             "format": FORMAT,
             **DYNAMICS,
+            **({"head": ", ".join(heads)} if heads else {}),
             "initial_charge": f"{float(self.conversion.initial_charge)!r} of v_threshold",
             "seconds_per_step": float(self.conversion.dt),
             "structure": json.dumps(structure),
