@@ -24,7 +24,7 @@ OBJECTS = (
     r"\b0x[0-9a-f]{6,}\b|<[\w.]+ object\b|<function \w|<class '"
     r"|\b(np|numpy)\.(float|int|uint|bool|str)\w*\(|\barray\(\["
 )
-MISSING = r"nan|none|<na>|nat|[+-]?inf"
+MISSING = r"nan|NaN|None|<NA>|NaT|[+-]?inf"
 #: More digits than anything here is known to.
 DIGITS = r"\d\.\d{11,}"
 
@@ -38,7 +38,9 @@ def content_faults(soup: BeautifulSoup) -> list[str]:
 def texts(article: Tag) -> Iterator[tuple[str, str]]:
     """Yield what a reader reads as results: each output, and the prose without code."""
     for output in article.select(".cell_output"):
-        yield "an output", joined(output.find_all(string=True))
+        shown = (s for s in output.find_all(string=True) if not s.find_parent(class_="text_html"))
+        tables = (s for table in output.select("table") for s in table.find_all(string=True))
+        yield "an output", joined([*shown, *tables])  # displayed code is not a result
     skip = ("pre", "code", "script", "mjx-container")
     prose = (
         string
@@ -103,8 +105,9 @@ def has_poor_tables(article: Tag) -> Iterator[str]:
     for table in article.select("table"):
         titles, rows = cells(table)
         name = " ".join(" ".join(titles).split())[:60]
-        for row in rows:
-            if missing := [cell for cell in row if re.fullmatch(MISSING, cell.lower())]:
+        names = [[cell.get_text().strip() for cell in table.select("tbody th")]]
+        for row in [*rows, *names]:
+            if missing := [cell for cell in row if re.fullmatch(MISSING, cell)]:
                 yield f"the table {name!r} has a cell {missing[0]!r}: {' '.join(row)[:60]!r}"
                 break
         agree = table.find_parent(class_=AGREE) is not None
