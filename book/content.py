@@ -36,16 +36,19 @@ def content_faults(soup: BeautifulSoup) -> list[str]:
 
 
 def texts(article: Tag) -> Iterator[tuple[str, str]]:
-    """Yield what a reader reads as results: each output, and the prose without code."""
+    """Yield what a reader reads as results: outputs, signatures, and the prose without code."""
     for output in article.select(".cell_output"):
         shown = (s for s in output.find_all(string=True) if not s.find_parent(class_="text_html"))
         tables = (s for table in output.select("table") for s in table.find_all(string=True))
         yield "an output", joined([*shown, *tables])  # displayed code is not a result
+    for signature in article.select("dt.sig"):
+        yield "a signature", signature.get_text()
     skip = ("pre", "code", "script", "mjx-container")
     prose = (
         string
         for string in article.find_all(string=True)
-        if not string.find_parent(skip) and not string.find_parent(class_=["cell_output", "math"])
+        if not string.find_parent(skip)
+        and not string.find_parent(class_=["cell_output", "math", "sig"])
     )
     yield "the page", joined(prose)
 
@@ -61,9 +64,8 @@ def joined(strings: Iterable[NavigableString]) -> str:
 
 
 def shows_objects(article: Tag) -> Iterator[str]:
-    """Find addresses and other words in which Python shows an object, signatures included."""
-    signatures = [("a signature", tag.get_text()) for tag in article.select("dt.sig")]
-    for where, text in [*texts(article), *signatures]:
+    """Find addresses and other words in which Python shows an object."""
+    for where, text in texts(article):
         if found := re.search(OBJECTS, text):
             yield f"{where} shows an object of Python: {around(text, found)}"
 
