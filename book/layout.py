@@ -1,4 +1,4 @@
-"""What only a browser sees of a page: tables that are cut, and outputs that fill many screens."""
+"""What only a browser sees of a page: tables and formulas that are cut, outputs of many screens."""
 
 from playwright.sync_api import Page
 
@@ -6,19 +6,23 @@ from playwright.sync_api import Page
 SCREENS = 2
 _TABLES = """screens => {
   const faults = [];
+  for (const formula of document.querySelectorAll('article div.math')) {
+    const parts = [formula, ...formula.querySelectorAll('mjx-container')];
+    const more = Math.max(...parts.map(part => part.scrollWidth - part.clientWidth));
+    if (formula.checkVisibility() && more > 1)
+      faults.push(`the formula ${formula.id || formula.textContent.slice(0, 40)} is cut: ` +
+                  `${more} px too wide`);
+  }
   for (const table of document.querySelectorAll('article table')) {
     const name = table.textContent.replace(/\\s+/g, ' ').trim().slice(0, 60);
     const box = table.getBoundingClientRect();
     if (!box.width || !table.checkVisibility()) continue;
     for (let around = table.parentElement; ; around = around.parentElement) {
       const shown = getComputedStyle(around).overflowX;
-      const end = around.getBoundingClientRect().right;
-      if (shown === 'auto' || shown === 'scroll') break;
-      if ((shown !== 'visible' || around.matches('article')) && box.right > end + 1) {
-        faults.push(`the table '${name}' is cut: ${Math.round(box.right - end)} px too wide`);
-        break;
-      }
-      if (around.matches('article')) break;
+      if (shown === 'visible' && !around.matches('article')) continue;
+      const more = Math.round(box.width - around.clientWidth);
+      if (more > 1) faults.push(`the table '${name}' is cut: ${more} px too wide`);
+      break;
     }
     if (table.closest('.cell_output') && box.height > screens * innerHeight)
       faults.push(`the table '${name}' is ${Math.round(box.height)} px tall and not folded`);
@@ -28,8 +32,8 @@ _TABLES = """screens => {
 
 
 def layout_faults(page: Page) -> list[str]:
-    """Return the tables of an opened page that are cut or too tall, one line per fault.
+    """Return what is cut or too tall on an opened page, one line per fault.
 
-    A table may be wider than the page's column if what holds it can be scrolled.
+    A table that has to be scrolled is cut: ask on the screen of a desktop, not on that of a phone.
     """
     return page.evaluate(_TABLES, SCREENS)

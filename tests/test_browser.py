@@ -207,14 +207,19 @@ TALL = "<table>" + "<tr><td>row</td></tr>" * 200 + "</table>"
     [
         (WIDE, ["is cut"]),
         (f"<div style='overflow-x: hidden'>{WIDE}</div>", ["is cut"]),
-        (f"<div style='overflow-x: auto'>{WIDE}</div>", []),
+        (f"<div style='overflow-x: auto'>{WIDE}</div>", ["is cut"]),
+        (
+            "<div class='math' style='overflow-x: auto'><p style='width: 3000px'>a</p></div>",
+            ["is cut"],
+        ),
+        ("<div class='cell_output'><table><tr><td>fits</td></tr></table></div>", []),
         (f"<div class='cell_output'>{TALL}</div>", ["px tall and not folded"]),
         (f"<details><summary>x</summary><div class='cell_output'>{TALL}</div></details>", []),
         (f"<div class='cell_output'>{TALL}{WIDE}</div>", ["px tall", "is cut"]),
         (TALL, []),
     ],
 )
-def test_a_planted_table_that_is_cut_or_too_tall_is_seen(page, body, faults):
+def test_what_is_cut_or_too_tall_is_seen(page, body, faults):
     page.set_content(f"<article style='width: 800px'>{body}</article>")
     found = layout_faults(page)
     assert len(found) == len(faults), found
