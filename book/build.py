@@ -7,6 +7,7 @@ executes nothing, so no page can come from a stale cache.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -16,8 +17,9 @@ from pathlib import Path
 import nbformat
 
 from book.browser import ADVICE, find_chromium, open_chromium
-from book.check import check_site, missing_figures
+from book.check import check_site, footer_faults, missing_figures
 from book.execute import data_folder, execute, strip
+from book.facts import DATA, data_read
 from book.pdf import print_book
 from book.stage import chapters_in_toc, stage
 from book.tree import LANES, ROOT, BookError, Tree, toc_pages
@@ -84,13 +86,17 @@ def print_pdf(tree: Tree, *, if_possible: bool) -> None:
 
 def site_faults(tree: Tree) -> list[str]:
     """Everything wrong with the rendered site of this lane."""
-    figures = {}
+    figures, faults = {}, []
+    real_records = json.loads(tree.record.read_text(encoding="utf-8"))["real_records"]
     for path in sorted((tree.source / "chapters").glob("*.ipynb")):
-        cells = nbformat.read(path, as_version=4).cells
-        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        notebook = nbformat.read(path, as_version=4)
+        faults += footer_faults(
+            tree.html, path.stem, data_read(notebook, real_records=real_records), DATA
+        )
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
         figures[path.stem] = sum("image/png" in output.get("data", {}) for output in outputs)
     paths = sorted({str(tree.root.resolve()), sys.prefix})
-    faults = check_site(tree.html, toc_pages(tree.source), machine_paths=paths)
+    faults += check_site(tree.html, toc_pages(tree.source), machine_paths=paths)
     return faults + missing_figures(tree.html, figures)
 
 

@@ -7,6 +7,8 @@ from urllib.parse import unquote, urldefrag
 
 from bs4 import BeautifulSoup, Tag
 
+from book.content import around, content_faults
+
 #: What no reader should meet anywhere on a page, code cells and prose included.
 LEAKS = {
     "a log line of TensorFlow": r"(?m)^\s*[IWEF]\d{4} \d\d:\d\d:\d+\.\d+",
@@ -23,7 +25,6 @@ LEAKS_IN_OUTPUTS = {
     "a traceback": r"Traceback \(most recent call last\)",
     "a warning": r"\b[A-Z]\w*Warning:",
     "a warning of a logger": r"(?m)^\s*WARNING\b",
-    "an object's address": r"<[\w.]+ (object )?at 0x[0-9a-f]+>",
 }
 #: What a browser fetches with a page: all of it comes from the site itself.
 FETCHED = (
@@ -55,6 +56,7 @@ def check_site(html: Path, pages: Sequence[str], *, machine_paths: Sequence[str]
         faults += [f"{name}: {fault}" for fault in page_faults(soup, machine_paths=machine_paths)]
         faults += [f"{name}: {fault}" for fault in _file_faults(soup, path, ids)]
         faults += [f"{name}: {fault}" for fault in structure_faults(soup)]
+        faults += [f"{name}: {fault}" for fault in content_faults(soup)]
     return faults
 
 
@@ -65,12 +67,12 @@ def page_faults(soup: BeautifulSoup, *, machine_paths: Iterable[str] = ()) -> li
     text = article.get_text()
     for what, pattern in LEAKS.items():
         if found := re.search(pattern, text):
-            faults.append(f"shows {what}: {_around(text, found)}")
+            faults.append(f"shows {what}: {around(text, found)}")
     for output in article.select(".cell_output"):
         shown = output.get_text()
         for what, pattern in LEAKS_IN_OUTPUTS.items():
             if found := re.search(pattern, shown):
-                faults.append(f"an output shows {what}: {_around(shown, found)}")
+                faults.append(f"an output shows {what}: {around(shown, found)}")
     for stderr in article.select(".stderr"):
         faults.append(f"shows what was written to stderr: {stderr.get_text().strip()[:120]}")
     for message in article.select(".system-message, .problematic"):
@@ -81,7 +83,7 @@ def page_faults(soup: BeautifulSoup, *, machine_paths: Iterable[str] = ()) -> li
         if folder in text
     ]
     if found := re.search(UNRENDERED, _prose(article)):
-        faults.append(f"shows markup instead of its meaning: {_around(_prose(article), found)}")
+        faults.append(f"shows markup instead of its meaning: {around(_prose(article), found)}")
     for image in article.select("img"):
         alt = str(image.get("alt", "")).strip()
         source = str(image.get("src", ""))
@@ -119,11 +121,6 @@ def _prose(article: Tag) -> str:
     return "".join(
         string for string in article.find_all(string=True) if not string.find_parent(skip)
     )
-
-
-def _around(text: str, found: re.Match[str]) -> str:
-    start, end = max(0, found.start() - 30), min(len(text), found.end() + 60)
-    return repr(" ".join(text[start:end].split()))
 
 
 def _file_faults(soup: BeautifulSoup, page: Path, ids: dict[Path, set[str]]) -> list[str]:
@@ -178,3 +175,21 @@ def missing_figures(html: Path, figures: dict[str, int]) -> list[str]:
         if shown < drawn:
             faults.append(f"chapters/{chapter}: shows {shown} of {drawn} figures")
     return faults
+
+
+def footer_faults(html: Path, chapter: str, read: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Words for data in the footer of a chapter that are not those of the data it has read.
+
+    `known` are the words for all data of the book.
+    """
+    path = html / "chapters" / f"{chapter}.html"
+    if not path.is_file():
+        return []  # already told by check_site
+    soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    footer = " ".join(" ".join(tag.get_text() for tag in soup.select(".run-footer")).split())
+    missing = [words for words in read if words not in footer]
+    wrong = [words for words in sorted(known) if words in footer and words not in read]
+    faults = [f"chapters/{chapter}: its footer does not name its data, {w}" for w in missing]
+    return faults + [
+        f"chapters/{chapter}: its footer names data it did not read, {w}" for w in wrong
+    ]

@@ -16,6 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import make_refnode
 
+from book.content import DIGITS, OBJECTS
+
 #: What a page with formulas asks for; the rest of the package are other builds of the same.
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
 #: Text that is no prose, or that leads somewhere already. A heading is no place for a link.
@@ -35,6 +37,8 @@ NO_PROSE = (
     addnodes.toctree,
 )
 GLOSSARY = "book/glossary"
+#: Characters of a constant's value that a signature shows.
+LONGEST_VALUE = 200
 
 
 def term_pattern(terms: Iterable[str]) -> re.Pattern[str]:
@@ -153,6 +157,17 @@ def offer_notebooks_alone(
         ]
 
 
+def leave_out_values(app: Sphinx, domain: str, kind: str, content: nodes.Element) -> None:
+    """Take values out of signatures that would show objects of Python, or fill many lines."""
+    for signature in content.parent.findall(addnodes.desc_signature):
+        for annotation in list(signature.findall(addnodes.desc_annotation)):
+            value = annotation.astext()
+            if value.lstrip().startswith("=") and (
+                len(value) > LONGEST_VALUE or re.search(f"{OBJECTS}|{DIGITS}", value)
+            ):
+                annotation.parent.remove(annotation)
+
+
 def mend_lists(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.Node | None
 ) -> None:
@@ -171,5 +186,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(LinkTerms)
     app.connect("html-page-context", offer_notebooks_alone, priority=900)  # after the theme
     app.connect("html-page-context", mend_lists)
+    app.connect("object-description-transform", leave_out_values)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

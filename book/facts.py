@@ -42,6 +42,12 @@ READ_BY = {
     "diabetes_example": "the diabetes records of scikit-learn",
     "digits_example": "the digits of scikit-learn",
 }
+#: Every kind of data in words.
+DATA = {
+    word
+    for kind in READ_BY.values()
+    for word in ([kind] if isinstance(kind, str) else kind.values())
+}
 
 
 def data_read(notebook: NotebookNode, *, real_records: bool) -> list[str]:

@@ -11,7 +11,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from book.build import site_faults
-from book.check import check_site, missing_figures, page_faults
+from book.check import check_site, footer_faults, missing_figures, page_faults
+from book.content import content_faults
 from book.execute import chapter_parameters, notebook_defaults
 from book.facts import PACKAGES
 from book.stage import chapters_in_toc
@@ -184,7 +185,6 @@ PLANTED = {
     "a traceback": OUTPUT.format("Traceback (most recent call last):"),
     "a warning": OUTPUT.format("x.py:3: UserWarning: careful"),
     "a warning of a logger": OUTPUT.format("WARNING something"),
-    "an object's address": OUTPUT.format("&lt;Axes at 0x7f00aa&gt;"),
     "written to stderr": '<div class="cell_output stderr">hm</div>',
     "a message of Sphinx": '<div class="system-message">Unknown role</div>',
     "markup instead of its meaning": "<p>The error is {{ paired_error }}.</p>",
@@ -224,3 +224,76 @@ def test_the_checker_sees_missing_pages_images_links_and_figures(tmp_path):
     assert "'gone.html' leads nowhere" in faults[2]
     assert "'#nowhere' leads to no place" in faults[3]
     assert missing_figures(tmp_path, {"01_a": 2}) == ["chapters/01_a: shows 0 of 2 figures"]
+
+
+def output(table, *, tags="", fold=False):
+    inner = f'<div class="cell_output">{table}</div>'
+    return f'<div class="cell {tags}">{"<details>" * fold}{inner}{"</details>" * fold}</div>'
+
+
+def table(*rows, titles=("device", "joules")):
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+SIGNATURE = (
+    '<dl><dt class="sig">sample(seed: int = &lt;typer.OptionInfo object at 0x7f3a9c&gt;)</dt></dl>'
+)
+PLANTED_CONTENT = {
+    "a signature shows an object of Python: 'sample(seed": SIGNATURE,
+    "an output shows an object of Python: '<Axes": OUTPUT.format("&lt;Axes at 0x7f00aa&gt;"),
+    "an output shows an object of Python: '(np.float64": OUTPUT.format("(np.float64(0.5), 1)"),
+    "the page shows an object of Python: 'It is <function": "<p>It is &lt;function mean&gt;.</p>",
+    "an output has a placeholder": OUTPUT.format("'make bench was not run'"),
+    "the page has a placeholder": "<p>The result: TODO</p>",
+    "an output shows more decimals": OUTPUT.format("0.123456789012"),
+    "the page shows more decimals": "<p>The error is 0.30000000000000004 sd.</p>",
+    "nothing follows the heading 'Against others'": (
+        "<section><h1>a</h1><p>b</p><section><h2>Against others#</h2></section></section>"
+    ),
+    "holds only '0.000000'": output(table(*[(f"chip {n}", "0.000000") for n in range(4)])),
+    "holds only '8.60'": output(table(*[(f"chip {n}", "8.60") for n in range(4)])),
+    "holds only '0.0 %'": output(table(*[(f"chip {n}", "0.0 %") for n in range(4)])),
+    "has a cell 'nan'": output(table(("chip", "nan"))),
+    "has a cell 'None'": "<div>" + table(("chip", "None")) + "</div>",
+    "has 45 rows: fold it": output(table(*[(f"chip {n}", n / 8) for n in range(45)])),
+}
+
+
+@pytest.mark.parametrize("what", PLANTED_CONTENT)
+def test_the_checker_sees_numbers_and_tables_that_say_nothing(what, tmp_path):
+    faults = content_faults(html(PLANTED_CONTENT[what]))
+    assert len(faults) == 1, faults
+    assert what in faults[0]
+    # And as part of the check of a site.
+    (tmp_path / "a.html").write_text(str(html(PLANTED_CONTENT[what])), encoding="utf-8")
+    assert f"a: {faults[0]}" in check_site(tmp_path, ["a"])
+
+
+def test_the_checker_leaves_tables_alone_that_say_something():
+    good = [
+        "<section><h1>a</h1><section><h2>b</h2><p>Run on 0x10 cores.</p></section></section>",
+        output(table(*[(f"chip {n}", f"0.{n}") for n in range(4)])),
+        output(table(*[(f"chip {n}", "0") for n in range(4)])),  # a seed, a count
+        output(table(*[(f"chip {n}", "0.00") for n in range(3)])),
+        output(table(*[(f"chip {n}", "1.000") for n in range(4)]), tags="tag_values-agree"),
+        output(table(*[(f"chip {n}", n / 8) for n in range(45)]), fold=True),
+        output(table(*[("0.12345678", f"{n}.12345678") for n in range(3)])),
+        table(*[(f"module {n}", "a nan is none of these") for n in range(45)]),
+        '<div class="cell_input"><pre>x = np.float64(0.12345678901234)</pre></div>',
+    ]
+    for body in good:
+        assert content_faults(html(body)) == []
+
+
+def test_the_checker_reads_footers(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    page = tmp_path / "chapters" / "12_a.html"
+    page.write_text('<footer><p class="run-footer">seed 0, the\n screen</p></footer>', "utf-8")
+    known = ["the screen", "the digits"]
+    assert footer_faults(tmp_path, "12_a", ["the screen"], known) == []
+    assert footer_faults(tmp_path, "12_a", ["the digits"], known) == [
+        "chapters/12_a: its footer does not name its data, the digits",
+        "chapters/12_a: its footer names data it did not read, the screen",
+    ]

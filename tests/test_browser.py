@@ -15,6 +15,7 @@ from pypdf import PdfReader
 
 from book.browser import find_chromium, open_chromium
 from book.execute import chapter_parameters
+from book.layout import layout_faults
 from book.pdf import NAME, print_book
 from book.tree import ROOT, toc_pages
 
@@ -50,6 +51,7 @@ class Visit:
     failed: list[str]
     elsewhere: list[str]
     formulas: dict
+    layout: list[str]
     too_wide: list[str]
     violations: dict[str, list[str]]
 
@@ -116,7 +118,7 @@ def visit(address, pages):
 def visit_page(context, address, name):
     """Open one page and note what happens."""
     page = context.new_page()
-    noted = Visit([], [], [], {}, [], {})
+    noted = Visit([], [], [], {}, [], [], {})
     page.on(
         "console",
         lambda line, to=noted.console: (
@@ -139,6 +141,7 @@ def visit_page(context, address, name):
     page.wait_for_load_state("networkidle")
     if page.query_selector("article"):
         noted.formulas = page.evaluate(FORMULAS)
+        noted.layout = layout_faults(page)
     # What axe asks for below is not the page's doing.
     noted.console, noted.failed = list(noted.console), list(noted.failed)
     noted.violations["light"] = serious(page)
@@ -189,6 +192,38 @@ def test_every_formula_is_rendered(visits, fast_site):
 def test_axe_finds_nothing_serious(visits, scheme):
     found = {name: visit.violations[scheme] for name, visit in visits.items()}
     assert {name: violations for name, violations in found.items() if violations} == {}
+
+
+def test_no_table_is_cut_or_fills_many_screens(visits):
+    assert {name: visit.layout for name, visit in visits.items() if visit.layout} == {}
+
+
+WIDE = "<table style='width: 3000px'><tr><td>wide</td></tr></table>"
+TALL = "<table>" + "<tr><td>row</td></tr>" * 200 + "</table>"
+
+
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        (WIDE, ["is cut"]),
+        (f"<div style='overflow-x: hidden'>{WIDE}</div>", ["is cut"]),
+        (f"<div style='overflow-x: auto'>{WIDE}</div>", ["is cut"]),
+        (
+            "<div class='math' style='overflow-x: auto'><p style='width: 3000px'>a</p></div>",
+            ["is cut"],
+        ),
+        ("<div class='cell_output'><table><tr><td>fits</td></tr></table></div>", []),
+        (f"<div class='cell_output'>{TALL}</div>", ["px tall and not folded"]),
+        (f"<details><summary>x</summary><div class='cell_output'>{TALL}</div></details>", []),
+        (f"<div class='cell_output'>{TALL}{WIDE}</div>", ["px tall", "is cut"]),
+        (TALL, []),
+    ],
+)
+def test_what_is_cut_or_too_tall_is_seen(page, body, faults):
+    page.set_content(f"<article style='width: 800px'>{body}</article>")
+    found = layout_faults(page)
+    assert len(found) == len(faults), found
+    assert all(words in fault for words, fault in zip(faults, found, strict=True))
 
 
 def test_no_page_is_wider_than_a_phone(visits):

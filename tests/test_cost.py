@@ -1,12 +1,13 @@
 """Tables of what a draw costs and of what it buys."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from small_chain import inputs, small_chain
 
-from spikedrop.cost import bench_table, cost_table, product_seconds, scale_table
+from spikedrop.cost import SIMULATORS, cost_table, product_seconds, read_benchmark, scale_table
 from spikedrop.errors import InputError
 from spikedrop.fidelity import accuracy_per_spike
 from spikedrop.layers import Layer
@@ -52,9 +53,50 @@ def test_the_benchmark_is_read_with_its_bars(tmp_path):
         {"name": "d", "value": 1.0, "unit": "x", "bar": None},
     ]
     file = tmp_path / "bench.json"
-    file.write_text(json.dumps(entries))
-    assert bench_table(file)["met"].tolist() == ["yes", "no", "", ""]
-    assert len(bench_table(tmp_path / "missing.json")) == 0
+    told = {"date": "2026-01-02", "commit": "abc", "machine": "two cores", "figures": entries}
+    file.write_text(json.dumps(told))
+    bench = read_benchmark(file)
+    assert (bench.date, bench.commit, bench.machine) == ("2026-01-02", "abc", "two cores")
+    assert bench.table()["met"].tolist() == ["yes", "no", "", ""]
+
+
+def test_each_simulator_is_held_against_the_engine(tmp_path):
+    """The fastest peer took 2 s, 4 times the engine's half a second; the other took 3 s."""
+    seconds = {"norse": {"seconds": 2.0}, "sinabs": {"seconds": 3.0}, "snntorch": {"why": "gone"}}
+    entries = [
+        {"name": "peers_64", "value": 4.0, "unit": "x", "bar": None, "fastest": "norse",
+         "peers": seconds},
+        {"name": "nengo_64", "value": 50.0, "unit": "x", "bar": None},
+        {"name": "nengo_512", "value": 20.0, "unit": "x", "bar": None},
+        {"name": "nengo_dl_512", "value": None, "unit": "x", "bar": None},
+        {"name": "floor_512", "value": 2.0, "unit": "x", "bar": None},
+    ]  # fmt: skip
+    file = tmp_path / "bench.json"
+    file.write_text(json.dumps({"date": "", "commit": "", "machine": "", "figures": entries}))
+    table = read_benchmark(file).simulators()
+    assert list(table.columns) == ["3 x 64 neurons", "3 x 512 neurons"]
+    assert table["3 x 64 neurons"].to_dict() == {"Norse": 4.0, "sinabs": 6.0, "Nengo": 50.0}
+    assert table.loc["Nengo", "3 x 512 neurons"] == 20
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"date": "2026-01-02"}'])
+def test_what_is_not_a_benchmark_is_refused(tmp_path, text):
+    file = tmp_path / "bench.json"
+    with pytest.raises(InputError, match=r"bench\.json is not a benchmark"):
+        read_benchmark(file)
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"bench\.json is not a benchmark"):
+        read_benchmark(file)
+
+
+def test_the_recorded_benchmark_is_whole():
+    """Chapter 6 shows it: every figure with a value, every simulator, and where it comes from."""
+    bench = read_benchmark()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", bench.date)
+    assert re.match(r"[0-9a-f]{40}", bench.commit)
+    assert "cores" in bench.machine
+    assert bench.table()["value"].notna().all()
+    assert set(bench.simulators().index) == set(SIMULATORS.values())
 
 
 def test_more_steps_rate_and_digits_make_the_error_smaller(network):

@@ -9,6 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from book.check import structure_faults
+from book.commands import commands
 from book.execute import notebook_defaults
 from book.extension import term_of, term_pattern
 from book.tree import ROOT, toc_pages
@@ -38,7 +39,6 @@ def test_every_footer_tells_version_commit_seed_date_and_lane(fast_site, soups):
         "seed 0",
         record["started"][:10],
         "fast values",
-        "the simulated screen",
     ]
     for page, soup in soups.items():
         footer = soup.select_one("footer .run-footer")
@@ -46,6 +46,36 @@ def test_every_footer_tells_version_commit_seed_date_and_lane(fast_site, soups):
         for words in told:
             assert words in " ".join(footer.get_text().split()), page
         assert footer.select_one("a")["href"].endswith("status.html") or page == "book/status"
+
+
+def test_every_footer_names_the_data_its_page_rests_on(soups):
+    told = {
+        page: " ".join(soup.select_one("footer .run-footer").get_text().split())
+        for page, soup in soups.items()
+    }
+    own = {
+        "chapters/12_your_model": "the diabetes records of scikit-learn",
+        "chapters/13_digits": "the digits of scikit-learn",
+    }
+    for page, words in told.items():
+        if page in own:
+            assert own[page] in words
+            assert "screen" not in words
+        elif page.startswith("chapters/") or page in ("book/index", "book/live", "book/status"):
+            assert "the simulated screen" in words, page
+            assert "scikit-learn" not in words, page
+        else:  # no number of these pages comes from data
+            assert words.endswith("values. Status of this run"), page
+
+
+def test_commands_are_described_as_their_help_describes_them(soups):
+    page = next(soup for name, soup in soups.items() if name.endswith("_cli"))
+    text = " ".join(page.select_one("article").get_text().split())
+    assert "spikedrop sample [OPTIONS]" in text
+    assert "One set of masks a draw for all rows, or one for each row. [default: draw]" in text
+    assert "OptionInfo" not in text
+    named = {heading["id"] for heading in page.select("section[id^=spikedrop-]")}
+    assert {f"spikedrop-{name}" for name, _ in commands()} <= named
 
 
 def test_no_style_sheet_asks_another_host(fast_site):

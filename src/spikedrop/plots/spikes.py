@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from spikedrop.plots import COLOURS, axes, style
 
@@ -193,8 +194,11 @@ def cost_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     time = table["us a draw"].astype(float)
     colours = [COLOURS["ann" if name == "ANN" else "snn"] for name in table.index]
     bars = ax.barh(table.index, time, color=colours)
-    ax.bar_label(bars, fmt="%.2g", padding=3)
+    ax.bar_label(bars, fmt="{:,.3g}", padding=3)
     ax.invert_yaxis()
-    ax.set(xscale="log", xlabel="microseconds a draw and observation")
+    ax.set(xscale="log", xlabel="microseconds per draw and observation")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:,g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.margins(x=0.15)
     return ax
