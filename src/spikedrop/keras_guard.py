@@ -7,6 +7,7 @@ as a whole, is called once on random inputs and compared with what was read.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -309,7 +310,8 @@ def _called(layer: keras.layers.Layer, x: object) -> list[np.ndarray]:
 
     On the CPU, because an accelerator may round the factors of a product to ten bits.
     """
-    with keras.device("cpu:0"), keras.StatelessScope():
+    with keras.device("cpu:0"), keras.StatelessScope(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's advice on the model, which its user had already
         x = keras.tree.map_structure(
             lambda one: keras.ops.convert_to_tensor(one.astype(np.float32)), x
         )
