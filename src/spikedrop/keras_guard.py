@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import NoReturn
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -49,7 +50,7 @@ ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}  # others: as float32
 LARGEST, SMALLEST = {"float16": 1e4}, {"float16": 6e-5}
 
 
-def refuse(layer: keras.layers.Layer, why: str) -> None:
+def refuse(layer: keras.layers.Layer, why: str) -> NoReturn:
     """Raise `InputError` with the layer's name and class."""
     raise InputError(f"layer {layer.name!r} ({type(layer).__name__}) {why}")
 
@@ -155,7 +156,6 @@ def activation_name(layer: keras.layers.Layer) -> str:
         "is not Keras's: what it computes cannot be read. Pass the name of one of Keras's, such as "
         "activation='relu', and train again if it computes something else.",
     )
-    raise AssertionError  # for type checkers: `refuse` raises
 
 
 def _module(function: object) -> str:
