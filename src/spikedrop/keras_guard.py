@@ -113,8 +113,8 @@ def _shadowed(thing: object, allowed: Collection[str]) -> list[str]:
 
 def _why_not_class(kind: type) -> str:
     """Say what to do in place of a layer that cannot be converted."""
-    public = getattr(keras.layers, kind.__name__, None)
-    if kind is public and (fault := why_not(kind.__name__)):
+    public = any(kind is known for known in vars(keras.layers).values())
+    if public and (fault := why_not(kind.__name__)):
         return fault
     name = f"{kind.__module__}.{kind.__qualname__}"
     if issubclass(kind, keras.layers.Dropout):
@@ -256,11 +256,11 @@ def _difference(
 
 
 def _work(node: Layer, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Multiplications and values for one row, about."""
+    """Multiplications for one row, about, and values."""
     values = sum(int(np.prod(shape)) for shape in shapes)
     if node.op not in ("dense", "conv"):
-        return values
-    return values + node.weights.size * int(np.prod(shapes[0][:-1]))
+        return 50 * values  # each is kept several times in memory
+    return 50 * values + node.weights.size * int(np.prod(shapes[0][:-1]))
 
 
 def _random(
@@ -272,7 +272,7 @@ def _random(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return random inputs, some rows at each scale, and the scale of each row."""
     rng = np.random.default_rng(0)
-    rows = rows or int(np.clip(WORK // max(work, 1), 2, ROWS))
+    rows = rows or int(np.clip(WORK // max(work, 1), 1, ROWS))
     scale = np.resize([s for s in scales if s < largest], rows)
     made = [rng.normal(size=(rows, *shape)) for shape in shapes]
     made = [one * scale.reshape(-1, *[1] * (one.ndim - 1)) for one in made]
