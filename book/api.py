@@ -17,9 +17,10 @@ PARTS = {
     "layers": "what one layer of the graph computes",
     "keras_model": "a Keras model read as a graph of layers",
     "keras_layers": "each kind of Keras layer, read",
+    "keras_guard": "whether a Keras model computes what was read of it",
     "masks": "which units are silent in a draw",
     "linear_gaussian": "a case whose Bayesian answer is known exactly",
-    "convertible": "names of the Keras layers that can be converted",
+    "convertible": "names of the Keras layers that can be converted, and what to do about others",
     "files": "what others hand in, read with every check before memory is taken",
     "training": "fit a Keras network with dropout",
     "fitting": "fit a small dense network with dropout, in plain NumPy",
@@ -53,7 +54,7 @@ PARTS = {
     "shipped": "two models on data that ship with scikit-learn",
     "cli": "the command line",
     "errors": "the errors a user can do something about",
-    "quiet": "TensorFlow without its start-up lines",
+    "quiet": "TensorFlow and Keras without start-up lines, and their settings",
 }
 
 #: Methods that scikit-learn writes into its estimators; their text refers to its own pages.

@@ -368,4 +368,4 @@ def test_the_list_of_convertible_layers_is_what_the_reader_reads():
     from spikedrop.convertible import LAYERS
     from spikedrop.keras_layers import READERS
 
-    assert set(LAYERS) == set(READERS)
+    assert set(LAYERS) == {kind.__name__ for kind in READERS}

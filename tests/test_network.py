@@ -248,7 +248,10 @@ def skip(first, h):
 @pytest.mark.parametrize(
     ("end", "says"),
     [
-        (lambda h: kl.Dense(1)(h) * 2.0, "'Multiply' outside.*'multiply'.*scale"),
+        (
+            lambda h: kl.Dense(1)(h) * 2.0,
+            r"'Multiply' outside.*'multiply\w*', which reads 'dense\w*'\); scale the data",
+        ),
         (lambda h: kl.Dense(1)(h + 1.0), "'Add' outside of any layer: arithmetic"),
         (lambda h: kl.Dense(1)(kl.Multiply(name="gate")([h, h])), r"'gate' \(Multiply\).*added"),
         (lambda h: kl.Concatenate(axis=0, name="rows")([kl.Dense(1)(h)] * 2), "'rows'.*axis 0"),

@@ -56,7 +56,7 @@ _INSTEAD = {
     "SimpleRNNCell StackedRNNCells Bidirectional ConvLSTM*",
     "it multiplies values by values, and spikes can only be added: use Conv1D with 'relu' along "
     "the sequence, or Flatten and Dense, and train again": "Attention AdditiveAttention "
-    "MultiHeadAttention GroupQueryAttention",
+    "MultiHeadAttention GroupedQueryAttention GroupQueryAttention",
     "it looks up rows by whole numbers: give the model columns of 0 and 1 and let a Dense layer "
     "without bias hold the table as its kernel": "Embedding ReversibleEmbedding",
     "which values count would depend on the input: give sequences of one length, filled up with "

@@ -7,9 +7,11 @@ as a whole, is called once on random inputs and compared with what was read.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import NoReturn
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -48,7 +50,7 @@ ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}  # others: as float32
 LARGEST, SMALLEST = {"float16": 1e4}, {"float16": 6e-5}
 
 
-def refuse(layer: keras.layers.Layer, why: str) -> None:
+def refuse(layer: keras.layers.Layer, why: str) -> NoReturn:
     """Raise `InputError` with the layer's name and class."""
     raise InputError(f"layer {layer.name!r} ({type(layer).__name__}) {why}")
 
@@ -111,8 +113,8 @@ def _shadowed(thing: object, allowed: Collection[str]) -> list[str]:
 
 def _why_not_class(kind: type) -> str:
     """Say what to do in place of a layer that cannot be converted."""
-    public = getattr(keras.layers, kind.__name__, None)
-    if kind is public and (fault := why_not(kind.__name__)):
+    public = any(kind is known for known in vars(keras.layers).values())
+    if public and (fault := why_not(kind.__name__)):
         return fault
     name = f"{kind.__module__}.{kind.__qualname__}"
     if issubclass(kind, keras.layers.Dropout):
@@ -154,7 +156,6 @@ def activation_name(layer: keras.layers.Layer) -> str:
         "is not Keras's: what it computes cannot be read. Pass the name of one of Keras's, such as "
         "activation='relu', and train again if it computes something else.",
     )
-    raise AssertionError  # for type checkers: `refuse` raises
 
 
 def _module(function: object) -> str:
@@ -255,11 +256,11 @@ def _difference(
 
 
 def _work(node: Layer, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Multiplications and values for one row, about."""
+    """Multiplications for one row, about, and values."""
     values = sum(int(np.prod(shape)) for shape in shapes)
     if node.op not in ("dense", "conv"):
-        return values
-    return values + node.weights.size * int(np.prod(shapes[0][:-1]))
+        return 50 * values  # each is kept several times in memory
+    return 50 * values + node.weights.size * int(np.prod(shapes[0][:-1]))
 
 
 def _random(
@@ -271,7 +272,7 @@ def _random(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return random inputs, some rows at each scale, and the scale of each row."""
     rng = np.random.default_rng(0)
-    rows = rows or int(np.clip(WORK // max(work, 1), 2, ROWS))
+    rows = rows or int(np.clip(WORK // max(work, 1), 1, ROWS))
     scale = np.resize([s for s in scales if s < largest], rows)
     made = [rng.normal(size=(rows, *shape)) for shape in shapes]
     made = [one * scale.reshape(-1, *[1] * (one.ndim - 1)) for one in made]
@@ -309,7 +310,8 @@ def _called(layer: keras.layers.Layer, x: object) -> list[np.ndarray]:
 
     On the CPU, because an accelerator may round the factors of a product to ten bits.
     """
-    with keras.device("cpu:0"), keras.StatelessScope():
+    with keras.device("cpu:0"), keras.StatelessScope(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's advice on the model, which its user had already
         x = keras.tree.map_structure(
             lambda one: keras.ops.convert_to_tensor(one.astype(np.float32)), x
         )

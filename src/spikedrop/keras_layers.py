@@ -18,6 +18,8 @@ ReadOnce = Callable[[keras.layers.Layer, Callable[[], tuple]], tuple]
 def check_layer(layer: keras.layers.Layer) -> float:
     """Refuse what cannot be converted; return the dropout rate."""
     own_layer(layer, READERS)
+    if hasattr(layer, "activation"):
+        activation_name(layer)
     if getattr(layer, "quantization_mode", None) is not None:
         refuse(
             layer,

@@ -160,26 +160,19 @@ class _Reader:
         )
         seen = dict(zip(map(id, keras.tree.flatten(tensors)), sources, strict=True))
         alive = []  # an id is a name as long as its tensor lives
-        originals: dict[int, keras.Operation] = {}
 
-        def copy(operation: keras.Operation) -> keras.Operation:
-            clone = _clone(operation)
-            originals[id(clone)] = operation
-            alive.append(clone)
-            return clone
-
-        def call(clone: keras.Operation, *args: object, **kwargs: object) -> object:
+        def call(operation: keras.Operation, *args: object, **kwargs: object) -> object:
             read = [seen[id(t)] for t in keras.tree.flatten((args, kwargs)) if id(t) in seen]
-            if not isinstance(clone, keras.layers.Layer):
-                raise InputError(_outside_of_layers(model, clone, read))
-            made = clone(*args, **kwargs)
+            if not isinstance(operation, _Place):
+                raise InputError(_outside_of_layers(model, operation, read))
+            made = operation(*args, **kwargs)
             alive.append(made)
-            names = self.call(originals[id(clone)], read)
+            names = self.call(operation.layer, read)
             seen.update(zip(map(id, keras.tree.flatten(made)), names, strict=True))
             return made
 
         clone = keras.models.clone_model(
-            graph, input_tensors=tensors, clone_function=copy, call_function=call
+            graph, input_tensors=tensors, clone_function=_place, call_function=call
         )
         return [seen[id(tensor)] for tensor in clone.outputs]
 
@@ -201,14 +194,19 @@ class _Reader:
         return self.arrays.setdefault(id(layer), read())
 
 
-def _clone(operation: keras.Operation) -> keras.Operation:
-    """Copy a layer, to be called on other tensors; arithmetic has no state to copy."""
-    if not isinstance(operation, keras.layers.Layer):
-        return operation
-    if isinstance(operation, keras.Model):
-        graph = keras.Model(*ends(operation), name=operation.name)
-        return keras.models.clone_model(graph)
-    return type(operation).from_config(operation.get_config())
+class _Place(keras.Operation):
+    """Stands for a layer where it is called on other tensors: only shapes are worked out."""
+
+    def __init__(self, layer: keras.layers.Layer) -> None:
+        super().__init__(name=layer.name)
+        self.layer = layer
+
+    def compute_output_spec(self, *args: object, **kwargs: object) -> object:
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+
+def _place(operation: keras.Operation) -> keras.Operation:
+    return _Place(operation) if isinstance(operation, keras.layers.Layer) else operation
 
 
 def _outside_of_layers(model: keras.Model, operation: keras.Operation, read: list[str]) -> str:

@@ -67,10 +67,7 @@ class Network:
             _check_layer(layer, known)
             known.add(layer.name)
         if not self.hidden:
-            raise InputError(
-                "the network has no hidden layer: add at least one Dense layer with "
-                "activation='relu', because only hidden layers become spiking neurons."
-            )
+            raise InputError(self._nothing_spikes())
         if not self.outputs or not known.issuperset(self.outputs):
             raise InputError(
                 f"outputs={self.outputs}: name layers of the network, {sorted(known)}."
@@ -85,6 +82,30 @@ class Network:
                 f"columns names {len(self.columns)} inputs, and the network has {self.n_inputs}: "
                 "give a name each, or none."
             )
+
+    def _nothing_spikes(self) -> str:
+        """Say why no layer becomes neurons, and what to do."""
+        inside = [
+            layer
+            for layer in self.layers
+            if layer.name not in self.outputs and (layer.op in ("dense", "conv"))
+        ]
+        for layer in inside:
+            if layer.activation != "linear":
+                return (
+                    f"hidden layer {layer.name!r} has activation {layer.activation!r}, which is "
+                    "only possible where the network ends: a firing rate is max(0, x). Give it "
+                    "activation='relu' and train again."
+                )
+        if inside:
+            return (
+                f"no layer has activation 'relu', so the network is linear: layer "
+                f"{inside[0].name!r} has no activation. Give it activation='relu' and train again."
+            )
+        return (
+            "the network has no hidden layer: add at least one Dense layer with "
+            "activation='relu', because only hidden layers become spiking neurons."
+        )
 
     def _check_place(self, layer: Layer) -> None:
         """Refuse what a layer may not do where it stands."""
@@ -103,7 +124,7 @@ class Network:
         if layer.activation in ("softmax", "sigmoid") and (read_on or not ends):
             raise InputError(
                 f"layer {layer.name!r} has activation {layer.activation!r}: only where the network "
-                "ends; spikes carry sums, not ratios."
+                "ends; spikes carry sums, not ratios. Give it activation='relu' and train again."
             )
         if not (ends or read_on):
             raise InputError(f"layer {layer.name!r} is read by no other layer: remove it.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from spikedrop.errors import InputError
 from spikedrop.network import Network
-from spikedrop.quiet import import_tensorflow, retracing_unmentioned
+from spikedrop.quiet import import_keras, keras_defaults, retracing_unmentioned
 
 if TYPE_CHECKING:
     import keras
@@ -213,6 +213,7 @@ def strange_digits(x: np.ndarray, *, seed: int) -> dict[str, np.ndarray]:
     }
 
 
+@keras_defaults()
 def _trained(
     build: Callable[[], keras.Model],
     x: np.ndarray,
@@ -227,7 +228,7 @@ def _trained(
     """Train by Adam in batches of 32, or load what was trained on the same rows before."""
     if epochs < 1:
         raise InputError(f"epochs={epochs} must be at least 1.")
-    import_tensorflow()
+    import_keras()
     import keras
 
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + repr((epochs, seed)).encode())

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from spikedrop.errors import InputError
 from spikedrop.files.models import load_keras
-from spikedrop.quiet import import_tensorflow, retracing_unmentioned
+from spikedrop.quiet import import_keras, import_tensorflow, keras_defaults, retracing_unmentioned
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Noise = Literal["constant", "heteroscedastic"]
 
 
+@keras_defaults()
 def build_model(
     n_inputs: int,
     *,
@@ -44,7 +45,7 @@ def build_model(
         raise InputError(f"dropout={dropout}: the rate must be at least 0 and below 1.")
     if noise not in ("constant", "heteroscedastic"):
         raise InputError(f"noise={noise!r}; use 'constant' or 'heteroscedastic'.")
-    import_tensorflow()
+    import_keras()
     import keras
 
     layers: list[keras.layers.Layer] = [keras.Input((n_inputs,), name="inputs")]
@@ -78,6 +79,7 @@ def gaussian_nll(y: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     return (log_variance + (tf.reshape(y, [-1]) - mean) ** 2 * tf.exp(-log_variance)) / 2
 
 
+@keras_defaults()
 def train(
     x: np.ndarray,
     y: np.ndarray,
@@ -98,6 +100,9 @@ def train(
     progress: bool = False,
 ) -> keras.Model:
     """Train by mean squared error with AdamW, cosine decay and early stopping.
+
+    In float32 with Keras's default settings, whatever keras.json or `keras.config` say, so that
+    a seed trains the same network everywhere (`spikedrop.quiet.keras_defaults`).
 
     With `noise` ``heteroscedastic`` the network learns the logarithm of the noise variance as a
     second output, and the loss is `gaussian_nll`; `spikedrop.scores.mean_and_noise` splits its

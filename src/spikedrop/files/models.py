@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +22,12 @@ from spikedrop.convertible import LAYERS, why_not
 from spikedrop.errors import InputError
 from spikedrop.files.checks import enough_memory, regular_file
 from spikedrop.files.named import columns_in
-from spikedrop.quiet import import_tensorflow
+from spikedrop.quiet import import_keras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import h5py
     import keras
 
     from spikedrop.network import Network
@@ -42,6 +44,35 @@ INITIALISED = {
     "Conv1D": ("kernel", "bias"),
     "Conv2D": ("kernel", "bias"),
     "BatchNormalization": ("beta", "gamma", "moving_mean", "moving_variance"),
+}
+#: Other files that hold models, and how each becomes a `.keras` file.
+_TENSORFLOW = (
+    "it holds a graph of operations without layers; open the model in Keras where it was made"
+)
+_TRANSLATED = (
+    "build the same layers in Keras and copy the weights with set_weights (kernels have axes "
+    "(input, unit))"
+)
+_LEGACY = (
+    "a legacy HDF5 model; in Keras 3: model = keras.saving.load_model('{name}', compile=False)"
+)
+OTHER = {
+    ".weights.h5": "weights without layers; build the model in Keras and call its load_weights",
+    ".h5": _LEGACY,
+    ".hdf5": _LEGACY,
+    ".pb": f"part of a TensorFlow SavedModel; {_TENSORFLOW}",
+    ".ckpt": "a TensorFlow checkpoint without layers; build the model in Keras and call its "
+    "load_weights",
+    ".index": "part of a TensorFlow checkpoint without layers; build the model in Keras and call "
+    "its load_weights",
+    ".tflite": f"a TensorFlow Lite model; {_TENSORFLOW}, before it was converted",
+    ".onnx": f"an ONNX model; {_TRANSLATED}",
+    ".pt": f"a PyTorch model; {_TRANSLATED}",
+    ".pth": f"a PyTorch model; {_TRANSLATED}",
+    ".safetensors": f"weights without layers; {_TRANSLATED}",
+    ".json": "layers without weights; in Keras: keras.models.model_from_json, then load_weights",
+    ".pkl": "a pickle, which runs code when it is opened; open it where it was made",
+    ".joblib": "a pickle, which runs code when it is opened; open it where it was made",
 }
 ABSENT = ("_regularizer", "_constraint")  # of training; not needed to predict
 
@@ -82,20 +113,48 @@ def load_keras(path: str | Path) -> keras.Model:
     Where the file names its inputs, the model has them as ``feature_names_in_``.
     """
     path = Path(path)
+    _refuse_other_kinds(path)
     regular_file(path, (".keras",), "a model")
     with _damage_named(path), zipfile.ZipFile(path) as archive:
         _check_members(path, archive)
         config = _read_config(path, archive)
         stored = _stored_values(path, archive)
         columns = columns_in(path, archive)
-    import_tensorflow()
+    import_keras()
     with _damage_named(path):
         model = _build(path, config, stored)
         _check_layers(path, model)
-        model.load_weights(path)
+        with _in_small_letters(path) as named:
+            model.load_weights(named)
     if columns is not None:
         model.feature_names_in_ = columns.inputs
     return model
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Say how another file or folder that holds a model becomes a `.keras` file."""
+    if (path / "saved_model.pb").is_file():
+        found: str | None = f"a TensorFlow SavedModel; {_TENSORFLOW}"
+    elif path.is_file():
+        name = path.name.lower()
+        found = next((text for ending, text in OTHER.items() if name.endswith(ending)), None)
+    else:
+        found = None
+    if found is not None:
+        found = found.format(name=path.name)
+        raise InputError(f"{path}: is {found}, then model.save('{path.name.split('.')[0]}.keras').")
+
+
+@contextmanager
+def _in_small_letters(path: Path) -> Iterator[Path]:
+    """Give the path of a file whose name ends in .keras, as Keras asks, whatever its letters."""
+    if path.suffix == ".keras":
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder, "model.keras")
+        link.symlink_to(path.resolve())
+        yield link
 
 
 @contextmanager
@@ -157,6 +216,7 @@ def _read_config(path: Path, archive: zipfile.ZipFile) -> dict:
     """Read the list of layers; refuse all that is not on ours, before anything is made of it."""
     try:
         config = json.loads(archive.read(CONFIG).decode("utf-8"))
+        _refuse_keras_2(path, archive, config)
         if not isinstance(config, dict) or config.get("class_name") not in MODELS:
             kind = config.get("class_name") if isinstance(config, dict) else type(config).__name__
             raise InputError(
@@ -168,6 +228,21 @@ def _read_config(path: Path, archive: zipfile.ZipFile) -> dict:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: {CONFIG} is no JSON that can be read.") from error
+
+
+def _refuse_keras_2(path: Path, archive: zipfile.ZipFile, config: object) -> None:
+    """Keras 2 and tf_keras name their modules and their inputs otherwise."""
+    found = None
+    if METADATA in archive.namelist() and archive.getinfo(METADATA).file_size < SMALL:
+        found = json.loads(archive.read(METADATA).decode("utf-8"))
+    version = str(found.get("keras_version")) if isinstance(found, dict) else ""
+    module = config.get("module") if isinstance(config, dict) else None
+    if version.startswith(("1.", "2.")) or str(module).startswith("tf_keras."):
+        raise InputError(
+            f"{path}: was saved by Keras 2, whose layers Keras 3 does not read from such a file: "
+            "save it there with model.save('name.h5'), then in Keras 3: "
+            "keras.saving.load_model('name.h5', compile=False).save('name.keras')."
+        )
 
 
 def _checked(path: Path, value: object) -> object:
@@ -191,6 +266,11 @@ def _checked(path: Path, value: object) -> object:
         or (kind == "DTypePolicy" and module in ("keras", "keras.dtype_policies"))
         or (kind == "__keras_tensor__" and module is None)
     )
+    if isinstance(kind, str) and kind.endswith("DTypePolicy") and kind != "DTypePolicy":
+        raise InputError(
+            f"{path}: its weights are quantized ({kind}), codes and not numbers: save the model "
+            "before it is quantized, or train it again."
+        )
     if not known or value.get("registered_name") not in (None, kind):
         if module in WHERE and isinstance(kind, str) and (fault := why_not(kind)):
             raise InputError(f"{path}: layer {name!r} ({kind}) {fault}")
@@ -239,7 +319,7 @@ def _stored_values(path: Path, archive: zipfile.ZipFile) -> int:
         for data in found:
             if data.external or data.is_virtual:
                 raise InputError(f"{path}: {WEIGHTS} reads {data.name!r} from another file.")
-            if data.dtype.kind not in "fiub":
+            if data.dtype.kind not in "fiub" and not _brain_float(data):
                 raise InputError(
                     f"{path}: {WEIGHTS} holds {data.dtype} in {data.name!r}, not numbers."
                 )
@@ -250,6 +330,11 @@ def _stored_values(path: Path, archive: zipfile.ZipFile) -> int:
     if claimed > size:
         raise InputError(f"{path}: {WEIGHTS} claims {claimed:,} bytes of weights in {size:,}.")
     return values
+
+
+def _brain_float(data: h5py.Dataset) -> bool:
+    """Whether that is how Keras stores bfloat16, which HDF5 does not know."""
+    return data.dtype == np.dtype("V2") and data.attrs.get("dtype") == "bfloat16"
 
 
 def _build(path: Path, config: dict, stored: int) -> keras.Model:
