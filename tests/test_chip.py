@@ -107,7 +107,7 @@ def test_without_numba_the_reference_takes_over(monkeypatch):
 
 
 def test_a_bias_beyond_64_bits_is_refused():
-    """Before, it turned round to -2**63, whose magnitude numpy says is negative, and passed."""
+    """Before, it turned into -2**63, which no check of a bias saw, and a charge was blamed."""
     network = NETWORKS["no mask"]
     chip = quantise(network, converted(network), steps=STEPS)
     with pytest.raises(InputError, match=r"'h0' needs a bias current of \d+"):
