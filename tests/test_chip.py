@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numba
 import numpy as np
 import pytest
 
@@ -92,6 +93,25 @@ def test_fast_sampler_is_the_reference_bit_for_bit(name, hardware):
             spikes += sum((f & gates.get(n, True)).sum() for n, f in fired.items())
         assert samples.attrs["spikes_per_presentation"] == pytest.approx(spikes / DRAWS / ROWS)
         assert spikes > 100
+
+
+def test_without_numba_the_reference_takes_over(monkeypatch):
+    network = NETWORKS["branches"]
+    chip = quantise(network, converted(network), steps=STEPS)
+    setting = {"draws": 3, "seed": 3, "steps": STEPS, "settle": SETTLE, "scope": "row"}
+    fast = sample_chip(chip, inputs(network, ROWS), **setting)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    slow = sample_chip(chip, inputs(network, ROWS), **setting)
+    assert slow.equals(fast)
+    assert slow.attrs == fast.attrs
+
+
+def test_a_bias_beyond_64_bits_is_refused():
+    """Before, it turned into -2**63, which no check of a bias saw, and a charge was blamed."""
+    network = NETWORKS["no mask"]
+    chip = quantise(network, converted(network), steps=STEPS)
+    with pytest.raises(InputError, match=r"'h0' needs a bias current of \d+"):
+        sample_chip(chip, np.full((1, 6), 1e30, "float32"), draws=1, seed=0, steps=STEPS)
 
 
 def neuron_gates(network, masks):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numba
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from spikedrop.layers import Layer
 from spikedrop.masks import stacked_masks
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import calibrate
+from spikedrop.spiking.sampler import sample_snn
 from tests.test_graph import dropped_weights, gaussian, images, inputs, towers, weights
 
 DRAWS, ROWS, STEPS, SETTLE = 6, 30, 40, 8
@@ -171,3 +173,71 @@ def test_spikes_repeated_with_factors_and_put_side_by_side():
     beside = events.merged([one, one], [3, 3])
     assert spikes_of(beside, 2)[0, 0] == {0: 1, 1: 2, 2: 3, 3: 1, 4: 2, 5: 3}
     assert spikes_of(beside, 2)[0, 1] == {1: 5, 4: 5}
+
+
+def axes(*, pooled=False, rank=1):
+    """A dense layer on values of several axes behind a convolution: same kernel, every position."""
+    places = (6,) * rank
+    layers = [
+        Layer("x", op="input", shape=(*places, 3)),
+        Layer("c", *weights(*(2,) * rank, 3, 4), 0.3, "conv", ("x",), "relu"),
+        Layer("p", op="average_pool", sources=("c",), window=(2,) * rank, strides=(1,) * rank),
+        Layer("d", *weights(4, 5), sources=("p" if pooled else "c",), activation="relu"),
+        Layer("e", *weights(5, 3), 0.3, sources=("d",), activation="relu"),
+        Layer("f", op="flatten", sources=("e",)),
+        Layer("y", *weights(3 * (4 if pooled else 5) ** rank, 2), sources=("f",)),
+    ]
+    if not pooled:
+        del layers[2]
+    return Network(tuple(layers), ("y",))
+
+
+def beside_inputs():
+    """Neurons that read neurons beside an input."""
+    layers = (
+        Layer("x", op="input", shape=(6,)),
+        Layer("a", *weights(6, 20), 0.2, sources=("x",), activation="relu"),
+        Layer("ax", op="concatenate", sources=("a", "x")),
+        Layer("b", *weights(26, 9), sources=("ax",), activation="relu"),
+        Layer("y", *weights(9, 2), sources=("b",)),
+    )
+    return Network(layers, ("y",))
+
+
+def rectified_rows():
+    """A layer of neurons that is a flatten, and one that is a concatenation."""
+    layers = (
+        Layer("x", op="input", shape=(4, 3)),
+        Layer("a", *weights(3, 5), 0.2, sources=("x",), activation="relu"),
+        Layer("f", op="flatten", sources=("a",), activation="relu"),
+        Layer("ff", op="concatenate", sources=("f", "f"), activation="relu"),
+        Layer("y", *weights(40, 2), sources=("ff",)),
+    )
+    return Network(layers, ("y",))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [axes, lambda: axes(pooled=True), lambda: axes(rank=2), beside_inputs, rectified_rows],
+    ids=["one", "pooled", "two", "beside an input", "rectified rows"],
+)
+def test_several_axes_and_other_places_are_run_by_another_program(make):
+    """Before, the loop read behind the weights: 1e36 and NaN, or a plausible wrong answer."""
+    network = make()
+    conversion = calibrate(network, inputs(network, 100, seed=2))
+    assert engine.load(network, conversion).wired is None
+    x, setting = inputs(network, 5), {"draws": 2, "seed": 0, "steps": 16, "progress": False}
+    ours = sample_snn(network, conversion, x, **setting)
+    reference = sample_snn(network, conversion, x, backend="numpy", **setting)
+    assert ours.values == pytest.approx(reference.values, rel=1e-4, abs=1e-4)
+    spikes = [run.attrs["spikes_per_presentation"] for run in (ours, reference)]
+    assert spikes[0] == pytest.approx(spikes[1], rel=1e-3)
+
+
+def test_without_numba_the_loop_in_tensorflow_takes_over(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    network = chain(0.2, 0.2)
+    loaded = engine.load(network, calibrate(network, inputs(network, 100, seed=2)))
+    assert loaded.wired is None
+    readout, spikes, _ = engine.run_snn(loaded, inputs(network, 3), {}, 1, steps=10, settle=2)
+    assert np.isfinite(readout).all() and spikes.min() > 0

@@ -283,20 +283,26 @@ def windows(
     levels: tf.Tensor,
     radix: bool,
     keep: bool,
-) -> tuple[Values, tf.Tensor, Values]:
-    """Neurons that integrate first: one product a presentation, and a floor."""
+) -> tuple[Values, tf.Tensor, Values, Values]:
+    """Neurons that integrate first: one product a presentation, and a floor.
+
+    Besides, by layer, the share of (draw, neuron) beyond full scale: axis (observation,).
+    """
     walk = Walk(plan, x, arrays, masks)
-    spikes = {}
+    spikes, shares = {}, {}
 
     def spike(layer: Layer, h: tf.Tensor) -> tf.Tensor:
         quanta = gains[layer.name] * levels  # of a unit of activation
-        n = tf.clip_by_value(tf.floor(start + quanta * h), 0.0, levels - 1 if radix else levels)
+        whole = tf.floor(start + quanta * h)
+        lost = tf.cast(whole[:, : plan.rows] > levels, tf.float32)
+        shares[layer.name] = tf.reduce_mean(lost, axis=[0, *range(2, len(lost.shape))])
+        n = tf.clip_by_value(whole, 0.0, levels - 1 if radix else levels)
         spikes[layer.name] = binary_ones(n) if radix else n
         return walk.masked(layer, n, 1 / quanta)
 
     names = plan.needed(plan.outputs)
     values = walk.run(walk.inputs, names, 1.0, spike)
-    return walk.outputs(values), *walk.silenced(spikes, keep)
+    return walk.outputs(values), *walk.silenced(spikes, keep), shares
 
 
 def binary_ones(n: tf.Tensor) -> tf.Tensor:

@@ -209,8 +209,13 @@ def run_snn(
     steps: int,
     settle: int,
     keep_counts: bool = True,
+    shares: dict[str, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Present inputs to the spiking network; see `run_ann` for the other arguments.
+
+    `shares`, if given, receives by layer the share of (draw, neuron) that is driven beyond full
+    scale, axis (observation,), for neurons that integrate first. A presentation in which a neuron
+    fires without end has NaN as readout.
 
     Returns
     -------
@@ -225,7 +230,10 @@ def run_snn(
     np32, network, conversion = np.float32, loaded.network, loaded.conversion
     work = _work(loaded, x, masks, draws)
     if loaded.wired is not None:
-        return _run_events(loaded, work, len(x), draws, steps, settle, keep_counts)
+        readout, spikes, every = _run_events(
+            loaded, work, len(x), draws, steps, settle, keep_counts
+        )
+        return _infinite_marked(readout, spikes), spikes, every
     if conversion.windowed:
         radix = conversion.neuron == "radix"
         levels = np32(conversion.levels(steps))
@@ -241,11 +249,21 @@ def run_snn(
             charge_keeping=conversion.neuron == "charge_keeping",
             keep=keep_counts,
         )
-    outputs, spikes, counts = outcome
-    readout = _joined(network, outputs, draws, len(x))
+    outputs, spikes, counts, *lost = outcome
+    if shares is not None and lost:
+        shares |= {name: share.numpy()[: len(x)] for name, share in lost[0].items()}
+    spikes = spikes.numpy()[: len(x)]
+    readout = _infinite_marked(_joined(network, outputs, draws, len(x)), spikes)
     every = [_whole(counts[layer.name], draws, len(x)) for layer in network.hidden if counts]
     alike = 1 if masks else draws  # without masks a program runs one draw for all
-    return readout, alike * spikes.numpy()[: len(x)], every
+    return readout, alike * spikes, every
+
+
+def _infinite_marked(readout: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+    """Return NaN where spikes are not finite: charge beyond float32 fires once, then never."""
+    if np.isfinite(spikes).all():
+        return readout
+    return np.where(np.isfinite(spikes)[:, None], readout, np.float32(np.nan))
 
 
 def _run_events(

@@ -12,6 +12,14 @@ class InputWarning(UserWarning):
     """Something about the input that was decided for the user, such as a column left out."""
 
 
+class NotFiniteError(InputError):
+    """A sample is NaN or infinite: a value left the range of float32. Nothing of it is kept."""
+
+
+class SaturationWarning(UserWarning):
+    """Neurons are driven beyond the largest activation they can send, and samples are off."""
+
+
 class StoreError(RuntimeError):
     """A store that could not be filled: the disk is full, a file cannot be written, workers died.
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from spikedrop.arguments import of_type, one_of, real_number, seed_of, whole_number, yes_or_no
 from spikedrop.columns import check_spread, frame_values
-from spikedrop.errors import InputError
+from spikedrop.errors import InputError, NotFiniteError
 from spikedrop.layers import Layer
 from spikedrop.masks import Scope
 from spikedrop.network import Network
@@ -162,7 +162,8 @@ def collect(
     ) as bar:
         for some, rows in chunks:
             here = slice(some.start - draws.start, some.stop - draws.start)
-            values[here, rows.start : rows.stop] = predict(some, rows)
+            found = check_finite(predict(some, rows), some, rows, attrs.get("backend", name))
+            values[here, rows.start : rows.stop] = found
             bar.update(len(some) * len(rows))
     return xr.DataArray(
         values,
@@ -171,6 +172,26 @@ def collect(
         name=name,
         attrs=attrs,
     )
+
+
+def check_finite(values: np.ndarray, draws: range, rows: range, program: object) -> np.ndarray:
+    """Return samples of some draws and observations, or refuse what is NaN or infinite.
+
+    Raises
+    ------
+    NotFiniteError
+        With the first such sample's draw, observation and output, and what ran it.
+    """
+    bad = ~np.isfinite(values)
+    if bad.any():
+        draw, row, output = np.argwhere(bad.reshape(len(draws), len(rows), -1))[0]
+        raise NotFiniteError(
+            f"{program}: {int(bad.sum())} of {values.size} samples are NaN or infinite, the first "
+            f"in draw {draws.start + draw}, observation {rows.start + row}, output {output}. A "
+            "value left the range of float32 (3.4e38): look at that row of the inputs, and scale "
+            "them as in training; or the weights grew without bounds, then train again."
+        )
+    return values
 
 
 def rows_of_masks(scope: Scope, rows: range) -> range | None:

@@ -32,6 +32,7 @@ from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.reference import payload
 from spikedrop.spiking.sampler import Simulator
+from spikedrop.spiking.saturation import Shares, share
 from spikedrop.spiking.windows import firing_windows
 
 INHIBITION = -1e9  # threshold units a second: no input lifts a neuron out of it
@@ -48,6 +49,7 @@ class NengoModel:
     steps: int  # to simulate
     read: slice  # the steps that the readout is averaged over
     counted: dict[str, slice]  # the steps in which a layer's spikes are counted
+    charges: dict[str, nengo.Probe]  # what a window brought, where neurons integrate first
 
 
 def _matrices(network: Network, layer: Layer) -> tuple[list[np.ndarray], np.ndarray]:
@@ -99,6 +101,7 @@ def build_model(
     windows = firing_windows(network)
     scales = dict(zip((h.name for h in network.hidden), conversion.scales_hz, strict=True))
     spikes: dict[str, nengo.Probe] = {}
+    charges: dict[str, nengo.Probe] = {}
     made: dict[tuple[str, bool], object] = {}  # what a layer sends, behind a synapse or not
 
     def passed(name: str, units: int, source: object, synapse: float | None) -> object:
@@ -145,6 +148,8 @@ def build_model(
                     held = gate(layer.name, units, False)
                     nengo.Connection(held, ensemble.neurons, synapse=None)
                 spikes[layer.name] = nengo.Probe(ensemble.neurons)
+                if conversion.windowed:
+                    charges[layer.name] = nengo.Probe(ensemble.neurons, "charge")
                 decoded = nengo.Node(size_in=units)
                 worth = np.broadcast_to(1 / (scale * kept), units)
                 nengo.Connection(ensemble.neurons, decoded, transform=worth, synapse=None)
@@ -161,10 +166,10 @@ def build_model(
         readouts = {name: nengo.Probe(made[name, False]) for name in network.outputs}
     if not conversion.windowed:
         everything = dict.fromkeys(spikes, slice(None))
-        return NengoModel(net, node, spikes, readouts, steps, slice(settle, None), everything)
+        return NengoModel(net, node, spikes, readouts, steps, slice(settle, None), everything, {})
     end = steps * (1 + max(last for _, last in windows.values()))
     fired = {name: slice(steps * (w + 1), steps * (w + 2)) for name, (w, _) in windows.items()}
-    return NengoModel(net, node, spikes, readouts, end, slice(end - steps, end), fired)
+    return NengoModel(net, node, spikes, readouts, end, slice(end - steps, end), fired, charges)
 
 
 def _neurons(
@@ -183,9 +188,16 @@ def _neurons(
 
 
 def _results(
-    model: NengoModel, network: Network, data: dict, conversion: Conversion
+    model: NengoModel,
+    network: Network,
+    data: dict,
+    conversion: Conversion,
+    shares: Shares | None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Average the readout and count spikes; `data` holds axes (observation, step, unit)."""
+    """Average the readout and count spikes; `data` holds axes (observation, step, unit).
+
+    `shares` receives the share of neurons beyond full scale; see `make_simulator`.
+    """
 
     def shaped(values: np.ndarray, name: str) -> np.ndarray:
         return values.reshape(-1, *network.shapes[name])
@@ -199,6 +211,13 @@ def _results(
         fired = data[probe][:, model.counted[name]]
         unit = conversion.dt / payload(conversion, fired.shape[1])  # one spike, at every step
         counts.append(shaped(np.rint(np.einsum("ots,t->os", fired, unit)), name))
+    if shares is not None and model.charges:
+        window = fired.shape[1]  # all are as long
+        full = conversion.levels(window)
+        shares |= {
+            name: share(np.floor(data[probe][:, -1]) > full)
+            for name, probe in model.charges.items()
+        }
     return network.join(means), counts
 
 
@@ -221,7 +240,12 @@ def _masked_inputs(network: Network, x: np.ndarray, masks: dict[str, np.ndarray]
 
 @contextmanager
 def nengo_simulator(
-    network: Network, conversion: Conversion, *, steps: int, settle: int
+    network: Network,
+    conversion: Conversion,
+    *,
+    steps: int,
+    settle: int,
+    shares: Shares | None = None,
 ) -> Iterator[Simulator]:
     """Run on Nengo's own simulator, float64, one presentation after the other."""
     current: dict[str | None, np.ndarray] = {None: np.zeros(network.n_inputs)}
@@ -235,7 +259,7 @@ def nengo_simulator(
     model = build_model(
         network, conversion, lambda t: current[None], gate, steps=steps, settle=settle
     )
-    probes = (*model.spikes.values(), *model.readouts.values())
+    probes = (*model.spikes.values(), *model.readouts.values(), *model.charges.values())
 
     def run(x: np.ndarray, masks: dict[str, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
         history: dict[nengo.Probe, list] = {probe: [] for probe in probes}
@@ -248,7 +272,7 @@ def nengo_simulator(
             for probe, values in history.items():
                 values.append(np.array(sim.data[probe]))
         data = {probe: np.stack(values) for probe, values in history.items()}
-        return _results(model, network, data, conversion)
+        return _results(model, network, data, conversion, shares)
 
     with nengo.Simulator(model.net, dt=conversion.dt, progress_bar=False) as sim:
         yield run
@@ -256,7 +280,13 @@ def nengo_simulator(
 
 @contextmanager
 def nengo_dl_simulator(
-    network: Network, conversion: Conversion, *, rows: int, steps: int, settle: int
+    network: Network,
+    conversion: Conversion,
+    *,
+    rows: int,
+    steps: int,
+    settle: int,
+    shares: Shares | None = None,
 ) -> Iterator[Simulator]:
     """Run on NengoDL, float32, `rows` presentations at a time; smaller blocks are padded."""
     register_with_nengo_dl()
@@ -314,7 +344,7 @@ def nengo_dl_simulator(
         shown = np.repeat(shown, model.steps, axis=1)
         data = sim.predict({model.inputs: shown.astype(np.float32)}, verbose=0)
         data = {probe: values[: len(x)] for probe, values in data.items()}
-        return _results(model, network, data, conversion)
+        return _results(model, network, data, conversion, shares)
 
     with sim:
         yield run

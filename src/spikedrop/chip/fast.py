@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import get_num_threads
+from numba import config, get_num_threads
 
 from spikedrop.caches import njit
 from spikedrop.chip.network import ChipLayer, ChipNetwork
+from spikedrop.chip.reference import simulate
 from spikedrop.events import GROUP, WORD, _cut, _lowest_bit, fits
 
 TASK = 2**20  # (presentation, step, neuron) that a thread works on at a time
@@ -48,6 +49,8 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
 
     Axes (draw, observation, 2, neuron).
     """
+    if config.DISABLE_JIT:  # Python alone cannot look for the bits of a word
+        return _by_reference(work, draws, rows)
     drawn = work.drawn()
     counts = {
         layer.name: np.empty((draws if layer.name in drawn else 1, rows, 2, layer.units), np.int32)
@@ -67,6 +70,27 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
         if name in work.gates and name not in drawn:
             counts[name] = found * (work.gates[name][:, :, None] != 0)
     return {name: np.broadcast_to(n, (draws, *n.shape[1:])) for name, n in counts.items()}
+
+
+def _by_reference(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
+    """Do the same in plain NumPy, draw by draw."""
+    counts = {
+        layer.name: np.empty((draws, rows, 2, layer.units), np.int32) for layer in work.chip.layers
+    }
+
+    def of(values: np.ndarray, draw: int) -> np.ndarray:
+        one = values[draw if len(values) > 1 else 0]
+        return np.broadcast_to(one, (rows, one.shape[1]))
+
+    for draw in range(draws):
+        biases = {name: of(bias, draw) for name, bias in work.biases.items()}
+        gates = {name: of(gate, draw) for name, gate in work.gates.items()}
+        _, spikes = simulate(work.chip, biases, gates, steps=work.steps, settle=work.settle)
+        for name, fired in spikes.items():
+            passed = fired & (gates[name] != 0) if name in gates else fired
+            counts[name][draw, :, 0] = passed[: work.settle].sum(axis=0)
+            counts[name][draw, :, 1] = passed[work.settle :].sum(axis=0)
+    return counts
 
 
 def _ready(chip: ChipNetwork, layer: ChipLayer) -> np.ndarray:

@@ -222,7 +222,8 @@ def rounded_bias(values: np.ndarray, bias_bits: int) -> np.ndarray:
     most = 2 ** (bias_bits - 1) - 1
     shift = np.ceil(np.log2(np.maximum(np.abs(values) / most, 1.0)))
     unit = 2.0 ** np.minimum(shift, BIAS_SHIFTS)
-    return (np.round(values / unit) * unit).astype(np.int64)
+    whole = np.clip(np.round(values / unit) * unit, -(2.0**62), 2.0**62)  # what int64 holds
+    return whole.astype(np.int64)
 
 
 def neuron_maps(network: Network) -> dict[str, dict[str, np.ndarray]]:

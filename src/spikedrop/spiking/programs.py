@@ -37,15 +37,12 @@ class Takes:
     ----------
     ops : mapping
         Kinds of layer, each with the most axes of the values it reads.
-    neurons : tuple of str
-        Families of dropout on layers of neurons.
-    linear : tuple of str
-        Families of dropout on layers without neurons.
+    families : tuple of str
+        Families of dropout.
     """
 
     ops: Mapping[str, float]
-    neurons: tuple[Family, ...]
-    linear: tuple[Family, ...]
+    families: tuple[Family, ...]
 
 
 @dataclass(frozen=True)
@@ -56,49 +53,50 @@ class Program:
     ----------
     name : str
         What errors call it.
-    neurons : tuple of str
-        As in `Conversion`.
+    kinds : tuple of str
+        Neurons, as in `Conversion`.
     synapse : bool
         Whether it runs a low-pass filter between layers.
     redraws : bool
         Whether masks may change at every step.
-    before, between, behind : Takes
-        ``before``: layers that hear no neurons, among them the first neurons. ``between``: layers
-        that hear neurons and lead to neurons, or are neurons. ``behind``: all others, which lead
-        from neurons to outputs only.
+    mixed : bool
+        Whether a layer before neurons may read neurons beside values that do not fire.
+    before, neurons, between, behind : Takes
+        ``before``: layers that hear no neurons, among them the first neurons. ``neurons``: layers
+        of neurons that hear neurons. ``between``: those without neurons that lead from neurons to
+        neurons. ``behind``: those that lead from neurons only to outputs.
     """
 
     name: str
-    neurons: tuple[str, ...]
+    kinds: tuple[str, ...]
     synapse: bool
     redraws: bool
+    mixed: bool
     before: Takes
+    neurons: Takes
     between: Takes
     behind: Takes
 
 
-_ALL = Takes(EVERY, (*VALUES, "weights"), (*VALUES, "weights"))
-_VALUES = Takes(EVERY, VALUES, VALUES)
-_HOST = Takes(EVERY, GATES, GATES)
-_GATED = Takes(EVERY, GATES, ())
+_ALL = (Takes(EVERY, (*VALUES, "weights")),) * 4
+_VALUES = (Takes(EVERY, VALUES),) * 4
+_GATED, _BARE = Takes(EVERY, GATES), Takes(EVERY, ())
+_DENSE, _IN_A_ROW = Takes({"dense": 1}, VALUES), Takes({"flatten": ANY, "concatenate": 1}, ())
 
 #: Every program by its name; the engine chooses among the first three.
 PROGRAMS: dict[str, Program] = {
     "events": Program(
-        "spikedrop.events", ("charge_keeping",), False, False,
-        _ALL, Takes({"dense": 1, "flatten": ANY, "concatenate": 1}, VALUES, ()), _ALL,
+        "spikedrop.events", ("charge_keeping",), False, False, False,
+        _ALL[0], _DENSE, _IN_A_ROW, _ALL[0],
     ),
-    "timed": Program("backend='engine'", TIMED, True, False, _ALL, _ALL, _ALL),
-    "windows": Program("backend='engine'", WINDOWED, False, False, _ALL, _ALL, _ALL),
-    "numpy": Program("backend='numpy'", TIMED + WINDOWED, True, True, _ALL, _ALL, _ALL),
-    "nengo": Program(
-        "backend='nengo'", TIMED + WINDOWED, True, False, _VALUES, _VALUES, _VALUES
-    ),
-    "nengo_dl": Program(
-        "backend='nengo_dl'", TIMED + WINDOWED, True, False, _VALUES, _VALUES, _VALUES
-    ),
+    "timed": Program("backend='engine'", TIMED, True, False, True, *_ALL),
+    "windows": Program("backend='engine'", WINDOWED, False, False, True, *_ALL),
+    "numpy": Program("backend='numpy'", TIMED + WINDOWED, True, True, True, *_ALL),
+    "nengo": Program("backend='nengo'", TIMED + WINDOWED, True, False, True, *_VALUES),
+    "nengo_dl": Program("backend='nengo_dl'", TIMED + WINDOWED, True, False, True, *_VALUES),
     "chip": Program(
-        "the chip model", ("charge_keeping",), False, False, _HOST, _GATED, _GATED
+        "the chip model", ("charge_keeping",), False, False, True,
+        _GATED, _GATED, _BARE, _BARE,
     ),
 }  # fmt: skip
 
@@ -133,11 +131,11 @@ def refusal(
     >>> refusal(PROGRAMS["chip"], network, Conversion((500.0,), "radix"))[:32]
     "neuron='radix' with synapse_s=No"
     """
-    other_neuron = conversion.neuron not in program.neurons
+    other_neuron = conversion.neuron not in program.kinds
     if other_neuron or (conversion.synapse_s is not None and not program.synapse):
         return (
             f"neuron={conversion.neuron!r} with synapse_s={conversion.synapse_s}: {program.name} "
-            f"runs {', '.join(map(repr, program.neurons))}"
+            f"runs {', '.join(map(repr, program.kinds))}"
             f"{'' if program.synapse else ', without synapse'}; calibrate with those."
         )
     redrawn = set(redrawn)
@@ -155,11 +153,17 @@ def refusal(
         axes = max((len(network.shapes[source]) for source in layer.sources), default=0)
         if axes > takes.ops.get(layer.op, -1):
             return (
-                f"layer {layer.name!r} ({layer.op}) stands {places[layer.name]} neurons and reads "
-                f"values of {axes} axes, which {program.name} cannot run there: use "
-                "backend='numpy', or leave the layer out."
+                f"layer {layer.name!r} ({layer.op}) reads values of {axes} axes, which "
+                f"{program.name} cannot run where it stands: use backend='numpy', or leave the "
+                "layer out."
             )
-        if layer.dropout and layer.family not in (takes.neurons if layer.spiking else takes.linear):
+        still = [s for s in layer.sources if not (network[s].spiking or heard[s])]
+        if still and not program.mixed and places[layer.name] in ("neurons", "between"):
+            return (
+                f"layer {layer.name!r} reads neurons beside {still[0]!r}, which does not fire; "
+                f"{program.name} cannot run that: use backend='numpy'."
+            )
+        if layer.dropout and layer.family not in takes.families:
             return _drops(program, layer, heard)
     return None
 
@@ -199,12 +203,16 @@ def neurons_heard(network: Network) -> dict[str, set[str]]:
 
 
 def _places(network: Network) -> dict[str, str]:
-    """Where every layer stands: ``before``, ``between`` or ``behind`` neurons."""
+    """Where every layer stands, as `Program` names it."""
     heard, places = neurons_heard(network), {}
     leads: set[str] = set()  # layers of neurons, and those without that neurons read
     for layer in reversed(network.layers):
         if layer.spiking or layer.name in leads:
             leads |= {layer.name, *layer.sources}
-        behind = "between" if layer.name in leads else "behind"
-        places[layer.name] = behind if heard[layer.name] else "before"
+        if not heard[layer.name]:
+            places[layer.name] = "before"
+        elif layer.spiking:
+            places[layer.name] = "neurons"
+        else:
+            places[layer.name] = "between" if layer.name in leads else "behind"
     return places

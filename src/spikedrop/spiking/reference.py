@@ -10,6 +10,7 @@ import numpy as np
 from spikedrop.layers import Layer, linear, masked, with_masked_weights
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.saturation import share
 
 
 def simulate(
@@ -22,6 +23,7 @@ def simulate(
     settle: int = 0,
     initial_charge: dict[str, np.ndarray] | None = None,
     record: dict | None = None,
+    shares: dict[str, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Present inputs for `steps` time steps and average the readout.
 
@@ -44,6 +46,9 @@ def simulate(
         Receives ``current``, ``voltage`` (after the spikes) and ``spikes`` of every hidden layer,
         by its name, each ``(step, observation, *shape)``; and as ``readout`` (step, observation,
         output).
+    shares : dict of numpy.ndarray, optional
+        Receives, for neurons that integrate first, the share of every layer's neurons that are
+        driven beyond full scale, axis (observation,).
 
     Returns
     -------
@@ -67,6 +72,9 @@ def simulate(
         current = scale * weigh(layer, passed, masks)
         start = None if initial_charge is None else initial_charge[layer.name]
         spikes, voltage = neurons(conversion, current, start)
+        if shares is not None and conversion.windowed:
+            spare = voltage[-1] if conversion.neuron == "integrate_first" else voltage[-1] - 1
+            shares[layer.name] = share(spare >= 1)  # what is left when all has been sent
         if layer.name in masks and layer.family != "weights":  # a dropped neuron is silent
             spikes = spikes * (masks[layer.name] != 0)
         worth = payload(conversion, steps).reshape(-1, *[1] * (spikes.ndim - 1))

@@ -20,6 +20,7 @@ from spikedrop.samples import check_inputs, check_job, collect, rows_of_masks
 from spikedrop.spiking.conversion import MAX_RADIX_STEPS, Conversion
 from spikedrop.spiking.programs import program_of, refusal
 from spikedrop.spiking.reference import simulate
+from spikedrop.spiking.saturation import REMEDY, Saturation, Shares
 
 Backend = Literal["engine", "numpy", "nengo", "nengo_dl"]
 BACKENDS: tuple[Backend, ...] = ("engine", "numpy", "nengo", "nengo_dl")
@@ -28,12 +29,20 @@ Simulator = Callable[[np.ndarray, dict[str, np.ndarray]], tuple[np.ndarray, list
 
 
 def make_simulator(
-    network: Network, conversion: Conversion, *, rows: int, steps: int, settle: int, backend: str
+    network: Network,
+    conversion: Conversion,
+    *,
+    rows: int,
+    steps: int,
+    settle: int,
+    backend: str,
+    shares: Shares | None = None,
 ) -> AbstractContextManager[Simulator]:
     """Open ``simulator(x, masks) -> (readout, spike counts)`` for blocks of at most `rows`.
 
     `masks` as in `network_masks`; readout (observation, output); counts a list over hidden
-    layers, each (observation, unit).
+    layers, each (observation, unit). `shares`, if given, receives at every call the share of each
+    layer's neurons that are driven beyond full scale; see `spikedrop.spiking.saturation`.
     """
     if backend == "engine":
         loaded = load(network, conversion)
@@ -42,17 +51,20 @@ def make_simulator(
             x: np.ndarray, masks: dict[str, np.ndarray]
         ) -> tuple[np.ndarray, list[np.ndarray]]:
             stacked = {name: mask[None] for name, mask in masks.items()}
-            readout, _, counts = run_snn(loaded, x, stacked, 1, steps=steps, settle=settle)
+            timing = {"steps": steps, "settle": settle}
+            readout, _, counts = run_snn(loaded, x, stacked, 1, **timing, shares=shares)
             return readout[0], [count[0] for count in counts]
 
         return nullcontext(one_draw)
     if backend == "numpy":
-        return nullcontext(partial(simulate, network, conversion, steps=steps, settle=settle))
+        timing = {"steps": steps, "settle": settle}
+        return nullcontext(partial(simulate, network, conversion, **timing, shares=shares))
     from spikedrop.backends import simulators  # Nengo is needed from here on, not before
 
+    setting = {"steps": steps, "settle": settle, "shares": shares}
     if backend == "nengo":
-        return simulators.nengo_simulator(network, conversion, steps=steps, settle=settle)
-    return simulators.nengo_dl_simulator(network, conversion, rows=rows, steps=steps, settle=settle)
+        return simulators.nengo_simulator(network, conversion, **setting)
+    return simulators.nengo_dl_simulator(network, conversion, rows=rows, **setting)
 
 
 def sample_snn(
@@ -105,13 +117,22 @@ def sample_snn(
     -------
     xarray.DataArray
         float32, axes (draw, observation, output); ``attrs["spikes_per_presentation"]`` is the
-        mean number of hidden spikes.
+        mean number of hidden spikes, ``attrs["saturated"]`` the share of neurons and presentations
+        beyond full scale, one number per hidden layer in order: 0 for neurons that may fire
+        several times in a step.
 
     Raises
     ------
     InputError
         If `x`, `steps`, `settle` or a name is not usable, or the conversion belongs to a network
         of another depth.
+    NotFiniteError
+        If a sample is NaN or infinite.
+
+    Warns
+    -----
+    SaturationWarning
+        If neurons are driven beyond full scale, so that samples are visibly off.
 
     Examples
     --------
@@ -137,7 +158,7 @@ def sample_snn(
     x = check_inputs(network, x, draws, scope)
     redrawn = _redrawn(network, hold)
     check_presentation(network, conversion, steps, settle, redrawn, backend)
-    spikes = 0.0
+    spikes, shares, saturation = 0.0, {}, Saturation(network, range(len(x)))
 
     def count_spikes(counts: list[np.ndarray]) -> None:
         nonlocal spikes
@@ -154,8 +175,10 @@ def sample_snn(
             steps=steps,
             settle=settle,
             keep_counts=False,
+            shares=shares,
         )
         count_spikes([fired])
+        saturation.add(shares, len(some), rows)
         return readout
 
     def one_draw(some: range, rows: range) -> np.ndarray:
@@ -166,6 +189,7 @@ def sample_snn(
             masks |= {name: np.stack([masks[name] for masks in every]) for name in redrawn}
         readout, counts = simulator(x[rows.start : rows.stop], masks)
         count_spikes(counts)
+        saturation.add(shares, 1, rows)
         return readout
 
     if backend == "engine" and not redrawn:
@@ -177,7 +201,13 @@ def sample_snn(
         predict = one_draw
         block = min(len(x), BLOCK_ROWS)
         opened = make_simulator(
-            network, conversion, rows=block, steps=steps, settle=settle, backend=backend
+            network,
+            conversion,
+            rows=block,
+            steps=steps,
+            settle=settle,
+            backend=backend,
+            shares=shares,
         )
         cut = [(range(d, d + 1), rows) for d in numbers for rows in blocks(len(x))]
     with opened as simulator:
@@ -200,7 +230,10 @@ def sample_snn(
                 "scales_hz": tuple(float(np.mean(scale)) for scale in conversion.scales_hz),
             },
         )
-    return samples.assign_attrs(spikes_per_presentation=spikes / (len(numbers) * len(x)))
+    saturation.warn(REMEDY)
+    return samples.assign_attrs(
+        spikes_per_presentation=spikes / (len(numbers) * len(x)), saturated=saturation.means()
+    )
 
 
 def _redrawn(network: Network, hold: Hold | Mapping[str, Hold]) -> list[str]:

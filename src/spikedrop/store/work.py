@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from spikedrop.engine import chunks, load, run_ann, run_snn
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network import Network
-from spikedrop.samples import check_job, rows_of_masks
+from spikedrop.samples import check_finite, check_job, rows_of_masks
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.sampler import (
     BACKENDS,
@@ -23,6 +23,7 @@ from spikedrop.spiking.sampler import (
     make_simulator,
     timing_of,
 )
+from spikedrop.spiking.saturation import REMEDY, Saturation, Shares
 from spikedrop.store import fingerprint
 
 SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
@@ -131,6 +132,7 @@ def make_job(
 
 
 Sample = Callable[[np.ndarray, range, range], np.ndarray]
+Measured = Callable[[np.ndarray, range, range, Saturation], np.ndarray]
 
 
 @contextmanager
@@ -138,11 +140,31 @@ def opened(job: Job, observations: int) -> Iterator[Sample]:
     """Open ``sample(x, draws, rows)``: some draws of some of the job's `observations`.
 
     `x` holds those observations alone, axes (observation, feature), float32; `rows` are their
-    numbers in the job. The samples have axes (draw, observation, output), float32.
+    numbers in the job. The samples have axes (draw, observation, output), float32, all finite. At
+    the end the chunk whose neurons are driven farthest beyond full scale is warned of.
     """
-    if job.backend == "engine":
-        yield _engine(job)
-        return
+    loudest = Saturation(job.network, range(1))
+
+    def checked(x: np.ndarray, draws: range, rows: range) -> np.ndarray:
+        nonlocal loudest
+        saturation = Saturation(job.network, rows)
+        values = check_finite(sample(x, draws, rows, saturation), draws, rows, job.backend)
+        loudest = max(loudest, saturation, key=lambda one: one.loudness)
+        return values
+
+    with (
+        nullcontext(_engine(job))
+        if job.backend == "engine"
+        else _simulated(job, observations) as sample
+    ):
+        yield checked
+    loudest.warn(REMEDY)
+
+
+@contextmanager
+def _simulated(job: Job, observations: int) -> Iterator[Measured]:
+    """Open another backend, one draw of at most one block of observations at a time."""
+    shares: Shares = {}
     with make_simulator(
         job.network,
         job.conversion,
@@ -150,9 +172,10 @@ def opened(job: Job, observations: int) -> Iterator[Sample]:
         steps=job.steps,
         settle=job.settle,
         backend=job.backend,
+        shares=shares,
     ) as simulator:
 
-        def sample(x: np.ndarray, draws: range, rows: range) -> np.ndarray:
+        def sample(x: np.ndarray, draws: range, rows: range, saturation: Saturation) -> np.ndarray:
             values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
             for i, draw in enumerate(draws):
                 for part in blocks(len(rows)):
@@ -161,17 +184,19 @@ def opened(job: Job, observations: int) -> Iterator[Sample]:
                     masks = network_masks(job.network, job.seed, draw, which)
                     readout, _ = simulator(x[part.start : part.stop], masks)
                     values[i, part.start : part.stop] = readout
+                    saturation.add(shares, 1, numbers)
             return values
 
         yield sample
 
 
-def _engine(job: Job) -> Sample:
+def _engine(job: Job) -> Measured:
     """Hand the job's network to the engine."""
     loaded = load(job.network, job.conversion)
 
-    def sample(x: np.ndarray, draws: range, rows: range) -> np.ndarray:
+    def sample(x: np.ndarray, draws: range, rows: range, saturation: Saturation) -> np.ndarray:
         values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
+        shares: Shares = {}
         for some, part in chunks(job.network, len(rows), draws, job.memory_gb, timed=job.timed):
             numbers = range(rows.start + part.start, rows.start + part.stop)
             masks = stacked_masks(job.network, job.seed, some, rows_of_masks(job.scope, numbers))
@@ -179,8 +204,9 @@ def _engine(job: Job) -> Sample:
             if job.conversion is None:
                 found = run_ann(loaded, shown, masks, len(some))
             else:
-                timing = {"steps": job.steps, "settle": job.settle}
-                found, _, _ = run_snn(loaded, shown, masks, len(some), **timing, keep_counts=False)
+                timing = {"steps": job.steps, "settle": job.settle, "keep_counts": False}
+                found, _, _ = run_snn(loaded, shown, masks, len(some), **timing, shares=shares)
+                saturation.add(shares, len(some), numbers)
             here = slice(some.start - draws.start, some.stop - draws.start)
             values[here, part.start : part.stop] = found
         return values
