@@ -28,6 +28,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +73,11 @@ class Layout:
     def open_array(self, mode: Literal["r", "r+"] = "r+") -> zarr.Array:
         """Open the samples to read and write, or only to read."""
         return zarr.open_array(self.folder, mode=mode, config={"write_empty_chunks": True})
+
+    @cached_property
+    def values(self) -> zarr.Array:
+        """The samples, to read."""
+        return self.open_array("r")
 
     def present(self) -> set[str]:
         """Names of the chunks whose files are there and have the right size."""
