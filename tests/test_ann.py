@@ -186,8 +186,8 @@ def with_value(value, row, column):
         ({"x": with_value(1e300, 3, 4)}, "row 3, column 4"),
         ({"x": np.full((2, 5), "a")}, "expected real numbers"),
         ({"x": inputs(4) * 1j}, "expected real numbers"),
-        ({"draws": 0}, "draws=0; ask for"),
-        ({"draws": 2.5}, "draws=2.5; ask for a whole number"),
+        ({"draws": 0}, "draws=0; give a whole number, at least 1"),
+        ({"draws": 2.5}, "draws=2.5; give a whole number"),
         ({"scope": "batch"}, "scope='batch'; use 'draw'.*or 'row'"),
     ],
 )
@@ -203,5 +203,5 @@ def test_bad_input_fails_before_work(change, says, monkeypatch):
 
 @pytest.mark.parametrize("change", [{"seed": -1}, {"first_draw": -3}])
 def test_negative_seeds_and_draws_are_refused(change):
-    with pytest.raises(InputError, match="must not be negative"):
+    with pytest.raises(InputError, match="at least 0"):
         sample_ann(network(), inputs(4), **{"draws": 2, "seed": 0, **change})

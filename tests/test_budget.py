@@ -228,10 +228,10 @@ def no_work(monkeypatch):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"budget": 0.0}, "budget=0.0 must be positive and finite"),
-        ({"budget": -1e-3}, "budget=-0.001 must be positive and finite"),
-        ({"budget": np.nan}, "budget=nan must be"),
-        ({"budget": np.inf}, "budget=inf must be"),
+        ({"budget": 0.0}, "budget=0.0; give a finite number, above 0"),
+        ({"budget": -1e-3}, "budget=-0.001; give a finite number, above 0"),
+        ({"budget": np.nan}, "budget=nan; give a finite number"),
+        ({"budget": np.inf}, "budget=inf; give a finite number"),
         (
             {"budget": 1e-12},
             r"budget=1e-12 joules is too small for one draw: .* it takes .* joules",
@@ -247,16 +247,16 @@ def no_work(monkeypatch):
         ({"device": "abacus"}, "abacus"),
         ({"device": "gpu"}, "no published price of a synaptic operation"),
         ({"seconds_per_step": 1e-3}, "goes with unit='seconds'"),
-        ({"unit": "seconds", "seconds_per_step": 0.0}, "seconds_per_step=0.0 must be positive"),
+        ({"unit": "seconds", "seconds_per_step": 0.0}, "seconds_per_step=0.0; .* above 0"),
         ({"steps": (20, 10)}, "in increasing order"),
         ({"steps": ()}, "give one or more numbers"),
         ({"steps": (0, 10)}, "must be positive"),
         ({"steps": (1.5, 10)}, "whole numbers"),
-        ({"rates_hz": (100.0, np.inf)}, "in increasing order"),
+        ({"rates_hz": (100.0, np.inf)}, "rates_hz.*inf; give a finite"),
         ({"neuron": "leaky"}, "neuron='leaky'"),
         ({"neuron": "radix", "steps": (4, 40)}, "at most 20"),
         ({"pilot_draws": 4}, "at least 16"),
-        ({"ann_draws": 63}, "as many of the ANN"),
+        ({"ann_draws": 63}, "ann_draws=63; give a whole number, at least 64"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_any_work(network, no_work, changed, message):

@@ -77,7 +77,7 @@ def test_small_and_complete_screens(n_drugs, n_cell_lines, n_records):
 
 
 def test_impossible_screens_are_refused():
-    with pytest.raises(InputError, match="at least 4 drugs"):
+    with pytest.raises(InputError, match="n_drugs=3; give a whole number, at least 4"):
         simulate_screen(n_drugs=3, seed=0)
     with pytest.raises(InputError, match="108 pair conditions"):
         simulate_screen(n_drugs=4, n_cell_lines=2, n_records=109, seed=0)

@@ -116,7 +116,7 @@ def test_parts_can_be_left_out(pairs):
 
 
 def test_bad_arguments(pairs):
-    with pytest.raises(InputError, match="by must be"):
+    with pytest.raises(InputError, match="by='colour'; use"):
         split(pairs, "colour", seed=0)
     with pytest.raises(InputError, match="test is a fraction"):
         split(pairs, "rows", seed=0, test=1.0)

@@ -142,8 +142,8 @@ def test_known_stream():
     [
         ({"rate": 1.0}, "below 1"),
         ({"rate": -0.1}, "at least 0"),
-        ({"seed": -1}, "negative"),
-        ({"draw": -1}, "negative"),
+        ({"seed": -1}, "seed=-1"),
+        ({"draw": -1}, "draw=-1"),
         ({"observations": range(0, 10, 2)}, "consecutive"),
     ],
 )

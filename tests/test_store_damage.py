@@ -1,6 +1,8 @@
 """Every file of a store, damaged in every way: the true file is named, and the remedy works."""
 
+import json
 import os
+import pickle
 import re
 import shutil
 
@@ -122,6 +124,24 @@ def test_any_index_gives_the_same_values_lazily(sound, index):
         assert open_samples(sound)[key].identical(expected[key])
     found = open_samples(sound).isel(draw=index).chunk(observation=2)
     assert found.compute().identical(expected.isel(draw=index))
+
+
+def test_a_store_without_a_seal_is_one_of_an_older_release(sound, tmp_path):
+    shutil.copytree(sound, tmp_path / "a")
+    group = json.loads((tmp_path / "a" / "zarr.json").read_text())
+    group["attributes"].pop("sha256")
+    (tmp_path / "a" / "zarr.json").write_text(json.dumps(group))
+    whole = files(tmp_path / "a")
+    assert open_samples(tmp_path / "a").identical(open_samples(sound))
+    chunk_files(tmp_path / "a")[0].unlink()
+    fill(tmp_path / "a")
+    assert files(tmp_path / "a") == whole
+
+
+def test_samples_of_a_store_travel_to_other_processes(sound):
+    samples = open_samples(sound)
+    assert len(pickle.dumps(samples)) < 20_000  # not their values
+    assert pickle.loads(pickle.dumps(samples)).identical(samples)
 
 
 def test_a_file_that_cannot_be_read_is_not_called_damaged(sound, tmp_path):

@@ -78,13 +78,10 @@ def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
 
     >>> one_of("scope", "draws", ("draw", "row"))
     Traceback (most recent call last):
-    spikedrop.errors.InputError: scope='draws'; use 'draw' or 'row'.
+    spikedrop.errors.InputError: scope='draws'; use 'draw', 'row'.
     """
     if not isinstance(value, str) or value not in allowed:
-        *first, last = map(repr, allowed)
-        raise InputError(
-            f"{name}={_shown(value)}; use {', '.join(first)}{' or ' if first else ''}{last}."
-        )
+        raise InputError(f"{name}={_shown(value)}; use {', '.join(map(repr, allowed))}.")
     return str(value)
 
 

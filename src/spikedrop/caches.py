@@ -33,8 +33,7 @@ def prepare() -> None:
     faults = {
         "NUMBA_CACHE_DIR": not _numba_can_cache(),
         "MPLCONFIGDIR": "MPLCONFIGDIR" not in os.environ and not _matplotlib_can_write(),
-        "KERAS_HOME": "KERAS_HOME" not in os.environ
-        and not os.access(os.path.expanduser("~"), os.W_OK),
+        "KERAS_HOME": "KERAS_HOME" not in os.environ and not _keras_can_write(),
     }
     if not any(faults.values()) or (private := private_folder()) is None:
         return
@@ -138,6 +137,11 @@ def _matplotlib_can_write() -> bool:
     return takes_files(Path(os.path.expanduser("~/.matplotlib")))
 
 
+def _keras_can_write() -> bool:
+    home = os.path.expanduser("~")
+    return os.path.isdir(home) and os.access(home, os.W_OK)
+
+
 def njit(**options: object) -> Callable[[Callable], Callable]:
     """`numba.njit`, without ``cache=True`` where no folder at all can be written.
 
@@ -149,12 +153,5 @@ def njit(**options: object) -> Callable[[Callable], Callable]:
     """
     import numba  # takes half a second, and `prepare` does without
 
-    def decorate(function: Callable) -> Callable:
-        try:
-            return numba.njit(**options)(function)
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-            return numba.njit(**options | {"cache": False})(function)
-
-    return decorate
+    options["cache"] = bool(options.get("cache")) and _numba_can_cache()
+    return numba.njit(**options)

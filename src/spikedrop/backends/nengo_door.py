@@ -1,6 +1,9 @@
 """Nengo, or an error that says how to get it."""
 
 import warnings
+from pathlib import Path
+
+from spikedrop.caches import takes_files
 
 with warnings.catch_warnings():
     # Nengo 4.1 reads numpy.core, which NumPy 2 has renamed; it works, and warns at import.
@@ -14,5 +17,8 @@ with warnings.catch_warnings():
             "the backends 'nengo' and 'nengo_dl' need Nengo: install it with "
             '`pip install "spikedrop[nengo]"`, or use backend="numpy".'
         ) from error
+
+if not takes_files(Path(nengo.rc["decoder_cache"]["path"])):
+    nengo.rc["decoder_cache"]["enabled"] = "False"  # its folder is below a home that is missing
 
 __all__ = ["nengo"]

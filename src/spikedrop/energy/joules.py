@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from spikedrop.arguments import one_of, whole_number
 from spikedrop.energy.constants import devices, limits, price
 from spikedrop.energy.counts import Counts, Operations
 from spikedrop.errors import InputError
@@ -83,10 +84,10 @@ def energy(
     >>> f"{low:.3g} to {high:.3g} J"
     '2.41e-05 to 2.79e-05 J'
     """
-    if not isinstance(draws, int) or draws < 1:
-        raise InputError(f"draws={draws}; a prediction needs a whole number, at least one.")
-    if memory not in MEMORIES:
-        raise InputError(f"memory={memory!r}; use {', '.join(map(repr, MEMORIES))}.")
+    draws = whole_number("draws", draws, least=1)
+    one_of("memory", memory, tuple(MEMORIES))
+    if not isinstance(device, str):
+        one_of("device", device, devices())
     one = work if isinstance(work, Counts) else work.of(1, shared=shared)
     total = draws * work if isinstance(work, Counts) else work.of(draws, shared=shared)
     prices = {kind: price(device, kind) for kind in ("mac", "synaptic", "update", "spike")}

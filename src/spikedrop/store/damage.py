@@ -42,7 +42,7 @@ def chunk_fault(layout: Layout, piece: Piece) -> str:
         return fault
     draws, rows = piece
     try:
-        layout.open_array("r")[draws.start : draws.stop, rows.start : rows.stop]
+        layout.values[draws.start : draws.stop, rows.start : rows.stop]
     except ValueError as error:
         return _checksum_fault(error)
     except OSError as error:

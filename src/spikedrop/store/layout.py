@@ -28,8 +28,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import zarr
@@ -69,9 +69,14 @@ class Layout:
         """Where the chunks lie."""
         return self.path / SAMPLES
 
-    def open_array(self, mode: Literal["r", "r+"] = "r+") -> zarr.Array:
-        """Open the samples to read and write, or only to read."""
-        return zarr.open_array(self.folder, mode=mode, config={"write_empty_chunks": True})
+    def open_array(self) -> zarr.Array:
+        """Open the samples to read and write."""
+        return zarr.open_array(self.folder, mode="r+", config={"write_empty_chunks": True})
+
+    @cached_property
+    def values(self) -> zarr.Array:
+        """The samples, to read."""
+        return zarr.open_array(self.folder, mode="r")
 
     def present(self) -> set[str]:
         """Names of the chunks whose files are there and have the right size."""
@@ -86,6 +91,11 @@ class Layout:
         except OSError as error:
             raise unreadable(self.folder / name, error) from error
         return stat.S_ISREG(found.st_mode) and found.st_size == self.grid.chunk_bytes
+
+    def missing(self) -> list[tuple[range, range]]:
+        """Chunks that are not there, as `Grid.pieces` yields them."""
+        present = self.present()
+        return [piece for piece in self.grid.pieces() if self.grid.key(*piece) not in present]
 
     def first_missing(self) -> tuple[range, range] | None:
         """Return the first chunk that is not there or has another size."""

@@ -103,7 +103,6 @@ class _Samples(xr.backends.BackendArray):
 
     def __init__(self, layout: Layout, partial: bool) -> None:
         self.layout, self.partial = layout, partial
-        self.array = layout.open_array("r")
         self.shape, self.dtype = layout.grid.shape, np.dtype("float32")
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
@@ -113,7 +112,7 @@ class _Samples(xr.backends.BackendArray):
 
     def _read(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
         try:
-            values = np.asarray(self.array.oindex[key])
+            values = np.asarray(self.layout.values.oindex[key])
         except (ValueError, OSError):
             self._name_fault(key)
             raise  # no file of these values is damaged
