@@ -133,9 +133,7 @@ def main(
 
 def refuse(message: str) -> NoReturn:
     """Say in one line what cannot be used, and end with exit code 2."""
-    kept = WARNED.get([])
-    before = f" Before that: {'; '.join(kept)}." if kept else ""
-    typer.echo(f"spikedrop: {one_line(message)}{before}", err=True)
+    typer.echo(f"spikedrop: {one_line(message)}", err=True)
     sys.exit(2)
 
 

@@ -72,8 +72,7 @@ def _find(folder: str | Path | None, names: tuple[str, ...]) -> Path:
 
 def _read(path: Path, key: str, label: str) -> pd.DataFrame:
     """Read a table of features as it stands, indexed by its cleaned key."""
-    with csvs.open_table(path) as stream, csvs.parsing(path):
-        lines = csvs.as_text(stream)
+    with csvs.open_table(path) as stream, csvs.as_text(stream) as lines, csvs.parsing(path):
         names = csvs.header(path, lines, [key])
         text = {name: str for name in (key, label, "SMILES") if name in names}
         try:
