@@ -145,6 +145,8 @@ def train(
         raise InputError(f"{file}: the model file must end in .keras.")
     whole(epochs=epochs, batch_size=batch_size)
     whole(0, patience=patience, seed=seed)
+    if seed > 2**62:
+        raise InputError(f"seed={seed}; give a whole number of at most 2**62.")
     check_rates(learning_rate, weight_decay)
     names = names_of(x) or ()
     x, y = _rows("training", x, y, names)
