@@ -18,7 +18,7 @@ import spikedrop as sd
 from spikedrop import cli
 from spikedrop.errors import InputError
 from spikedrop.estimators import SpikingDropoutRegressor
-from spikedrop.files import read_columns, read_model
+from spikedrop.files import read_columns, read_model, read_rows
 from spikedrop.training import train
 
 SMALL = {"hidden": (8, 4), "epochs": 2, "batch_size": 32, "dropout": 0.2, "seed": 0}
@@ -61,7 +61,7 @@ def sampled(folder, tmp_path, frame, name="x.csv", model="m.keras", **more):
         *("sample", folder / model, tmp_path / name, "-o", store),
         *("--draws", 4, "--network", "ann"),
     )
-    return sd.open_samples(store).values, told["warnings"], stderr
+    return sd.open_samples(store).to_numpy(), told["warnings"], stderr
 
 
 def test_columns_are_found_by_name_whatever_their_order(folder, frame, tmp_path):
@@ -182,11 +182,13 @@ def test_samplers_put_the_columns_of_a_frame_in_order(trained, frame, tmp_path):
     assert pickle.loads(pickle.dumps(network)).columns == network.columns
 
 
-def test_booleans_are_numbers_and_words_are_refused(trained, frame):
+def test_booleans_are_numbers_and_words_are_refused(trained, frame, tmp_path):
     network = read_model(trained[0])
     truths = frame[["a", "b", "c"]] > 0
-    expected = sd.sample_ann(network, truths.to_numpy(float), draws=2, seed=0).values
-    for x in (truths, truths.to_numpy(), truths.assign(a=truths["a"].astype(int))):
+    expected = sd.sample_ann(network, truths.to_numpy(float), draws=2, seed=0).to_numpy()
+    np.save(tmp_path / "x.npy", truths)
+    files = (read_rows(tmp_path / "x.npy"),)
+    for x in (*files, truths, truths.to_numpy(), truths.assign(a=truths["a"].astype(int))):
         np.testing.assert_array_equal(sd.sample_ann(network, x, draws=2, seed=0), expected)
     with pytest.raises(InputError, match="column 'b': has type"):
         sd.sample_ann(network, truths.assign(b="red"), draws=2, seed=0)
@@ -212,18 +214,31 @@ def test_columns_that_float32_cannot_hold_are_refused_in_training_and_sampling(
     assert "column 'b': holds whole numbers" in run(*words, code=2).stderr
 
 
+def test_a_network_learns_the_same_at_every_offset_that_float32_holds(tmp_path):
+    z = np.random.default_rng(0).normal(size=(300, 2))
+    errors = []
+    for offset, spread, level in ((0, 1, 0), (7e4, 1, 5e4), (-7e7, 1e3, -7e4)):
+        table = pd.DataFrame({"a": offset + spread * z[:, 0], "b": z[:, 1], "y": level + z[:, 0]})
+        table.to_csv(tmp_path / "t.csv", index=False)
+        words = ("--target", "y", "-o", tmp_path / "m.keras", "--hidden", "16", "--dropout", 0.01)
+        told, _ = values_of("train", tmp_path / "t.csv", *words, "--epochs", 25)
+        errors.append(told["validation_rmse"])
+    np.testing.assert_allclose(errors, errors[0], rtol=0.05)
+    assert errors[0] < 0.5
+
+
 def test_what_an_estimator_predicts_does_not_depend_on_offsets_and_spreads():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(120, 2))
     y = x[:, 0] - np.abs(x[:, 1])
     small = {"hidden": (8,), "epochs": 5, "draws": 4, "steps": 20}
-    expected = SpikingDropoutRegressor(**small).fit(x, y).sample(x).values
+    expected = SpikingDropoutRegressor(**small).fit(x, y).sample(x).to_numpy()
     for _ in range(8):
         offset = rng.choice([0, 1, 1e4, 1e8, -1e10], 2)
         spread = 10.0 ** rng.integers(-3, 6, 2)
         moved, goal = offset + spread * x, 1e8 + 1e-2 * y
         model = SpikingDropoutRegressor(**small).fit(moved, goal)
-        found = (model.sample(moved).values - 1e8) / 1e-2
+        found = (model.sample(moved).to_numpy() - 1e8) / 1e-2
         # float64 leaves this much of a value at its offset, and a spike is 1 / 20 of an activation
         close = np.abs(found - expected) < 0.05
         assert close.mean() > 0.98, (offset, spread)
