@@ -6,6 +6,7 @@ import pickle
 import shutil
 import stat
 import struct
+import typing
 from pathlib import Path
 
 import hostile_models as hm
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from spikedrop import Network, calibrate, sample_to_store
@@ -205,16 +207,16 @@ TABLES = {
     "csv blank": (hm.content("x.csv", "\n\n"), SAMPLE, "no column names"),
     "csv NaN": (hm.content("x.csv", HEADER + "1,2,3\n1,NaN,3\n"), SAMPLE, "line 3, column 'b'"),
     "csv infinite": (hm.content("x.csv", HEADER + "1,2,-inf\n"), SAMPLE, "line 2, column 'c'"),
-    "csv too large": (hm.content("x.csv", HEADER + "1,2,1e300\n"), SAMPLE, "infinite"),
-    "csv word": (hm.content("x.csv", HEADER + "1,2,3\n1,red,3\n"), SAMPLE, "'red' is no number"),
+    "csv too large": (hm.content("x.csv", HEADER + "1,2,1e300\n"), SAMPLE, "too large for float32"),
+    "csv word": (hm.content("x.csv", HEADER + "1,2,3\n1,red,3\n"), SAMPLE, "'red' is not a number"),
     "csv not UTF-8": (hm.content("x.csv", b"a,b,c\n1,\xff,3\n"), SAMPLE, "not UTF-8"),
     "csv names not UTF-8": (hm.content("x.csv", b"a,\xff,c\n1,2,3\n"), SAMPLE, "not UTF-8"),
     "csv null bytes": (hm.content("x.csv", b"a,b,c\n1,\x00,3\n"), SAMPLE, "x.csv"),
     "csv longer row": (hm.content("x.csv", HEADER + "1,2,3\n1,2,3,4\n"), SAMPLE, "x.csv, line 3"),
-    "csv longer rows": (hm.content("x.csv", HEADER + "1,2,3,4\n"), SAMPLE, "more fields"),
+    "csv longer rows": (hm.content("x.csv", HEADER + "1,2,3,4\n"), SAMPLE, "has 4 fields"),
     "csv shorter row": (hm.content("x.csv", HEADER + "1,2,3\n1,2\n"), SAMPLE, "line 3"),
     "csv open quote": (hm.content("x.csv", HEADER + '1,2,"3\n1,2,3\n'), SAMPLE, "x.csv"),
-    "csv doubled name": (hm.content("x.csv", "a,a,b\n1,2,3\n"), SAMPLE, "stands there twice"),
+    "csv doubled name": (hm.content("x.csv", "a,a,b\n1,2,3\n"), SAMPLE, "occurs twice"),
     "csv too narrow": (hm.content("x.csv", "a,b\n1,2\n"), SAMPLE, "takes 3 inputs"),
     "csv no target": (nothing, SAMPLE + " --target y", "y is missing"),
     "suffix unknown": (nothing, SAMPLE.replace("x.csv", "model.keras"), "unknown kind of file"),
@@ -243,7 +245,7 @@ TABLES = {
     "parquet missing value": (parquet({"a": [1, None], "b": 1, "c": 1}), PARQUET, "row 1, column"),
     "parquet no rows": (parquet({"a": [], "b": [], "c": []}), PARQUET, "x.parquet"),
     "train: no such column": (nothing, TRAIN.replace("target c", "target z"), "z is missing"),
-    "train: word": (hm.content("table.csv", HEADER + "1,2,x\n"), TRAIN, "'x' is no number"),
+    "train: word": (hm.content("table.csv", HEADER + "1,2,x\n"), TRAIN, "'x' is not a number"),
     "train: few rows": (hm.content("table.csv", HEADER + "1,2,3\n"), TRAIN, "at least 10"),
     "train: one value": (hm.content("table.csv", HEADER + "1,2,3\n" * 20), TRAIN, "one value"),
     "train: no inputs": (hm.content("table.csv", "c\n" + "1\n" * 20), TRAIN, "nothing to learn"),
@@ -369,3 +371,75 @@ def test_the_list_of_convertible_layers_is_what_the_reader_reads():
     from spikedrop.keras_layers import READERS
 
     assert set(LAYERS) == {kind.__name__ for kind in READERS}
+
+
+# wrong values of every option of every command
+
+BASE = {
+    "simulate": "simulate s.csv",
+    "train": TRAIN,
+    "sample": SAMPLE.replace("ann", "snn"),
+    "compare": COMPARE,
+    "score": SCORE,
+    "energy": "energy model.keras x.csv",
+    "uci": "uci sets",
+    "demo": "demo -o page.html",
+}
+WRONG = {
+    int: ("-2", "2.5", "", str(2**80)),
+    float: ("-1", "nan", "inf", "many"),
+    Path: ("no/such.file", "folder", "a\0b"),
+}
+
+
+def parameters(command):
+    """Every number and path that a command takes: its words, and what kind it is."""
+    call = next(
+        info.callback for info in app.registered_commands if info.callback.__name__ == command
+    )
+    for name, hint in typing.get_type_hints(call, include_extras=True).items():
+        kinds = {kind for kind in WRONG if kind in (hint, *typing.get_args(hint)) or kind in
+                 typing.get_args(next(iter(typing.get_args(hint)), None))}  # fmt: skip
+        if not kinds:
+            continue
+        about = hint.__metadata__[0]
+        flags = [flag for flag in about.param_decls or () if flag.startswith("--")]
+        option = isinstance(about, OptionInfo)
+        yield name, (flags or [f"--{name.replace('_', '-')}"])[0] if option else None, kinds.pop()
+
+
+def wrong_calls(command):
+    """Every way to call a command with one wrong number or path."""
+    words, place = BASE[command].split(), 0
+    for name, flag, kind in parameters(command):
+        place += flag is None
+        for value in WRONG[kind]:
+            if (command, name) == ("uci", "work") or (name, value) == ("jobs", "-2"):
+                continue  # a folder that is made; joblib's -2, all processors but one
+            changed = (
+                [*words, flag, value] if flag else [*words[:place], value, *words[place + 1 :]]
+            )
+            yield changed, (flag or "").strip("-"), value
+
+
+@pytest.mark.parametrize("command", BASE)
+def test_wrong_numbers_and_paths_are_one_line(folder, command):
+    (folder / "folder").mkdir()
+    before, calls = everything(folder), list(wrong_calls(command))
+    assert len(calls) >= 6
+    for words, flag, value in calls:
+        result = CliRunner().invoke(app, words)
+        line = result.stderr
+        assert (result.exit_code, result.stdout) == (2, ""), (
+            words,
+            result.output,
+            result.exception,
+        )
+        assert line.startswith("spikedrop: ") and line.count("\n") == 1, (words, line)
+        assert len(line) < 600 and "Traceback" not in line, (words, line)
+        name = flag.replace("-", "_")
+        assert (flag and (flag in line or name in line)) or value.split("\0")[0] in line, (
+            words,
+            line,
+        )
+        assert everything(folder) == before, words

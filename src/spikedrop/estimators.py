@@ -19,13 +19,40 @@ from sklearn.utils import Tags, check_random_state, column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spikedrop.columns import ROUNDING, check_integers
 from spikedrop.errors import InputError
-from spikedrop.fitting import Head, fit_network
+from spikedrop.fitting import Head, fit_network, whole
 from spikedrop.spiking.conversion import calibrate
 from spikedrop.spiking.sampler import sample_snn
 
 CALIBRATION_ROWS = 4096  # rows that set the firing-rate scales
 BLOCK = 8192  # observations whose draws `predict` holds at a time
+
+
+def scaler_of(values: np.ndarray) -> StandardScaler:
+    """Fit a scaler to columns, axes (row, column), float64, however far they are from zero.
+
+    scikit-learn takes a column for constant below an sd of rows times rounding times mean, which
+    hides columns such as ``1e8 + 1e-3 z`` of many rows; here, below the rounding of one value.
+    """
+    scaler = StandardScaler().fit(values)
+    sd = np.sqrt(scaler.var_)
+    largest = np.abs(values).max(axis=0)
+    varies = (np.ptp(values, axis=0) > ROUNDING * largest) & (sd > 0)
+    scaler.scale_ = np.where(varies, sd, scaler.scale_)
+    return scaler
+
+
+def check_whole(x: object, name: str = "X") -> None:
+    """Refuse columns of whole numbers whose differences float64 loses."""
+    if hasattr(x, "columns") and hasattr(x, "iloc"):
+        for i, column in enumerate(x.columns):
+            check_integers(x.iloc[:, i].to_numpy(), f"{name}, column {column!r}")
+        return
+    kind = getattr(x, "dtype", None)
+    if isinstance(x, np.ndarray) and kind.kind in "iu":
+        for i, values in enumerate(x.reshape(len(x), -1).T if x.ndim and len(x) else ()):
+            check_integers(values, f"{name}, column {i}")
 
 
 class _SpikingDropout(BaseEstimator):
@@ -58,11 +85,10 @@ class _SpikingDropout(BaseEstimator):
 
     def _check_rows(self, x: np.ndarray) -> None:
         """Refuse what cannot be fitted, before any work; `fit_network` checks the rest."""
-        if self.draws < 2 or self.steps < 1 or not self.rate_hz > 0:
-            raise InputError(
-                f"draws={self.draws} must be at least 2, steps={self.steps} at least 1 and "
-                f"rate_hz={self.rate_hz} positive."
-            )
+        whole(2, draws=self.draws)
+        whole(1, steps=self.steps)
+        if not 0 < self.rate_hz < np.inf:
+            raise InputError(f"rate_hz={self.rate_hz}: give a positive, finite number.")
         if len(x) < 2 or (x == x[0]).all():
             raise InputError(
                 f"n_samples={len(x)}, all rows alike: give rows that differ, there is nothing to "
@@ -76,7 +102,7 @@ class _SpikingDropout(BaseEstimator):
             seed = check_random_state(seed).randint(2**31 - 1)
         rng = np.random.default_rng(seed)
         self.seed_ = int(seed)
-        self.x_scaler_ = StandardScaler().fit(x)
+        self.x_scaler_ = scaler_of(x)
         x = self.x_scaler_.transform(x)
         self.network_ = fit_network(
             x,
@@ -96,6 +122,7 @@ class _SpikingDropout(BaseEstimator):
     def _validated(self, X: object) -> np.ndarray:
         """Return the rows of a fitted estimator, in their own units."""
         check_is_fitted(self, "conversion_")  # a fit that was refused has set others
+        check_whole(X)
         return validate_data(self, X, dtype=np.float64, reset=False)
 
     def _draws(self, x: np.ndarray, draws: int | None = None) -> xr.DataArray:
@@ -181,11 +208,13 @@ class SpikingDropoutRegressor(RegressorMixin, _SpikingDropout):
 
         Raises `InputError` (a `ValueError`) if a parameter or the rows cannot be used.
         """
+        check_whole(X)
+        check_whole(y, "y")
         x, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._check_rows(x)
         self._one_axis = y.ndim == 1
         targets = y.reshape(len(y), -1).astype(np.float64)
-        self.y_scaler_ = StandardScaler().fit(targets)
+        self.y_scaler_ = scaler_of(targets)
         self._fit(x, self.y_scaler_.transform(targets), "linear")
         return self
 
@@ -255,6 +284,7 @@ class SpikingDropoutClassifier(ClassifierMixin, _SpikingDropout):
 
         Raises `InputError` (a `ValueError`) if a parameter or the rows cannot be used.
         """
+        check_whole(X)
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self._check_rows(x)

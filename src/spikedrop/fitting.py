@@ -22,6 +22,30 @@ Head = Literal["linear", "softmax"]
 Params = list[tuple[np.ndarray, np.ndarray]]
 
 
+def whole(least: int = 1, **settings: object) -> None:
+    """Refuse settings that are not whole numbers of at least `least`.
+
+    >>> whole(epochs=2.5)
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: epochs=2.5; give a whole number, at least 1.
+    """
+    for name, value in settings.items():
+        number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not number or value < least:
+            raise InputError(f"{name}={value!r}; give a whole number, at least {least}.")
+
+
+def check_rates(learning_rate: object, weight_decay: object) -> None:
+    """Refuse what is not a positive learning rate, or not a weight decay of at least zero."""
+    for name, value, least in (
+        ("learning_rate", learning_rate, "a positive"),
+        ("weight_decay", weight_decay, "a not negative"),
+    ):
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or not np.isfinite(value) or value < 0 or (name[0] == "l" and value == 0):
+            raise InputError(f"{name}={value!r}; give {least}, finite number.")
+
+
 def fit_network(
     x: np.ndarray,
     y: np.ndarray,
@@ -83,13 +107,8 @@ def fit_network(
         raise InputError(f"hidden={hidden!r}: give a tuple of at least one layer of whole units.")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout={dropout}: the rate must be at least 0 and below 1.")
-    if epochs < 1 or batch_size < 1:
-        raise InputError(f"epochs={epochs} and batch_size={batch_size} must be at least 1.")
-    if not learning_rate > 0 or not weight_decay >= 0:
-        raise InputError(
-            f"learning_rate={learning_rate} must be positive, weight_decay={weight_decay} not "
-            "negative."
-        )
+    whole(epochs=epochs, batch_size=batch_size)
+    check_rates(learning_rate, weight_decay)
     x, y = x.astype(np.float32), y.astype(np.float32)
     batch_size = min(batch_size, len(x))
     batches = len(x) // batch_size

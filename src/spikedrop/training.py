@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from tqdm import tqdm
 
+from spikedrop.columns import check_spread, few, frame_values, names_of
 from spikedrop.errors import InputError
 from spikedrop.files.models import load_keras
+from spikedrop.files.named import Columns, save_named
+from spikedrop.fitting import check_rates, whole
 from spikedrop.quiet import import_keras, import_tensorflow, keras_defaults, retracing_unmentioned
 
 if TYPE_CHECKING:
@@ -39,8 +42,10 @@ def build_model(
     >>> build_model(4, hidden=(8,), seed=0).count_params()
     49
     """
-    if not hidden or min(hidden) < 1:
-        raise InputError(f"hidden={tuple(hidden)}: give at least one layer of at least one unit.")
+    if not len(hidden):
+        raise InputError("hidden=(): give at least one layer of at least one unit.")
+    for i, units in enumerate(hidden):
+        whole(**{f"hidden[{i}]": units})
     if not 0 <= dropout < 1:
         raise InputError(f"dropout={dropout}: the rate must be at least 0 and below 1.")
     if noise not in ("constant", "heteroscedastic"):
@@ -111,9 +116,11 @@ def train(
     Parameters
     ----------
     x, y : numpy.ndarray
-        Training rows, axes (row, input) and (row,).
+        Training rows, axes (row, input) and (row,). Where `x` is a DataFrame, its columns give the
+        model its ``feature_names_in_``, which `file` keeps: later tables are matched by name.
     validation : pair of numpy.ndarray
-        Rows held out for early stopping; the weights of the best epoch are kept.
+        Rows held out for early stopping; the weights of the best epoch are kept. Columns of a
+        DataFrame are put into the order of `x`.
     seed : int
         Of initial weights, dropout masks and the order of rows.
     hidden, dropout : see `build_model`
@@ -134,16 +141,21 @@ def train(
     Raises
     ------
     InputError
-        If shapes disagree, a value is NaN or infinite, `swap` is no permutation of the columns,
+        If shapes or names disagree, a value is NaN or infinite, a column varies by less than
+        float32 can hold, a number cannot be used, `swap` is not a permutation of the columns,
         `file` does not end in `.keras` or holds a network with other inputs or outputs, or the
         training diverges (nothing is saved then).
     """
     if file is not None and Path(file).suffix != ".keras":
         raise InputError(f"{file}: the model file must end in .keras.")
-    if epochs < 1 or batch_size < 1:
-        raise InputError(f"epochs={epochs} and batch_size={batch_size} must be at least 1.")
-    x, y = _rows("training", x, y)
-    validation = _rows("validation", *validation)
+    whole(epochs=epochs, batch_size=batch_size)
+    whole(0, patience=patience, seed=seed)
+    if seed > 2**62:
+        raise InputError(f"seed={seed}; give a whole number of at most 2**62.")
+    check_rates(learning_rate, weight_decay)
+    names = names_of(x) or ()
+    x, y = _rows("training", x, y, names)
+    validation = _rows("validation", *validation, names, learnt=False)
     if validation[0].shape[1] != x.shape[1]:
         raise InputError(
             f"training rows have {x.shape[1]} inputs and validation rows "
@@ -166,6 +178,12 @@ def train(
             raise InputError(
                 f"{file} holds a network with outputs {model.output_shape[1:]}, but "
                 f"noise={noise!r} has {outputs}: delete the file or name another."
+            )
+        kept = getattr(model, "feature_names_in_", names)
+        if names and tuple(kept) != names:
+            raise InputError(
+                f"{file} holds a network of the inputs {few(kept)}, but x has {few(names)}: give "
+                "the columns in that order, delete the file or name another."
             )
         return model
     if swap is not None:
@@ -213,11 +231,13 @@ def train(
         weights = model.get_weights()
         model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed, noise=noise)
         model.set_weights(weights)
+    if names:
+        model.feature_names_in_ = names
     if file is not None:
         file = Path(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f".{file.stem}.part.keras")  # a torn file must not be loaded later
-        model.save(part)
+        save_named(model, part, Columns(names) if names else None)
         part.replace(file)
     return model
 
@@ -247,9 +267,23 @@ def fold_scaling(
     last.set_weights([weights * y_sd, bias * y_sd + y_mean])
 
 
-def _rows(name: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows as float32 arrays (row, input) and (row,), or raise `InputError`."""
-    x, y = np.asarray(x, "float32"), np.asarray(y, "float32")
+def _rows(
+    name: str, x: object, y: object, names: Sequence[str], *, learnt: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows as float32 arrays (row, input) and (row,), or raise `InputError`.
+
+    Of rows that are learnt from, columns must vary by more than float32 rounds.
+    """
+    x = np.asarray(frame_values(x, names, f"{name} rows", "the training rows"))
+    y = np.asarray(y)
+    for what, values in (("x", x), ("y", y)):
+        if values.dtype.kind not in "fiub":
+            raise InputError(f"{name} rows: {what} has type {values.dtype}; expected real numbers.")
+    if learnt and x.ndim == 2 and y.ndim == 1:
+        check_spread(x, names or None, f"{name} rows, x")
+        check_spread(y, ["y"], f"{name} rows")
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused
+        x, y = x.astype("float32"), y.astype("float32")
     if x.ndim != 2 or y.shape != x.shape[:1] or len(x) == 0:
         raise InputError(
             f"{name} rows: x has shape {x.shape} and y {y.shape}; expected (rows, inputs) and "

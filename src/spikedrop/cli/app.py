@@ -21,6 +21,7 @@ from spikedrop.errors import InputError, StoreError
 
 UsageError = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
 RESUMED = ("sample", "uci")  # commands that go on where they were stopped
+MOST = 10**9  # draws, steps, rows: what is counted
 PACKAGE = Path(__file__).resolve().parent.parent
 OURS = tuple(
     kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Warning)
@@ -133,9 +134,7 @@ def main(
 
 def refuse(message: str) -> NoReturn:
     """Say in one line what cannot be used, and end with exit code 2."""
-    kept = WARNED.get([])
-    before = f" Before that: {'; '.join(kept)}." if kept else ""
-    typer.echo(f"spikedrop: {one_line(message)}{before}", err=True)
+    typer.echo(f"spikedrop: {one_line(message)}", err=True)
     sys.exit(2)
 
 
@@ -176,7 +175,7 @@ def plain(value: Any) -> Any:
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Seed of everything random.")]
 Target = Annotated[
     str | None, typer.Option(help="Column of the table that is no input, such as the target.")
 ]

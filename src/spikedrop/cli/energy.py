@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spikedrop.cli.app import Json, Seed, Target, tell
+from spikedrop.cli.app import MOST, Json, Seed, Target, tell
 from spikedrop.cli.sampling import (
     CALIBRATION_ROWS,
     Inputs,
@@ -22,16 +22,20 @@ from spikedrop.cli.sampling import (
 def energy(
     model: ModelFile,
     inputs: Inputs,
-    draws: Annotated[int, typer.Option(min=1, help="Draws of one prediction.")] = 100,
-    steps: Annotated[int, typer.Option(min=1, help="Time steps of 1 ms a presentation.")] = 200,
+    draws: Annotated[int, typer.Option(min=1, max=MOST, help="Draws of one prediction.")] = 100,
+    steps: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Time steps of 1 ms a presentation.")
+    ] = 200,
     rate: Annotated[float, typer.Option(help="Hz of a neuron near the top of its range.")] = 500.0,
     calibrate: Annotated[
         Path | None, typer.Option(help="Rows that set the firing-rate scales; by default INPUTS.")
     ] = None,
     percentile: Percentile = None,
     target: Target = None,
-    measured: Annotated[int, typer.Option(min=1, help="Draws that are counted.")] = 4,
-    observations: Annotated[int, typer.Option(min=1, help="Rows that are counted, at most.")] = 200,
+    measured: Annotated[int, typer.Option(min=1, max=MOST, help="Draws that are counted.")] = 4,
+    observations: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Rows that are counted, at most.")
+    ] = 200,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

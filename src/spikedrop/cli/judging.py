@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spikedrop.cli.app import Json, Seed, tell
+from spikedrop.cli.app import MOST, Json, Seed, tell
 from spikedrop.errors import InputError
 
 Truth = Annotated[
@@ -26,7 +26,7 @@ def compare(
         bool, typer.Option("--unpaired", help="Ask about the distributions, not draw by draw.")
     ] = False,
     observations: Annotated[
-        int, typer.Option(min=1, help="Compare at most so many rows, chosen at random.")
+        int, typer.Option(min=1, max=MOST, help="Compare at most so many rows, chosen at random.")
     ] = 500,
     require_equivalent: Annotated[
         bool, typer.Option("--require-equivalent", help="Exit with 1 unless equivalent.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikedrop.cli.app import Json, Seed, tell
+from spikedrop.cli.app import MOST, Json, Seed, tell
 from spikedrop.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def simulate(
     held_out: Annotated[
         Path | None, typer.Option(help="Write a fifth of the records here, to be tested on.")
     ] = None,
-    records: Annotated[int, typer.Option(min=1, help="Drug-pair records.")] = 12_000,
+    records: Annotated[int, typer.Option(min=1, max=MOST, help="Drug-pair records.")] = 12_000,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +83,7 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model to write: .keras.")],
     hidden: Annotated[str, typer.Option(help="Units of the hidden layers.")] = "256,256,256",
     dropout: Annotated[float, typer.Option(help="Dropout rate behind each hidden layer.")] = 0.1,
-    epochs: Annotated[int, typer.Option(min=1, help="At most; stops early.")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, max=MOST, help="At most; stops early.")] = 60,
     validation: Annotated[float, typer.Option(help="Share of rows held out to stop by.")] = 0.1,
     seed: Seed = 0,
     as_json: Json = False,

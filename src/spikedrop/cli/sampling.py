@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from spikedrop.cli.app import Json, Target, tell
+from spikedrop.cli.app import MOST, Json, Target, tell
 from spikedrop.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
@@ -34,12 +34,18 @@ def sample(
     model: ModelFile,
     inputs: Inputs,
     output: Annotated[Path, typer.Option("--output", "-o", help="The store to fill: .zarr.")],
-    draws: Annotated[int, typer.Option(min=1, help="Monte-Carlo draws, one set of masks each.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of the masks: one seed, the same masks.")] = 0,
+    draws: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Monte-Carlo draws, one set of masks each.")
+    ],
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**64 - 1, help="Of the masks: one seed, the same masks.")
+    ] = 0,
     network: Annotated[
         Literal["ann", "snn"], typer.Option(help="The model as it is, or converted to spikes.")
     ] = "snn",
-    steps: Annotated[int, typer.Option(min=1, help="Time steps of 1 ms a presentation.")] = 200,
+    steps: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Time steps of 1 ms a presentation.")
+    ] = 200,
     backend: Annotated[
         Literal["engine", "numpy", "nengo", "nengo_dl"],
         typer.Option(help="What runs the spiking network; others than the engine are slow."),
@@ -59,9 +65,10 @@ def sample(
     ] = "draw",
     target: Target = None,
     chunk: Annotated[
-        int | None, typer.Option(min=1, help="Rows in a chunk of the store; by default chosen.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="Rows in a chunk of the store; by default chosen."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=MOST, help="Processes on this machine.")] = 1,
     memory: Annotated[float, typer.Option(help="Gigabytes a process may take to work.")] = 1.0,
     as_json: Json = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from spikedrop.cli.app import Seed
 from spikedrop.errors import InputError
 
 
@@ -17,11 +18,13 @@ def uci(
         typer.Option(help="Only these, by folder or published name, with commas: concrete,power."),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the scores here, too.")] = None,
-    layers: Annotated[int, typer.Option(help="Hidden layers; the published figures have 1.")] = 2,
+    layers: Annotated[
+        int, typer.Option(min=1, max=100, help="Hidden layers; the published figures have 1.")
+    ] = 2,
     splits: Annotated[
-        int | None, typer.Option(help="Only so many splits of each set; by default all.")
+        int | None, typer.Option(min=1, help="Only so many splits of each set; by default all.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Seed = 0,
     jobs: Annotated[int, typer.Option(help="Splits at a time; -1: one a core.")] = -1,
     work: Annotated[
         Path, typer.Option(help="Where finished splits are kept, to go on from after a stop.")
@@ -36,11 +39,13 @@ def uci(
     """
     from spikedrop import uci as part
 
+    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
+        raise InputError(f"{json}: cannot be written; name a file in a folder that exists.")
+    if jobs == 0:
+        raise InputError("--jobs 0: give a number of processes, or -1 for one per core.")
     protocol = part.Protocol(layers=layers, seed=seed)
     names = None if sets is None else [name.strip() for name in sets.split(",") if name.strip()]
     folders = part.find_sets(path, names)
-    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
-        raise InputError(f"{json}: cannot be written; name a file in a folder that exists.")
     # All sets are read before the first is run, so that a damaged one shows at once.
     read = [part.read_set(name, folder) for name, folder in folders.items()]
     rows: list[dict[str, object]] = []

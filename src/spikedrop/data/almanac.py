@@ -184,8 +184,7 @@ def load_almanac(
 
 def _chunks(path: Path, chunk_rows: int) -> Iterator[pd.DataFrame]:
     """Yield blocks of rows, indexed by their line number in the file."""
-    with csvs.open_table(path) as stream:
-        text = csvs.as_text(stream)
+    with csvs.open_table(path) as stream, csvs.as_text(stream) as text:
         names = csvs.header(path, text, COLUMNS)
         with csvs.parsing(path):
             try:  # The first line is read; pandas gets the names that stood there.

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from spikedrop.columns import check_integers
 from spikedrop.data.almanac import clean_name
 from spikedrop.data.screen import Screen
 from spikedrop.errors import InputError
@@ -72,8 +73,7 @@ def _find(folder: str | Path | None, names: tuple[str, ...]) -> Path:
 
 def _read(path: Path, key: str, label: str) -> pd.DataFrame:
     """Read a table of features as it stands, indexed by its cleaned key."""
-    with csvs.open_table(path) as stream, csvs.parsing(path):
-        lines = csvs.as_text(stream)
+    with csvs.open_table(path) as stream, csvs.as_text(stream) as lines, csvs.parsing(path):
         names = csvs.header(path, lines, [key])
         text = {name: str for name in (key, label, "SMILES") if name in names}
         try:
@@ -102,6 +102,8 @@ def _read(path: Path, key: str, label: str) -> pd.DataFrame:
 def _numbers(table: pd.DataFrame, label: str, path: Path) -> pd.DataFrame:
     """Check that every column but the label holds finite or missing numbers; make them float."""
     raw = table.drop(columns=label)
+    for name in raw:
+        check_integers(raw[name].to_numpy(), f"{path}, column {name}")
     values = raw.apply(pd.to_numeric, errors="coerce").astype("float64")
     wrong = (values.isna() & raw.notna()) | np.isinf(values)
     if wrong.to_numpy().any():

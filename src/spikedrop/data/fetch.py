@@ -88,8 +88,7 @@ def check_records(path: Path) -> None:
     Raises:
         InputError: it cannot be opened, a checksum of the archive fails, or a column is missing.
     """
-    with csvs.open_table(path) as stream:
-        text = csvs.as_text(stream)
+    with csvs.open_table(path) as stream, csvs.as_text(stream) as text:
         csvs.header(path, text, COLUMNS)
         if not path.name.lower().endswith(".csv"):
             # Reading to the end makes gzip and zip compare the checksums they carry.

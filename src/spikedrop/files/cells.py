@@ -104,7 +104,7 @@ def find_fault(path: Path, used: Sequence[str]) -> InputError | None:
         names = [name.strip() for name in names]
         places = [(names.index(name), name) for name in used]
         for number, (line, record) in enumerate(found):
-            if len(record) != len(names):
+            if not csvs.fits(record, names):
                 return csvs.cells_error(path, line, record, names)
             faults = [(i, name, why) for i, name in places if (why := fault_of(record[i]))]
             if not faults:
@@ -113,7 +113,7 @@ def find_fault(path: Path, used: Sequence[str]) -> InputError | None:
             cell = record[i].strip()
             shown = f"{cell[:40]!r} " if cell else ""
             words = [c for c in record if c.strip() and not _NUMBER.fullmatch(c.strip())]
-            if number == 0 and len(words) == len(record):
+            if number == 0 and len(words) == len(names):
                 why += (
                     f". Are these the names of the columns, below a title? Then delete the lines "
                     f"above line {line}"

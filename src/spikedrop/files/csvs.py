@@ -173,8 +173,8 @@ def records(path: Path, *, strict: bool = False) -> Iterator[tuple[int, list[str
         InputError: a quote is never closed or closed inside a cell (`strict` only), or a cell is
             larger than 131,072 characters.
     """
-    with open_table(path) as stream, reading(path):
-        reader = csv.reader(_lines(path, as_text(stream)), strict=strict)
+    with open_table(path) as stream, as_text(stream) as text, reading(path):
+        reader = csv.reader(_lines(path, text), strict=strict)
         begins = 1
         while True:
             try:
@@ -236,20 +236,24 @@ def miscounted(path: Path) -> InputError | None:
         found = records(path, strict=True)
         _, names = next(found)
         for line, record in found:
-            if len(record) != len(names):
+            if not fits(record, names):
                 return cells_error(path, line, record, names)
     except InputError as error:
         return error
     return None
 
 
+def fits(record: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a record has a cell for each name; a comma at the end adds none."""
+    more = len(record) - len(names)
+    return more == 0 or (more == 1 and not record[-1].strip())
+
+
 def cells_error(path: Path, line: int, record: Sequence[str], names: Sequence[str]) -> InputError:
     """Say what may have given a record its number of cells."""
     count, expected = len(record), len(names)
     advice = "Look for a missing comma or cell there"
-    if count == expected + 1 and not record[-1].strip():
-        advice = "Look for a comma at the end of each line"
-    elif count > expected and line == 2:
+    if count > expected and line == 2:
         advice = (
             "Look for a missing name, or a comma inside a number; where line 1 is a title, delete "
             "it, so that the names of the columns come first"

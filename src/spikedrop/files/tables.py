@@ -85,8 +85,7 @@ def _open_csv(path: Path, needed: Sequence[str], keep: set[str]) -> Table:
     import pandas as pd
 
     enough_memory(path, 4 * path.stat().st_size)  # "1," becomes a number of 8 bytes
-    with csvs.open_table(path) as stream, csvs.parsing(path):
-        text = csvs.as_text(stream)
+    with csvs.open_table(path) as stream, csvs.as_text(stream) as text, csvs.parsing(path):
         names = csvs.header(path, text, needed)
         if all(_is_number(name) for name in names):
             raise InputError(f"{path}, line 1: holds numbers; put the names of the columns there.")

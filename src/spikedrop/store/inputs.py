@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from spikedrop.columns import frame_values
+from spikedrop.columns import check_spread, frame_values
 from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.samples import check_rows
@@ -38,6 +38,8 @@ def as_source(network: Network, x: object) -> object:
                 f"x has shape {x.shape}: its number of rows must be known; for a Dask array call "
                 "compute_chunk_sizes() first."
             )
+        if isinstance(x, np.ndarray) and len(network.inputs) == 1 and len(x):
+            check_spread(x, network.columns or None, "x", steps=1)
         check_rows(network.inputs, np.zeros((min(1, x.shape[0]), *x.shape[1:]), x.dtype))
         return x
     return check_rows(network.inputs, x)
