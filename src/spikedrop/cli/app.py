@@ -41,7 +41,7 @@ class OneLine(TyperGroup):
         except (InputError, StoreError) as error:
             refuse(str(error))
         except MemoryError:
-            refuse("out of memory; ask for smaller pieces, or use a larger machine.")
+            refuse("out of memory: close other programs, or use a machine with more.")
         except BrokenPipeError:
             raise
         except OSError as error:
