@@ -20,7 +20,7 @@ from spikedrop.errors import InputError
 
 AXES = ("draw", "observation", "output")
 OTHER_NAMES = {"candidate": "observation", "class": "output"}
-BLOCK = 2**19  # values of a block, 4 MiB as float64
+BLOCK = 2**18  # values of a block, 2 MiB as float64
 PIECE = 2**23  # values read from disk at a time, in whole chunks of the store where they fit
 
 Outputs = Literal["one", "many", "classes"]

@@ -20,7 +20,8 @@ from spikedrop.compare.kernel import joint_phases, marginal_kernel, side_by_side
 from spikedrop.errors import InputError
 from spikedrop.predictive import BLOCK, Samples, per_observation
 
-SMALL = 2**15  # values of a sample in a block: sixteen features of each, and sums of exchanges
+SMALL = 2**15  # values of a sample in a block, each of which has sixteen features
+WIDE = 32  # observations in a block, at most: every exchange has sums of all their features
 POWER = 0.8  # of the smallest effect that a test could have seen
 
 
@@ -110,7 +111,8 @@ def global_test(
     m = len(centre)
     sums = {name: np.zeros((permutations + 1, 2)) for name in ("location", "spread")}
     each_law = np.zeros(permutations + 1)
-    for _, values in side_by_side((x, y), centre, spread, SMALL):
+    size = min(SMALL, WIDE * max(len(x), len(y)))
+    for _, values in side_by_side((x, y), centre, spread, size):
         z = np.concatenate(values)
         for part, effects in zip(sums.values(), _moments(z, in_b), strict=True):
             part += np.stack([effects.sum(axis=1), np.sum(effects**2, axis=1)], axis=1)

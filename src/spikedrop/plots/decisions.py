@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from spikedrop.plots import COLOURS, axes
+from spikedrop.scores import predictive_moments
 
 PART_COLOURS = {
     "mask": COLOURS["ann"],
@@ -79,7 +80,7 @@ def choice_map(
     positions, axis (batch,).
     """
     ax = axes(ax)
-    mean, sd = samples.mean(axis=0), samples.std(axis=0, ddof=1)
+    mean, sd = predictive_moments(samples)
     ax.scatter(mean, sd, s=10, color=COLOURS["floor"], lw=0, label="candidate")
     marks = zip(("o", "s", "x"), ("ann", "wrong", "truth"), (110, 55, 40), strict=True)
     for (name, chosen), (mark, colour, size) in zip(choices.items(), marks, strict=False):
@@ -141,7 +142,7 @@ def spread_of_unfamiliar(
     ax = axes(ax)
     parts = {"familiar": (familiar, COLOURS["truth"]), "unfamiliar": (unfamiliar, COLOURS["wrong"])}
     for name, (samples, colour) in parts.items():
-        sd = np.sort(np.asarray(samples, float).std(axis=0, ddof=1).ravel())
+        sd = np.sort(predictive_moments(samples)[1])
         ax.step(sd, np.arange(1, len(sd) + 1) / len(sd), where="post", color=colour, label=name)
     ax.set(
         xlabel="predictive sd (growth fraction)",

@@ -11,7 +11,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from spikedrop.plots import COLOURS, axes, style
+from spikedrop.predictive import as_samples, matched
 from spikedrop.scores.classification import accuracy_of_kept, reliability
+from spikedrop.scores.information import of_probabilities
 
 LINES = {"ANN": ("ann", "-", "o"), "SNN": ("snn", "--", "X"), "no draws": ("floor", ":", "D")}
 MEASURES = {
@@ -61,7 +63,7 @@ def digits_and_draws(
         above.spines[:].set_visible(True)
         above.set_title(title, fontsize="small")
         for shift, (name, values) in zip((-0.2, 0.2), samples.items(), strict=False):
-            p = np.asarray(values)[:, i]
+            p = as_samples(values, name, outputs="classes").take(np.array([i])).all()[:, 0]
             colour, _, _ = _look(name)
             where = np.arange(p.shape[1]) + shift
             below.bar(where, p.mean(axis=0), width=0.38, color=colour, alpha=0.35, label=name)
@@ -189,8 +191,10 @@ def accuracy_kept(
         kept, right = accuracy_of_kept(values, labels)
         colour, line, _ = _look(name)
         ax.plot(100 * (1 - kept), 100 * right, ls=line, color=colour, lw=1.8, label=name)
-    first = np.asarray(next(iter(samples.values())))
-    wrong = first.mean(axis=0).argmax(axis=-1) != labels
+    name, first = next(iter(samples.items()))
+    first = as_samples(first, name, outputs="classes")
+    mean = of_probabilities(lambda values: values.mean(axis=0), first)
+    wrong = mean.argmax(axis=-1) != matched(labels, first, "labels")
     kept, best = accuracy_of_kept(first, labels, wrong.astype(float))
     ax.plot(100 * (1 - kept), 100 * best, color="black", lw=1, ls=":", label="oracle")
     all_kept = 100 * (1 - wrong.mean())

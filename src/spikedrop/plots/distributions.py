@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from spikedrop.plots import COLOURS, axes, style
+from spikedrop.predictive import aligned, as_samples
 
 
 def draw_by_draw(
@@ -19,7 +20,9 @@ def draw_by_draw(
 ) -> Axes:
     """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity."""
     ax = axes(ax)
-    a, b = np.asarray(ann).ravel(), np.asarray(snn).ravel()
+    taken = as_samples(ann, "ann", outputs="many")
+    other = aligned(taken, as_samples(snn, "snn", outputs="many"))
+    a, b = taken.all().ravel(), other.all().ravel()
     low, high = np.quantile(np.concatenate([a, b]), [0.001, 0.999])
     pad = 0.05 * (high - low)
     lims = (low - pad, high + pad)
@@ -57,10 +60,11 @@ def densities(
     known = {"ANN": COLOURS["ann"], "SNN": COLOURS["snn"]}
     spare = iter((COLOURS["wrong"], COLOURS["other"], COLOURS["truth"]))
     colours = {name: known.get(name) or next(spare) for name in samples}
+    taken = {name: as_samples(values, name) for name, values in samples.items()}
     for ax, i in zip(panels.flat, observations, strict=False):
-        for name, values in samples.items():
+        for name, values in taken.items():
             sns.kdeplot(
-                x=np.asarray(values)[:, i].ravel(),
+                x=values.take(np.array([i])).all()[:, 0],
                 ax=ax,
                 color=colours[name],
                 lw=1.8,

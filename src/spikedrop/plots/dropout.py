@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
+from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS, axes
+from spikedrop.predictive import as_samples
 
 
 def mask_image(masks: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
@@ -55,7 +57,9 @@ def draws_as_functions(
     `grid` has axis (grid point,), `samples` (draw, grid point[, 1]) with scope ``draw``.
     """
     ax = axes(ax)
-    values = np.asarray(samples).reshape(len(samples), len(grid))
+    values = as_samples(samples).all()
+    if values.shape[1:] != np.shape(grid):
+        raise InputError(f"grid has shape {np.shape(grid)}; samples have {values.shape[1]} points.")
     low, high = np.quantile(values, [0.05, 0.95], axis=0)
     ax.fill_between(grid, low, high, color=colour, alpha=0.18, lw=0, label="90 % of draws")
     ax.plot(grid, values[:show].T, color=colour, lw=0.6, alpha=0.35)

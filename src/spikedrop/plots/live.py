@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spikedrop.plots import COLOURS, style
+from spikedrop.predictive import as_samples
 
 
 def still_figure(doses: np.ndarray, ann: xr.DataArray, snn: xr.DataArray, at: int) -> Figure:
@@ -19,7 +20,7 @@ def still_figure(doses: np.ndarray, ann: xr.DataArray, snn: xr.DataArray, at: in
     style()
     figure, (curve, density) = plt.subplots(1, 2, figsize=(9, 3.6))
     for samples, role in ((ann, "ann"), (snn, "snn")):
-        values, colour = samples.values[:, :, 0], COLOURS[role]
+        values, colour = as_samples(samples, role).all(), COLOURS[role]
         low, high = np.quantile(values, [0.05, 0.95], axis=0)
         curve.fill_between(doses, low, high, color=colour, alpha=0.25, lw=0)
         curve.plot(doses, values.mean(axis=0), color=colour, label=role.upper())
