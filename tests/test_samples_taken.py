@@ -319,7 +319,7 @@ def test_two_samples_are_of_the_same_observations(name):
     a, b = map(labelled, taker.samples)
     order = np.random.default_rng(2).permutation(OBSERVATIONS)
     assert run(taker, (a, b[:, order])) == run(taker, taker.samples)
-    with pytest.raises(InputError, match="other labels.*bare values"):
+    with pytest.raises(InputError, match=r"other labels.*bare values"):
         run(taker, (a, b.assign_coords(observation=b["observation"] + 1)))
     with pytest.raises(InputError):
         run(taker, (a, b[:, 1:]))
