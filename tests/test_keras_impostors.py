@@ -8,7 +8,7 @@ import pytest
 
 from spikedrop.ann import predict
 from spikedrop.errors import InputError
-from spikedrop.keras_guard import SAME
+from spikedrop.keras_layers import SAME
 from spikedrop.network import Network
 from spikedrop.quiet import import_keras
 

@@ -1,7 +1,7 @@
 """Names of the Keras layers and activations that can be converted, and what to do about others.
 
 Asked before Keras is imported, so by the names that Keras gives them; whether a class or function
-that carries such a name is Keras's own is asked by `spikedrop.keras_guard`.
+that carries such a name is Keras's own is asked by `spikedrop.keras_layers`.
 """
 
 LAYERS = (

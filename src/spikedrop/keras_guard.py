@@ -1,44 +1,27 @@
 """Ask whether a Keras model computes what was read of it.
 
-First by identity: a layer is read only if it is of Keras's own class, an activation only if it is
-Keras's own function, and neither may have been altered. Then by value: every layer, and the model
-as a whole, is called once on random inputs and compared with what was read.
+Layers, activations and models are read only if they are Keras's own (`spikedrop.keras_layers`,
+`spikedrop.keras_model`). Here every layer, and the model as a whole, is called once on random
+inputs and compared with what was read.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import NoReturn
 
 import numpy as np
 from scipy.special import expit, softmax
 
-from spikedrop.convertible import ACTIVATIONS, LAYERS, why_not, why_not_activation
 from spikedrop.errors import InputError
+from spikedrop.keras_layers import refuse
 from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
-from spikedrop.quiet import import_keras, import_tensorflow
+from spikedrop.quiet import import_keras
 
 keras = import_keras()
-tf_nn = import_tensorflow().nn
 
-#: What a model of one's own may bring along: training and storing, not prediction.
-TRAINING = frozenset(
-    """__init__ __module__ __qualname__ __doc__ __dict__ __weakref__ __annotations__ __repr__
-    train_step test_step compile fit evaluate compute_loss compute_metrics metrics loss get_config
-    from_config get_compile_config compile_from_config save summary build quantize train_on_batch
-    test_on_batch make_train_function make_test_function""".split()  # noqa: SIM905
-)
-ALWAYS_SET = frozenset(("build", "quantize"))  # Keras wraps these two in every layer
-SAME = {
-    "relu": (keras.activations.relu, keras.ops.relu, tf_nn.relu),
-    "linear": (keras.activations.linear,),
-    "softmax": (keras.activations.softmax, keras.ops.softmax, tf_nn.softmax),
-    "sigmoid": (keras.activations.sigmoid, keras.ops.sigmoid, tf_nn.sigmoid),
-}
 HEADS = {"softmax": lambda z: softmax(z, axis=-1), "sigmoid": expit}
 
 ROWS = 12
@@ -50,119 +33,11 @@ ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}  # others: as float32
 LARGEST, SMALLEST = {"float16": 1e4}, {"float16": 6e-5}
 
 
-def refuse(layer: keras.layers.Layer, why: str) -> NoReturn:
-    """Raise `InputError` with the layer's name and class."""
-    raise InputError(f"layer {layer.name!r} ({type(layer).__name__}) {why}")
-
-
-def own_layer(layer: keras.layers.Layer, known: Collection[type]) -> None:
-    """Refuse a layer unless its class is one of `known`, Keras's own, and nothing is altered."""
-    kind = type(layer)
-    if kind not in known and kind is not keras.layers.InputLayer:
-        refuse(layer, _why_not_class(kind))
-    shadowed = _shadowed(layer, ALWAYS_SET)
-    if shadowed:
-        refuse(
-            layer,
-            f"has a {shadowed[0]!r} of its own, put on the layer in place of its class's: what it "
-            f"computes cannot be read. Use keras.layers.{kind.__name__} as it is.",
-        )
-
-
-def own_model(model: keras.Model) -> None:
-    """Refuse a model unless it predicts as Keras's Sequential or functional models do."""
-    keras_kind = keras.Sequential if isinstance(model, keras.Sequential) else functional()
-    if not isinstance(model, keras_kind) or getattr(model, "inputs", None) is None:
-        raise InputError(
-            f"model {model.name!r} ({type(model).__name__}) is a subclass of keras.Model, whose "
-            "layers have no order to read: build it with keras.Sequential or the functional API."
-        )
-    own = [kind for kind in type(model).__mro__ if kind not in keras_kind.__mro__]
-    altered = sorted({name for kind in own for name in vars(kind) if hasattr(keras_kind, name)})
-    altered = [name for name in altered if name not in TRAINING] + _shadowed(model, TRAINING)
-    if altered:
-        raise InputError(
-            f"model {model.name!r} ({type(model).__name__}) has a {altered[0]!r} of its own: what "
-            "it computes cannot be read from its layers. Put the computation into layers, with "
-            "keras.Sequential or the functional API; only training (train_step, compute_loss, "
-            "...) may be your own."
-        )
-
-
-@cache
-def functional() -> type:
-    """Return the class of Keras's functional models."""
-    tensor = keras.Input((1,), name="functional")
-    return type(keras.Model(tensor, tensor, name="functional"))
-
-
 def ends(model: keras.Model) -> tuple[object, object]:
     """Return a model's own input and output tensors, in the structure that it takes and gives."""
     if isinstance(model, keras.Sequential):
         return model.inputs[0], model.outputs[0]
     return model.input, model.output
-
-
-def _shadowed(thing: object, allowed: Collection[str]) -> list[str]:
-    """Methods that the object itself replaces."""
-    kind = type(thing)
-    return sorted(
-        name for name in vars(thing) if name not in allowed and callable(getattr(kind, name, None))
-    )
-
-
-def _why_not_class(kind: type) -> str:
-    """Say what to do in place of a layer that cannot be converted."""
-    public = any(kind is known for known in vars(keras.layers).values())
-    if public and (fault := why_not(kind.__name__)):
-        return fault
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if issubclass(kind, keras.layers.Dropout):
-        return (
-            f"is a class of your own, {name}: use keras.layers.Dropout itself, because dropout is "
-            "always on here, at every draw."
-        )
-    for base in kind.__mro__[1:]:
-        if base.__name__ in LAYERS and base is getattr(keras.layers, base.__name__):
-            return (
-                f"is a class of your own, {name}, derived from keras.layers.{base.__name__}, which "
-                f"may compute something else: use keras.layers.{base.__name__} itself, and copy "
-                "the weights with set_weights."
-            )
-    return (
-        f"is not one of Keras's own layers but {name}, whose computation cannot be read: build the "
-        "model from layers of keras.layers and copy the weights with set_weights."
-    )
-
-
-def activation_name(layer: keras.layers.Layer) -> str:
-    """Name of a layer's activation, which must be Keras's own function."""
-    function = layer.activation
-    for name in ACTIVATIONS:
-        if any(function is known for known in SAME[name]):
-            return name
-    name = getattr(function, "__name__", type(function).__name__)
-    if function is getattr(keras.activations, name, None):
-        refuse(layer, f"has activation {name!r}, which {why_not_activation(name)}")
-    if isinstance(function, keras.layers.Layer):
-        refuse(
-            layer,
-            f"has a layer as its activation, {name}: put that layer behind it, or name the "
-            "activation, such as activation='relu'.",
-        )
-    refuse(
-        layer,
-        f"has a function of your own as its activation, {name!r} of {_module(function)!r}, which "
-        "is not Keras's: what it computes cannot be read. Pass the name of one of Keras's, such as "
-        "activation='relu', and train again if it computes something else.",
-    )
-
-
-def _module(function: object) -> str:
-    return getattr(function, "__module__", None) or type(function).__module__
-
-
-# ------------------------------------------------------------------------------- by value
 
 
 @dataclass(frozen=True)
@@ -228,7 +103,7 @@ def _same_layer(call: Call, shapes: Sequence[tuple[int, ...]]) -> None:
     size, weights = terms[0], call.nodes[0].weights
     if isinstance(layer, keras.layers.BatchNormalization):  # mean and offset may cancel
         size = size + np.abs(np.asarray(layer.moving_mean, np.float64) * weights)
-    added = 1 if weights is None else int(np.prod(weights.shape[:-1]))
+    added = np.prod(call.nodes[0].window if weights is None else weights.shape[:-1])
     allowed = 16 * rounding * (1 + np.sqrt(added) / 8) * size + SMALLEST.get(kind, 1e-35)
     expected, allowed = _after(call.nodes[-1].activation, values[0], allowed, rounding)
     several = isinstance(layer, (keras.layers.Add, keras.layers.Concatenate))
@@ -282,7 +157,7 @@ def _random(
 def _terms(node: Layer, terms: Sequence[np.ndarray]) -> np.ndarray:
     """Bound the sum of the absolute values of what a node adds up (Cauchy and Schwarz)."""
     if node.op == "dense":
-        lengths = np.linalg.norm(node.weights, axis=0)
+        lengths = np.sqrt(np.einsum("ij,ij->j", node.weights, node.weights))
         return np.linalg.norm(terms[0], axis=-1, keepdims=True) * lengths + np.abs(node.bias)
     if node.op == "conv":
         axes = tuple(range(node.weights.ndim - 1))
@@ -386,7 +261,7 @@ def _run(
             h = given[layer.name].astype(dtype)
         else:
             if layer.weights is not None:
-                weights, bias = layer.weights.astype(dtype), layer.bias.astype(dtype)
+                weights, bias = (a.astype(dtype, copy=False) for a in (layer.weights, layer.bias))
                 layer = replace(layer, weights=weights, bias=bias)
             h = linear(layer, [values[source] for source in layer.sources])
         values[layer.name] = np.maximum(h, 0) if layer.spiking else h

@@ -1,23 +1,45 @@
-"""What each Keras layer becomes, and what is refused."""
+"""What each Keras layer becomes, and what is refused.
+
+A layer is read only if it is of Keras's own class, an activation only if it is Keras's own
+function, and neither may have been altered: nothing goes by its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import NoReturn
 
 import numpy as np
 
-from spikedrop.keras_guard import activation_name, own_layer, refuse
+from spikedrop.convertible import ACTIVATIONS, LAYERS, why_not, why_not_activation
+from spikedrop.errors import InputError
 from spikedrop.layers import Family, Layer
-from spikedrop.quiet import import_keras
+from spikedrop.quiet import import_keras, import_tensorflow
 
 keras = import_keras()
 kl = keras.layers
+tf_nn = import_tensorflow().nn
 ReadOnce = Callable[[keras.layers.Layer, Callable[[], tuple]], tuple]
+
+
+ALWAYS_SET = frozenset(("build", "quantize"))  # Keras wraps these two in every layer
+#: Functions that are one and the same.
+SAME = {
+    "relu": (keras.activations.relu, keras.ops.relu, tf_nn.relu),
+    "linear": (keras.activations.linear,),
+    "softmax": (keras.activations.softmax, keras.ops.softmax, tf_nn.softmax),
+    "sigmoid": (keras.activations.sigmoid, keras.ops.sigmoid, tf_nn.sigmoid),
+}
+
+
+def refuse(layer: keras.layers.Layer, why: str) -> NoReturn:
+    """Raise `InputError` with the layer's name and class."""
+    raise InputError(f"layer {layer.name!r} ({type(layer).__name__}) {why}")
 
 
 def check_layer(layer: keras.layers.Layer) -> float:
     """Refuse what cannot be converted; return the dropout rate."""
-    own_layer(layer, READERS)
+    _own_layer(layer)
     if hasattr(layer, "activation"):
         activation_name(layer)
     if getattr(layer, "quantization_mode", None) is not None:
@@ -43,6 +65,79 @@ def check_layer(layer: keras.layers.Layer) -> float:
             "every unit). Set a smaller rate and train again.",
         )
     return float(layer.rate)
+
+
+def _own_layer(layer: keras.layers.Layer) -> None:
+    """Refuse a layer unless it is of Keras's own class, is read here, and is not altered."""
+    kind = type(layer)
+    if kind not in READERS and kind is not keras.layers.InputLayer:
+        refuse(layer, _why_not_class(kind))
+    altered = shadowed(layer, ALWAYS_SET)
+    if altered:
+        refuse(
+            layer,
+            f"has a {altered[0]!r} of its own, put on the layer in place of its class's: what it "
+            f"computes cannot be read. Use keras.layers.{kind.__name__} as it is.",
+        )
+
+
+def shadowed(thing: object, allowed: Collection[str]) -> list[str]:
+    """Methods that the object itself replaces."""
+    kind = type(thing)
+    return sorted(
+        name for name in vars(thing) if name not in allowed and callable(getattr(kind, name, None))
+    )
+
+
+def _why_not_class(kind: type) -> str:
+    """Say what to do in place of a layer that cannot be converted."""
+    public = any(kind is known for known in vars(keras.layers).values())
+    if public and (fault := why_not(kind.__name__)):
+        return fault
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if issubclass(kind, keras.layers.Dropout):
+        return (
+            f"is a class of your own, {name}: use keras.layers.Dropout itself, because dropout is "
+            "always on here, at every draw."
+        )
+    for base in kind.__mro__[1:]:
+        if base.__name__ in LAYERS and base is getattr(keras.layers, base.__name__):
+            return (
+                f"is a class of your own, {name}, derived from keras.layers.{base.__name__}, which "
+                f"may compute something else: use keras.layers.{base.__name__} itself, and copy "
+                "the weights with set_weights."
+            )
+    return (
+        f"is not one of Keras's own layers but {name}, whose computation cannot be read: build the "
+        "model from layers of keras.layers and copy the weights with set_weights."
+    )
+
+
+def activation_name(layer: keras.layers.Layer) -> str:
+    """Name of a layer's activation, which must be Keras's own function."""
+    function = layer.activation
+    for name in ACTIVATIONS:
+        if any(function is known for known in SAME[name]):
+            return name
+    name = getattr(function, "__name__", type(function).__name__)
+    if function is getattr(keras.activations, name, None):
+        refuse(layer, f"has activation {name!r}, which {why_not_activation(name)}")
+    if isinstance(function, keras.layers.Layer):
+        refuse(
+            layer,
+            f"has a layer as its activation, {name}: put that layer behind it, or name the "
+            "activation, such as activation='relu'.",
+        )
+    refuse(
+        layer,
+        f"has a function of your own as its activation, {name!r} of {_module(function)!r}, which "
+        "is not Keras's: what it computes cannot be read. Pass the name of one of Keras's, such as "
+        "activation='relu', and train again if it computes something else.",
+    )
+
+
+def _module(function: object) -> str:
+    return getattr(function, "__module__", None) or type(function).__module__
 
 
 def _dense(layer: kl.Dense, shape: tuple, read_once: ReadOnce) -> list[Layer]:

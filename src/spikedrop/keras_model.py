@@ -9,18 +9,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
 from spikedrop.convertible import instead_of_operation
 from spikedrop.errors import InputError
-from spikedrop.keras_guard import Call, ends, own_model, same_values
-from spikedrop.keras_layers import READERS, check_layer
+from spikedrop.keras_guard import Call, ends, same_values
+from spikedrop.keras_layers import READERS, check_layer, shadowed
 from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
 from spikedrop.quiet import import_keras
 
 keras = import_keras()
+
+#: What a model of one's own may bring along: training and storing, not prediction.
+TRAINING = frozenset(
+    """__init__ __module__ __qualname__ __doc__ __dict__ __weakref__ __annotations__ __repr__
+    __static_attributes__ __firstlineno__ __annotate__ __annotate_func__ __type_params__
+    train_step test_step compile fit evaluate compute_loss compute_metrics metrics loss get_config
+    from_config get_compile_config compile_from_config save summary build quantize train_on_batch
+    test_on_batch make_train_function make_test_function""".split()  # noqa: SIM905
+)
 
 
 def read(model: keras.Model) -> Network:
@@ -31,6 +41,11 @@ def read(model: keras.Model) -> Network:
     outputs; softmax or sigmoid at the end. Batch normalisation is folded into the weights beside
     it, with its moving statistics, as Keras uses them at inference. A layer that is called twice
     becomes two nodes with the same weights, and dropout masks of their own, as in Keras.
+
+    Nothing goes by its name: layers and activations must be Keras's own classes and functions, and
+    neither they nor a model may have a `call` of their own (a `train_step` may be). What was read
+    is then compared once with what the model computes without dropout, layer by layer and as a
+    whole, on random inputs (`spikedrop.keras_guard`).
 
     Parameters
     ----------
@@ -44,9 +59,9 @@ def read(model: keras.Model) -> Network:
     Raises
     ------
     InputError
-        If a layer or activation cannot be converted faithfully, if the model has no dropout or is
-        a subclass of `keras.Model`, or if a rate or weight is unusable. The message names the
-        layer and says what to do.
+        If a layer or activation cannot be converted faithfully or computes something else than
+        Keras's, if the model has no dropout or is a subclass of `keras.Model`, or if a rate or
+        weight is unusable. The message names the layer and says what to do.
 
     Examples
     --------
@@ -98,12 +113,39 @@ def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
         raise InputError(
             f"model {model.name!r} is not built: give it an Input layer or call it once on data."
         )
-    own_model(model)
+    _own_model(model)
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _all_layers(layer)
         else:
             yield layer
+
+
+def _own_model(model: keras.Model) -> None:
+    """Refuse a model unless it predicts as Keras's Sequential or functional models do."""
+    keras_kind = keras.Sequential if isinstance(model, keras.Sequential) else _functional()
+    if not isinstance(model, keras_kind) or getattr(model, "inputs", None) is None:
+        raise InputError(
+            f"model {model.name!r} ({type(model).__name__}) is a subclass of keras.Model, whose "
+            "layers have no order to read: build it with keras.Sequential or the functional API."
+        )
+    own = [kind for kind in type(model).__mro__ if kind not in keras_kind.__mro__]
+    altered = sorted({name for kind in own for name in vars(kind) if hasattr(keras_kind, name)})
+    altered = [name for name in altered if name not in TRAINING] + shadowed(model, TRAINING)
+    if altered:
+        raise InputError(
+            f"model {model.name!r} ({type(model).__name__}) has a {altered[0]!r} of its own: what "
+            "it computes cannot be read from its layers. Put the computation into layers, with "
+            "keras.Sequential or the functional API; only training (train_step, compute_loss, "
+            "...) may be your own."
+        )
+
+
+@cache
+def _functional() -> type:
+    """Return the class of Keras's functional models."""
+    tensor = keras.Input((1,), name="functional")
+    return type(keras.Model(tensor, tensor, name="functional"))
 
 
 @dataclass
