@@ -144,6 +144,27 @@ def test_numba_that_was_imported_before_knows_the_folder(run):
     run(code.format("NUMBA_CACHE_DIR"))
 
 
+NENGO = """
+from spikedrop.backends.nengo_door import nengo
+print(nengo.rc["decoder_cache"]["enabled"])
+"""
+NAMELESS = """
+import os, pwd
+os.path.expanduser = lambda path: path  # as for a user whom the system does not know
+from spikedrop.errors import InputError
+try:
+    import spikedrop.backends.nengo_door
+except InputError as error:
+    print(error)
+"""
+
+
+def test_nengo_keeps_no_decoders_where_there_is_no_home_and_asks_for_one_where_it_must(run):
+    pytest.importorskip("nengo")
+    assert run(NENGO).stdout == "False\n"
+    assert "set the environment variable HOME" in run(NAMELESS).stdout
+
+
 NOWHERE = """
 import os, resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -145,7 +145,7 @@ def _keras_can_write() -> bool:
 def njit(**options: object) -> Callable[[Callable], Callable]:
     """`numba.njit`, without ``cache=True`` where no folder at all can be written.
 
-    >>> @njit(cache=True)
+    >>> @njit(nogil=True)
     ... def double(x):
     ...     return 2 * x
     >>> double(4)

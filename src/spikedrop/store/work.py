@@ -125,6 +125,8 @@ def make_job(
     else:
         steps, settle = timing_of(conversion, steps, settle, backend)
         check_presentation(network, conversion, steps, settle, backend=backend)
+    if backend in fingerprint.SIMULATORS:
+        import spikedrop.backends.nengo_door  # noqa: F401  refuses before a store is made
     timing = (steps, settle)
     job = Job(network, conversion, len(numbers), seed, *timing, scope, backend, memory_gb)
     next(chunks(network, 1, range(1), memory_gb, timed=job.timed))  # refuses too little memory
