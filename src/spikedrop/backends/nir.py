@@ -113,7 +113,7 @@ def _check_comes_back(network: Network, graph: nir.NIRGraph) -> None:
             if not np.array_equal(getattr(layer, name), getattr(other, name)):
                 raise InputError(
                     f"layer {layer.name!r} has {name} that do not come back from NIR bit by bit, "
-                    "because they are no float32 numbers, or its firing-rate scale is extreme: "
+                    "because they are not float32 numbers, or its firing-rate scale is extreme: "
                     "round them with .astype('float32'), and calibrate again."
                 )
 
@@ -136,8 +136,11 @@ def write_nir(
         As `to_nir`; if the path is that of a folder, or the file would be larger than `from_nir`
         reads.
     """
-    file = _new_file(file)
+    file = Path(file)
+    if file.is_dir():
+        raise InputError(f"{file}: is a folder; name a file.")
     graph = to_nir(network, conversion, masks)
+    _make_folder(file)
     with written(file) as part:
         import_nir().write(part, graph)
         with h5py.File(part, "r+") as opened:
@@ -151,18 +154,14 @@ def write_nir(
     return file
 
 
-def _new_file(file: str | Path) -> Path:
+def _make_folder(file: Path) -> None:
     """Make the folders on the way to a file, or refuse."""
-    file = Path(file)
-    if file.is_dir():
-        raise InputError(f"{file}: is a folder; name a file.")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"{file}: its folder cannot be made ({error.strerror}): name another."
         ) from error
-    return file
 
 
 def write_members(
