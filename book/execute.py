@@ -200,7 +200,7 @@ def execute_chapter(tree: Tree, chapter: str, parameters: dict[str, Any]) -> flo
         "seed": (notebook_defaults(tree.notebook(chapter)) | parameters).get("seed"),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "source": fingerprint(tree, chapter),
-        "data": data_read(notebook, real_records=bool(parameters["data"])),
+        "data": data_read(notebook, real_records=bool(parameters.get("data"))),
     }
     tree.record.write_text(json.dumps(record, indent=2), encoding="utf-8")
     return seconds

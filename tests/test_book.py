@@ -14,7 +14,7 @@ from book.build import site_faults
 from book.check import check_site, footer_faults, missing_figures, page_faults
 from book.content import content_faults
 from book.execute import chapter_parameters, notebook_defaults
-from book.facts import PACKAGES
+from book.facts import DATA, PACKAGES, SCREEN, data_read
 from book.stage import chapters_in_toc
 from book.tree import LANES, ROOT, Tree, toc_pages
 from book.values import glued_values, merge
@@ -63,6 +63,16 @@ def test_no_path_of_a_machine_in_the_notebook(chapter):
     source = TREE.notebook(chapter).read_text(encoding="utf-8")
     assert str(ROOT) not in source
     assert "../shared" not in source
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("real", [False, True])
+def test_what_a_chapter_reads_is_known(chapter, real):
+    read = data_read(nbformat.read(TREE.notebook(chapter), as_version=4), real_records=real)
+    own = {"12_your_model": "the diabetes records of scikit-learn",
+           "13_digits": "the digits of scikit-learn"}  # fmt: skip
+    assert read == [own.get(chapter, SCREEN[real])]
+    assert set(read) <= DATA
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -1,5 +1,7 @@
 """The tools that execute and stage the chapters, on small notebooks of their own."""
 
+import doctest
+import importlib
 import json
 import subprocess
 
@@ -7,7 +9,9 @@ import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from sphinx import addnodes
 
+from benchmarks import bench
 from book import build
 from book.execute import (
     chapter_parameters,
@@ -18,10 +22,12 @@ from book.execute import (
     prepare,
     strip,
 )
+from book.extension import leave_out_values
 from book.facts import git_commit
-from book.stage import _clean, stage
-from book.tree import BookError, Tree, toc_pages
+from book.stage import _clean, data_of_pages, stage
+from book.tree import ROOT, BookError, Tree, toc_pages
 from book.values import Figure, fill, glued_values, merge, table_of_values
+from spikedrop.cost import read_benchmark
 
 PARAMETERS = 'data = ""  # a folder\nseed = 0\nwork = "_build/work"\nsize = 100'
 
@@ -162,11 +168,70 @@ def test_run_hands_on_folders_and_records_what_a_reader_needs(tree, capsys, monk
     record = json.loads(tree.record.read_text())
     assert record["real_records"] is True
     assert record["chapters"]["01_one"]["seed"] == 0
+    assert record["chapters"]["01_one"]["data"] == []
     assert record["commit"] == "not a git checkout"
 
     write(tree, "01_one", seen, "1")
     with pytest.raises(BookError, match="01_one has changed since it was executed"):
         stage(tree)
+
+
+def test_a_page_rests_on_the_data_of_the_chapters_whose_values_it_shows(tree):
+    pages = tree.root / "book"
+    pages.mkdir()
+    (pages / "index.md").write_text("# a\n{{ error:.2f }} and {{ run_date }}")
+    (pages / "status.md").write_text("# b\n{{ error }} {{ share }}")
+    (pages / "glossary.md").write_text("# c\n")
+    notebooks = {
+        "01_a": glued("error", **{"text/plain": "0.5"}),
+        "02_b": glued("share", **{"text/plain": "0.5"}),
+    }
+    facts = {"chapters": {"01_a": {"data": ["the screen"]}, "02_b": {"data": ["the digits"]}}}
+    assert data_of_pages(tree, facts, notebooks) == {
+        "chapters/01_a": "the screen",
+        "chapters/02_b": "the digits",
+        "book/index": "the screen",
+        "book/status": "the screen, the digits",
+        "book/live": "the simulated screen",
+    }
+
+
+def test_signatures_show_no_value_that_nobody_can_read():
+    def shown(value):
+        signature = addnodes.desc_signature("", "", addnodes.desc_name("", "READERS"))
+        signature += addnodes.desc_annotation("", f" = {value}")
+        content = addnodes.desc_content()
+        addnodes.desc("", signature, content)
+        leave_out_values(None, "py", "data", content)
+        return signature.astext()
+
+    assert shown("50") == "READERS = 50"
+    assert shown("{'a': <function _pool>}") == "READERS"
+    assert shown("<object object at 0x7f3a9c00>") == "READERS"
+    assert shown("(0.05, 0.39999999999999997)") == "READERS"
+    assert shown("'" + 300 * "a" + "'") == "READERS"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_of_the_tools_are_true(path):
+    module = importlib.import_module(f"book.{path.stem}")
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_a_benchmark_without_a_value_is_not_recorded(tmp_path, monkeypatch):
+    file, target = tmp_path / "bench.json", tmp_path / "src" / "benchmark.json"
+    target.parent.mkdir()
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    monkeypatch.setattr(bench, "RECORDED", target)
+    entries = [{"name": "a", "value": 2.0, "unit": "x", "bar": None}]
+    found = bench.result(entries, "a quiet machine")
+    assert found["machine"].endswith("; a quiet machine")
+    file.write_text(json.dumps(found))
+    with pytest.raises(SystemExit, match=r"without a value: b"):
+        bench.record(file, [*entries, {"name": "b", "value": None}])
+    assert not target.exists()
+    bench.record(file, entries)
+    assert read_benchmark(target).figures == tuple(entries)
 
 
 def test_data_folder_must_exist(monkeypatch, tmp_path):

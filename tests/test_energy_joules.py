@@ -1,5 +1,6 @@
 """Joules: every price has a source, intervals hold what they should, integers do the same draws."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from spikedrop.energy import (
     sample_quantised,
     sharing_table,
 )
-from spikedrop.energy.constants import price
+from spikedrop.energy.constants import price, price_table
 from spikedrop.energy.joules import BITS, FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import energy as figures
@@ -98,6 +99,20 @@ def test_the_table_holds_the_published_figure(device, operation, joules):
     table = constants()
     rows = table[(table["device"] == device) & (table["operation"] == operation)]
     assert any(value == pytest.approx(joules) for value in rows["joules"])
+
+
+def test_the_table_of_prices_has_a_row_for_each_device_and_operation_in_picojoules():
+    table = price_table()
+    assert not table.index.duplicated().any()
+    assert {device for device, _ in table.index} == set(devices())
+    for (device, operation), row in table.iterrows():
+        low, high = price(device, operation)
+        assert (row["from (pJ)"], row["to (pJ)"]) == pytest.approx((1e12 * low, 1e12 * high))
+        assert re.fullmatch(r"[\w-]+( et al\.)? \d{4}(; [\w-]+( et al\.)? \d{4})*", row["sources"])
+    assert table.loc[("45nm fp32", "mac"), "to (pJ)"] == pytest.approx(4.6)
+    assert table.loc[("truenorth", "synaptic"), "sources"] == (
+        "Akopyan et al. 2015; Merolla et al. 2014"
+    )
 
 
 def test_contradictions_are_marked_and_span_the_interval():

@@ -57,8 +57,11 @@ def price_table() -> pd.DataFrame:
 
     Examples
     --------
-    >>> price_table().loc[("spinnaker", "synaptic")].tolist()
-    [45.0, 13300.0, 'Höppner et al. 2019; Stromatias et al. 2013', 'yes']
+    >>> print(price_table().loc[("spinnaker", "synaptic")].to_string())
+    from (pJ)                                             45.0
+    to (pJ)                                            13300.0
+    sources        Höppner et al. 2019; Stromatias et al. 2013
+    contradict                                             yes
     """
     table = constants()
     table = table[~table["operation"].isin(NOT_PRICES)]

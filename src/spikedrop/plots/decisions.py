@@ -111,7 +111,7 @@ def regret_lines(table: pd.DataFrame, ax: Axes | None = None, *, title: str = ""
         title=title,
         ylim=(0, None),
     )
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

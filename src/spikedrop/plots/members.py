@@ -29,7 +29,7 @@ def error_against_members(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.set_xticks(table["members"], [str(k) for k in table["members"]])
     low, high = ax.get_ylim()
-    marks = [mark for mark in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if low <= mark <= high]
+    marks = [mark for mark in (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0) if low <= mark <= high]
     ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
     ax.minorticks_off()
     ax.legend(fontsize="small")
