@@ -305,6 +305,37 @@ def test_a_head_that_is_steeper_is_found_by_its_values(end, monkeypatch):
         Network.from_keras(made)
 
 
+@pytest.mark.parametrize("kind", [kl.Dropout, kl.SpatialDropout1D])
+@pytest.mark.parametrize("how", ["never", "unscaled"])
+def test_dropout_that_does_not_drop_is_found(kind, how, monkeypatch):
+    first = keras.Input((5, 4))
+    h = kind(0.3, name="odd")(kl.Conv1D(4, 1, activation="relu")(first))
+    made = keras.Model(first, kl.Dense(1)(kl.Flatten()(h)))
+    Network.from_keras(made)
+    plain = kind.call
+
+    def call(self, inputs, training=False):
+        y = plain(self, inputs, training=training)
+        return inputs if how == "never" else (1 - self.rate * training) * y
+
+    monkeypatch.setattr(kind, "call", call)
+    with pytest.raises(InputError, match=f"'odd' .{kind.__name__}. does not drop as Keras"):
+        Network.from_keras(made)
+
+
+def test_arrays_and_masks_beside_the_input_are_refused():
+    """An array is not a layer's value: left out in silence, the sum would be another."""
+    add = kl.Add(name="shifted")
+    with pytest.raises(InputError, match=r"'shifted' \(Add\) is called with an array beside"):
+        Network.from_keras(model(more=lambda h: add([h, keras.ops.ones((1, 5))])))
+    first = keras.Input((4,))
+    h = kl.Dropout(0.1)(kl.Dense(3, "relu")(first))
+    z, mask = kl.Dense(3)(h), kl.Dense(3)(first)
+    made = keras.Model(first, kl.Softmax(name="odd")(z, mask=mask))
+    with pytest.raises(InputError, match=r"'odd' .* called with 2 tensors, such as a mask"):
+        Network.from_keras(made)
+
+
 # ------------------------------------------------------------------------------- generated
 
 

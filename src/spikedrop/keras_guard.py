@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from spikedrop.errors import InputError
-from spikedrop.keras_layers import refuse
+from spikedrop.keras_layers import DROPOUT, refuse
 from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
 from spikedrop.quiet import import_keras
@@ -106,6 +106,7 @@ def _same_layer(call: Call, shapes: Sequence[tuple[int, ...]]) -> None:
     added = np.prod(call.nodes[0].window if weights is None else weights.shape[:-1])
     allowed = 16 * rounding * (1 + np.sqrt(added) / 8) * size + SMALLEST.get(kind, 1e-35)
     expected, allowed = _after(call.nodes[-1].activation, values[0], allowed, rounding)
+    family = DROPOUT.get(type(layer))
     several = isinstance(layer, (keras.layers.Add, keras.layers.Concatenate))
     got = _called(layer, x if several else x[0])[0]
     if (example := _difference(got, expected, allowed, size < largest)) is not None:
@@ -114,6 +115,20 @@ def _same_layer(call: Call, shapes: Sequence[tuple[int, ...]]) -> None:
             f"computes something else than Keras's {type(layer).__name__} with these weights "
             f"({example}): it was altered. Put an unaltered layer in its place, and copy the "
             "weights with set_weights.",
+        )
+    if family in ("unit", "channel"):
+        _check_drops(layer, x[0], rounding)
+
+
+def _check_drops(layer: keras.layers.Layer, x: np.ndarray, rounding: float) -> None:
+    """Refuse dropout that, when it is on, gives anything but 0 and x / (1 - rate)."""
+    got, kept = _called(layer, x, training=True)[0], x / (1 - layer.rate)
+    allowed = 16 * rounding * np.abs(kept) + SMALLEST.get(layer.compute_dtype, 1e-35)
+    if ((got != 0) & ~(np.abs(got - kept) <= allowed)).any():
+        refuse(
+            layer,
+            f"does not drop as Keras's {type(layer).__name__} does: it was altered. Put an "
+            "unaltered layer in its place.",
         )
 
 
@@ -180,8 +195,8 @@ def _after(
     return np.maximum(z, 0) if activation == "relu" else z, allowed
 
 
-def _called(layer: keras.layers.Layer, x: object) -> list[np.ndarray]:
-    """Call a layer or model without dropout, and leave no trace in it.
+def _called(layer: keras.layers.Layer, x: object, training: bool = False) -> list[np.ndarray]:
+    """Call a layer or model, and leave no trace in it.
 
     On the CPU, because an accelerator may round the factors of a product to ten bits.
     """
@@ -190,7 +205,7 @@ def _called(layer: keras.layers.Layer, x: object) -> list[np.ndarray]:
         x = keras.tree.map_structure(
             lambda one: keras.ops.convert_to_tensor(one.astype(np.float32)), x
         )
-        made = keras.tree.flatten(layer(x, training=False))
+        made = keras.tree.flatten(layer(x, training=training))
         return [np.asarray(keras.ops.convert_to_numpy(one), np.float64) for one in made]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from spikedrop.convertible import instead_of_operation
 from spikedrop.errors import InputError
 from spikedrop.keras_guard import Call, ends, same_values
-from spikedrop.keras_layers import READERS, check_layer, shadowed
+from spikedrop.keras_layers import READERS, check_layer, refuse, shadowed
 from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
 from spikedrop.quiet import import_keras
@@ -204,9 +204,11 @@ class _Reader:
         alive = []  # an id is a name as long as its tensor lives
 
         def call(operation: keras.Operation, *args: object, **kwargs: object) -> object:
-            read = [seen[id(t)] for t in keras.tree.flatten((args, kwargs)) if id(t) in seen]
+            given = [t for t in keras.tree.flatten((args, kwargs)) if hasattr(t, "shape")]
+            read = [seen[id(t)] for t in given if id(t) in seen]
             if not isinstance(operation, _Place):
                 raise InputError(_outside_of_layers(model, operation, read))
+            _check_given(operation.layer, len(given), len(read))
             made = operation(*args, **kwargs)
             alive.append(made)
             names = self.call(operation.layer, read)
@@ -249,6 +251,23 @@ class _Place(keras.Operation):
 
 def _place(operation: keras.Operation) -> keras.Operation:
     return _Place(operation) if isinstance(operation, keras.layers.Layer) else operation
+
+
+def _check_given(layer: keras.layers.Layer, given: int, read: int) -> None:
+    """Refuse a call with arrays that are no layer's values, or with a mask beside its input."""
+    if read < given:
+        refuse(
+            layer,
+            "is called with an array beside the values of other layers: put it into the bias of "
+            "the layer before, or give it to the model as an input.",
+        )
+    merges = isinstance(layer, (keras.Model, keras.layers.Add, keras.layers.Concatenate))
+    if read > 1 and not merges:
+        refuse(
+            layer,
+            f"is called with {read} tensors, such as a mask: call it with its input only, and "
+            "give the model data of one length.",
+        )
 
 
 def _outside_of_layers(model: keras.Model, operation: keras.Operation, read: list[str]) -> str:
