@@ -113,7 +113,7 @@ def read_layout(path: str | Path) -> Layout:
     """
     path = Path(path)
     if not path.is_dir():
-        raise InputError(f"{path}: there is no store; make it with `sample_to_store`.")
+        raise InputError(f"{path}: there is no store.")
     group = read_json(path / "zarr.json")
     attributes = group.get("attributes")
     known = attributes.get("format") if isinstance(attributes, dict) else None
@@ -219,7 +219,9 @@ def read_json(file: Path) -> dict[str, object]:
             f"{file}: is missing, so {file.parent} is not a store of samples; use another path."
         ) from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); use another path.") from None
+        raise InputError(
+            f"{file}: cannot be read ({error.strerror}); make it readable, or use another path."
+        ) from None
     if len(content) > LARGEST_JSON:
         raise InputError(f"{file}: is too large for the metadata of a store; use another path.")
     try:
