@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from spikedrop.ann import sample_ann
+from spikedrop.ann import forward, sample_ann
 from spikedrop.chip import quantise, sample_chip
 from spikedrop.errors import InputError, NotFiniteError, SaturationWarning
 from spikedrop.network import Layer, Network
@@ -144,3 +144,39 @@ def test_a_kind_that_no_program_names_is_run_by_none():
         neuron = "radix" if name == "windows" else "charge_keeping"
         why = refusal(program, network, Conversion((100.0,) * 3, neuron))
         assert why and "attention" in why and repr(layer.name) in why
+
+
+POOL = {"op": "average_pool", "window": (2, 2), "sources": ("c",)}
+MISSHAPEN = {
+    "strides": (Layer("p", **POOL, strides=(2,)), r"'p'.*windows of \(2, 2\) and strides"),
+    "no step": (Layer("p", **POOL, strides=(0, 1)), r"'p'.*each at least 1"),
+    "kind": (Layer("p", op="max_pool", sources=("c",)), r"'p' has op='max_pool'; use"),
+    "point": (
+        Layer("p", np.eye(3, dtype="float32"), np.zeros(3), op="conv", sources=("c",)),
+        "'p'",
+    ),
+    "input": (Layer("p", op="input", shape=(2,), activation="relu"), r"'p' is an input and has"),
+}
+
+
+@pytest.mark.parametrize("name", MISSHAPEN)
+def test_a_layer_that_programs_would_read_differently_is_no_network(name):
+    """Strides for one of two axes were taken for one by NumPy and for both by TensorFlow."""
+    layer, message = MISSHAPEN[name]
+    kernel, bias = np.ones((1, 1, 1, 3), "float32"), np.zeros(3, "float32")
+    image = Layer("x", op="input", shape=(4, 4, 1))
+    conv = Layer("c", kernel, bias, op="conv", sources=("x",), activation="relu")
+    with pytest.raises(InputError, match=message):
+        Network((image, conv, layer), ("p",))
+
+
+def test_a_pool_without_strides_moves_by_one_everywhere():
+    kernel, bias = np.ones((1, 1, 1, 3), "float32"), np.zeros(3, "float32")
+    layers = (
+        Layer("x", op="input", shape=(4, 4, 1)),
+        Layer("c", kernel, bias, op="conv", sources=("x",), activation="relu"),
+        Layer("p", **POOL),
+    )
+    network = Network(layers, ("p",))
+    x = np.random.default_rng(0).normal(size=(3, 16)).astype("float32")
+    assert sample_ann(network, x, **SMALL).values[0] == pytest.approx(forward(network, x)[0])
