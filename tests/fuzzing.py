@@ -335,15 +335,12 @@ def check_all(
     tally: Tally,
     *,
     simulators: Collection[str] = (),
-    loop: bool = True,
     whole: bool = False,
-    ann: bool = True,
 ) -> None:
     """Run a case on every program that accepts it; see the functions above."""
     expected = expect(case)
-    check_engine(case, expected, tally, loop=loop, whole=whole)
+    check_engine(case, expected, tally, loop=True, whole=whole)
     check_chip(case, tally)
-    if ann:
-        check_ann(case, tally)
+    check_ann(case, tally)
     for backend in sorted(simulators):
         check_simulator(case, backend, expected, tally)

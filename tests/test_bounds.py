@@ -21,7 +21,7 @@ FILES = ("test_bounds.py", "test_events.py", "test_chip.py", "test_fuzz.py")
 # Everything that reaches a loop, each network at least once.
 WHICH = (
     "not_there or by_hand or several_spikes or worth_nothing or repeated or several_axes"
-    " or (same_spikes and row and 3000) or (fast_sampler and (soft or late))"
+    " or (same_spikes and row and 3000) or (fast_sampler and late)"
     " or (random_networks and 0)"
 )
 

@@ -1,8 +1,10 @@
 """A hundred random networks on every program against the reference, and the judge itself.
 
-`benchmarks.fuzz` runs two thousand. To keep a hundred short, the classical network, the engine's
-loop in TensorFlow where the one over spikes runs too, and Nengo get every fifth graph, NengoDL
-every fiftieth; the engine, the chip and all refusals get every one.
+`benchmarks.fuzz` runs two thousand on every program. Most of the time goes into compiling, so here
+the hundred are shared out: the engine gets every third, and all that its loop over spikes accepts
+or Nengo refuses; Nengo gets the others; the engine's loop in TensorFlow beside that over spikes,
+`sample_snn` and the classical network get every tenth, NengoDL every fiftieth; the chip and its
+refusals get all.
 """
 
 import dataclasses
@@ -15,27 +17,51 @@ from spikedrop import engine
 from spikedrop.engine import _changing
 from spikedrop.errors import SaturationWarning
 from spikedrop.spiking.programs import PROGRAMS, refusal
-from tests.fuzzing import Tally, check_all, check_engine, expect, judge
+from tests.fuzzing import (
+    Tally,
+    check_ann,
+    check_chip,
+    check_engine,
+    check_simulator,
+    expect,
+    judge,
+)
 from tests.random_graphs import draw_case
 
 GROUPS, EACH = 10, 10
+
+
+def accepts(name, case):
+    return refusal(PROGRAMS[name], case.network, case.conversion) is None
+
+
+def looped_over_spikes(case):
+    return accepts("events", case) and bool(_changing(case.network))
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_random_networks_give_what_the_reference_gives(group):
     tally = Tally()
     for seed in range(group * EACH, (group + 1) * EACH):
-        every = seed % 5 == 0
-        simulators = ["nengo"] * every + ["nengo_dl"] * (seed % 50 == 0)
+        case, tenth = draw_case(seed), seed % 10 == 0
+        on_engine = seed % 3 == 0 or looped_over_spikes(case) or not accepts("nengo", case)
+        simulators = ["nengo"] * (not on_engine) + ["nengo_dl"] * (seed % 50 == 0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SaturationWarning)  # the cases are not calibrated
-            check_all(
-                draw_case(seed), tally, simulators=simulators, loop=every, whole=every, ann=every
-            )
+            expected = expect(case)
+            if on_engine:
+                check_engine(case, expected, tally, loop=tenth, whole=tenth)
+            check_chip(case, tally)
+            if tenth:
+                check_ann(case, tally)
+            for backend in simulators:
+                check_simulator(case, backend, expected, tally)
     assert tally.faults == []
-    judged, excused = sum(tally.judged.values()), sum(tally.excused.values())
-    assert judged > 1000
-    assert excused < 0.02 * judged
+    # Behind a synapse Nengo is not exact: its filter's decay is not one half to the last bit.
+    ours = [name for name in tally.judged if not name.startswith("nengo")]
+    assert sum(tally.excused[name] for name in ours) < 0.02 * sum(tally.judged[n] for n in ours)
+    assert sum(tally.excused.values()) < 0.2 * sum(tally.judged.values())
+    assert sum(tally.judged.values()) > 500
 
 
 def test_the_hundred_reach_every_program_and_every_place():
@@ -43,9 +69,8 @@ def test_the_hundred_reach_every_program_and_every_place():
     cases = [draw_case(seed) for seed in range(GROUPS * EACH)]
     accepted = dict.fromkeys(PROGRAMS, 0)
     for case in cases:
-        for name, program in PROGRAMS.items():
-            runs = refusal(program, case.network, case.conversion) is None
-            accepted[name] += runs and (name != "events" or bool(_changing(case.network)))
+        for name in PROGRAMS:
+            accepted[name] += looped_over_spikes(case) if name == "events" else accepts(name, case)
     assert min(accepted.values()) >= 10, accepted
     assert all(expect(case).exact == case.exact for case in cases)
     layers = [layer for case in cases for layer in case.network.layers]

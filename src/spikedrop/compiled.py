@@ -93,7 +93,8 @@ def linear(layer: Layer, below: list[tf.Tensor], arrays: tuple, amount: float) -
         return tf.reshape(h, (*h.shape[:2], -1))
     if layer.op == "average_pool":
         flat = tf.reshape(h, (-1, *h.shape[2:]))
-        out = tf.nn.avg_pool(flat, layer.window, layer.strides, layer.padding.upper())
+        strides = layer.strides or (1,) * len(layer.window)
+        out = tf.nn.avg_pool(flat, layer.window, strides, layer.padding.upper())
         return tf.reshape(out, (*h.shape[:2], *out.shape[1:]))
     weights, bias = arrays
     if layer.op == "scale":

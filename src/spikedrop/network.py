@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from scipy.special import expit, softmax
 
 from spikedrop.errors import InputError
-from spikedrop.layers import Family, Layer, linear
+from spikedrop.layers import Family, Layer, Operation, linear
 
 if TYPE_CHECKING:
     import keras
@@ -282,6 +282,15 @@ def _check_layer(layer: Layer, known: set[str]) -> None:
             f"layer {layer.name!r} reads {missing[0]!r}, which is not among the layers before it: "
             "name a layer and put it first."
         )
+    if layer.op not in get_args(Operation):
+        raise InputError(
+            f"layer {layer.name!r} has op={layer.op!r}; use {', '.join(get_args(Operation))}."
+        )
+    if layer.op == "input" and layer.activation != "linear":
+        raise InputError(
+            f"layer {layer.name!r} is an input and has activation {layer.activation!r}: put a "
+            "layer behind it that rectifies."
+        )
     least, most = N_SOURCES.get(layer.op, (1, 1))
     if not least <= len(layer.sources) <= most:
         raise InputError(f"layer {layer.name!r} ({layer.op}) reads {len(layer.sources)} layers.")
@@ -327,6 +336,14 @@ def _check_shapes(layer: Layer, below: list[np.ndarray]) -> None:
             raise InputError(
                 f"layer {layer.name!r} takes {takes} inputs, but layer {layer.sources[0]!r} before "
                 f"it has {shapes[0][-1]} units (weights {layer.weights.shape}, values {shapes[0]})."
+            )
+    if layer.op in ("conv", "average_pool"):
+        window = layer.weights.shape[:-2] if layer.op == "conv" else layer.window
+        strides = layer.strides or (1,) * len(window)
+        if not window or len(strides) != len(window) or min(*window, *strides) < 1:
+            raise InputError(
+                f"layer {layer.name!r} ({layer.op}) has windows of {window} and strides of "
+                f"{layer.strides}: as many of both, each at least 1."
             )
     same = shapes if layer.op == "add" else [shape[:-1] for shape in shapes]
     if layer.op in ("add", "concatenate") and len(set(same)) > 1:

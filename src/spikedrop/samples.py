@@ -175,13 +175,15 @@ def collect(
 
 
 def check_finite(values: np.ndarray, draws: range, rows: range, program: object) -> np.ndarray:
-    """Return samples of some draws and observations, or refuse what is NaN or infinite.
+    """Return samples of some draws and observations as float32, or refuse NaN and infinity.
 
     Raises
     ------
     NotFiniteError
         With the first such sample's draw, observation and output, and what ran it.
     """
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused
+        values = np.asarray(values, np.float32)
     bad = ~np.isfinite(values)
     if bad.any():
         draw, row, output = np.argwhere(bad.reshape(len(draws), len(rows), -1))[0]

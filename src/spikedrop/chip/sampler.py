@@ -14,6 +14,7 @@ from spikedrop.chip.quantise import host_currents, rounded_bias
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, stacked_masks
 from spikedrop.samples import check_inputs, check_job, collect, rows_of_masks
+from spikedrop.spiking.saturation import Saturation
 
 
 def sample_chip(
@@ -54,6 +55,11 @@ def sample_chip(
         If an argument is unusable, an input needs a bias current that the chip cannot be set to, or
         a charge could leave the membrane, with the layer's name; before any spike is computed.
 
+    Warns
+    -----
+    SaturationWarning
+        If neurons fire at every step, so that samples are visibly off.
+
     Examples
     --------
     >>> from spikedrop.network import Layer, Network
@@ -84,18 +90,18 @@ def sample_chip(
             f"steps={steps} and settle={settle}: present at least one step after settling."
         )
     check_charge(chip, x, seed=seed, draws=numbers, scope=scope, steps=steps)
-    spikes, full, heard = 0, 0, 0
+    spikes, saturation = 0, Saturation(network, range(len(x)))
 
     def predict(some: range, rows: range) -> np.ndarray:
-        nonlocal spikes, full, heard
+        nonlocal spikes
         masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
         biases = _stacked_biases(chip, x[rows.start : rows.stop], masks)
         gates = _gates(chip, masks)
         counts = count_spikes(Work(chip, biases, gates, steps, settle), len(some), len(rows))
         spikes += sum(int(n.sum(dtype=np.int64)) for n in counts.values())
         late = {name: n[:, :, 1] for name, n in counts.items()}
-        full += sum(int((n == steps - settle).sum()) for n in late.values())
-        heard += sum(n.size for n in late.values())
+        full = {name: (n == steps - settle).mean(axis=(0, 2)) for name, n in late.items()}
+        saturation.add(full, len(some), rows)
         return _read_out(chip, late, steps - settle, biases)
 
     samples = collect(
@@ -116,8 +122,13 @@ def sample_chip(
             "reset": chip.reset,
         },
     )
+    saturation.warn(
+        "they fire at every step: calibrate with a lower rate_hz, or on rows of this range"
+    )
+    neurons = [layer.units for layer in chip.layers]
     return samples.assign_attrs(
-        spikes_per_presentation=spikes / (len(numbers) * len(x)), saturated=full / heard
+        spikes_per_presentation=spikes / (len(numbers) * len(x)),
+        saturated=float(np.average(saturation.means(), weights=neurons)),
     )
 
 
