@@ -6,6 +6,7 @@ import shutil
 import sys
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -190,6 +191,13 @@ def test_booleans_are_numbers_and_words_are_refused(trained, frame, tmp_path):
     files = (read_rows(tmp_path / "x.npy"),)
     for x in (*files, truths, truths.to_numpy(), truths.assign(a=truths["a"].astype(int))):
         np.testing.assert_array_equal(sd.sample_ann(network, x, draws=2, seed=0), expected)
+    nullable = truths.astype(int).astype({"a": "Int64", "b": "boolean", "c": "float32"})
+    found = sd.sample_ann(network, nullable, draws=2, seed=0)
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(InputError, match="NaN or infinite value"):
+        sd.sample_ann(network, nullable.where(nullable["a"] > 0), draws=2, seed=0)
+    with pytest.raises(InputError, match="'a' occurs twice"):
+        sd.sample_ann(network, truths[["a", "b", "c", "a"]], draws=2, seed=0)
     with pytest.raises(InputError, match="column 'b': has type"):
         sd.sample_ann(network, truths.assign(b="red"), draws=2, seed=0)
 
@@ -244,6 +252,8 @@ def test_what_an_estimator_predicts_does_not_depend_on_offsets_and_spreads():
         assert close.mean() > 0.98, (offset, spread)
     with pytest.raises(InputError, match="X, column 1: holds whole numbers"):
         SpikingDropoutRegressor(**small).fit(np.stack([np.arange(60), 2**60 + np.arange(60)], 1), y)
+    with pytest.raises(InputError, match="y, column 0: holds whole numbers"):
+        SpikingDropoutRegressor(**small).fit(x, pd.Series(2**60 + np.arange(120)))
 
 
 # warnings of the package
@@ -251,8 +261,9 @@ def test_what_an_estimator_predicts_does_not_depend_on_offsets_and_spreads():
 
 def test_every_warning_of_the_package_is_one_line_and_in_the_object(folder, tmp_path, monkeypatch):
     def fill(path, network, x, **more):
-        for _ in range(2):
-            warnings.warn_explicit("two\nlines", UserWarning, sd.__file__, 1, "spikedrop.engine")
+        own = ("two\nlines", UserWarning, sd.__file__, 1, "spikedrop.engine")
+        with ThreadPoolExecutor(2) as threads:
+            _ = [*threads.map(lambda _: warnings.warn_explicit(*own), range(2))]
         warnings.warn_explicit("of another", UserWarning, "other.py", 1, "other")
         sd.store.run.sample_to_store(path, network, x, **more)
 

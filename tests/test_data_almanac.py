@@ -405,3 +405,23 @@ def test_memory_grows_with_the_records_not_with_the_text(tmp_path):
     tracemalloc.stop()
     assert len(screen.pairs) == 6_000
     assert peak < path.stat().st_size
+
+
+@pytest.mark.parametrize("blank", ["NA", "NaN", "-", "n/a", "null"])
+def test_words_for_no_value_mark_rows_of_one_drug(tmp_path, blank):
+    nothing = {name: blank for name, value in SINGLE.items() if value == ""}
+    assert "NSC2" in nothing
+    expected = load_almanac(write(tmp_path, {}, SINGLE))
+    for bad_rows in ("raise", "drop"):
+        found = load_almanac(write(tmp_path, {}, {**SINGLE, **nothing}), bad_rows=bad_rows)
+        pd.testing.assert_frame_equal(found.singles, expected.singles)
+        assert found.report.rows_left_out == expected.report.rows_left_out
+
+
+def test_records_whose_lines_end_in_carriage_returns_are_read(tmp_path):
+    path = write(tmp_path, {}, SINGLE)
+    expected = load_almanac(path)
+    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r"))
+    found = load_almanac(path)
+    pd.testing.assert_frame_equal(found.pairs, expected.pairs)
+    pd.testing.assert_frame_equal(found.singles, expected.singles)

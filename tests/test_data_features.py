@@ -351,3 +351,14 @@ def test_rdkit_agrees_with_the_real_table(real):
     for name in ("MolWt", "TPSA", "MolLogP", "NumHDonors", "RingCount"):
         expected = table.loc[chosen, f"rdkit.{name}"]
         np.testing.assert_allclose(computed[f"rdkit.{name}"], expected, rtol=1e-4)
+
+
+def test_lines_are_counted_with_blank_ones_and_cells_over_lines(folder):
+    path = folder / "drug_features.csv"
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1].replace(lines[1].split(",")[1], '"over\ntwo"', 1)
+    cells = lines[2].split(",")
+    cells[-1] = "much"
+    path.write_text("\n".join([lines[0], lines[1], "", "", ",".join(cells)]) + "\n")
+    with pytest.raises(InputError, match="line 6, column"):
+        load_features(folder)

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from spikedrop.columns import check_spread
-from spikedrop.data import load_almanac
+from spikedrop.data import load_almanac, load_features
+from spikedrop.data.almanac import COLUMNS
 from spikedrop.errors import InputError, InputWarning
 from spikedrop.files import csvs, read_column, read_rows, read_table
 from spikedrop.files.cells import fault_of
@@ -213,7 +214,7 @@ def test_whole_numbers_that_differ_only_beyond_floats_are_refused(tmp_path, suff
 
 def test_archives_that_unpack_to_far_more_are_refused_soon(tmp_path, monkeypatch):
     monkeypatch.setattr(csvs, "SMALL", 1_000_000)
-    lines = b"\n" * 20_000_000
+    lines = b"1\n" * 10_000_000
     with zipfile.ZipFile(tmp_path / "r.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("r.csv", b"a\n" + lines)
     (tmp_path / "r.csv.gz").write_bytes(gzip.compress(b"a\n" + lines))
@@ -226,9 +227,15 @@ def test_archives_that_unpack_to_far_more_are_refused_soon(tmp_path, monkeypatch
                 pass
 
 
-def test_blank_lines_of_records_are_limited(tmp_path, monkeypatch):
-    from spikedrop.data.almanac import COLUMNS
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_an_archive_of_blank_lines_is_refused_soon(tmp_path, end):
+    with zipfile.ZipFile(tmp_path / "r.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("r.csv", b"NSC,a" + end + b"1,2" + end * 5_000_000)
+    with pytest.raises(InputError, match="more than 1,000,000 blank lines"):
+        load_features(drugs=tmp_path / "r.zip", cells=tmp_path / "r.zip")
 
+
+def test_blank_lines_of_records_are_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(csvs, "MAX_BLANK", 1000)
     (tmp_path / "r.csv").write_text(",".join(COLUMNS) + "\n" * 5000)
     with pytest.raises(InputError, match="more than 1,000 blank lines"):

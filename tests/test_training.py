@@ -227,8 +227,8 @@ def spoiled(value, row, what):
         ({"learning_rate": np.inf}, "learning_rate=inf; give a positive"),
         ({"weight_decay": -1e-3}, "weight_decay=-0.001; give a not negative"),
         ({"dropout": np.nan}, "dropout=nan.*below 1"),
-        ({"x": rows()[0] + 1e9}, "training rows, x, column 0: its values, near 1e"),
-        ({"y": rows()[1] + 1e9}, "training rows, column 'y': its values, near 1e"),
+        ({"x": rows()[0].astype(float) + 1e9}, "training rows, x, column 0: its values, near 1e"),
+        ({"y": rows()[1].astype(float) + 1e9}, "training rows, column 'y': its values, near 1e"),
         ({"y": rows()[1].astype(str)}, "y has type <U.*; expected real numbers"),
     ],
 )

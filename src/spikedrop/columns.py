@@ -86,17 +86,19 @@ def frame_values(x: object, wanted: Sequence[str], table: str, model: str) -> ob
 
 def numbers_of(x: object, table: str) -> np.ndarray:
     """Return the values of a DataFrame, axes (row, column), float64 where types differ."""
-    for name in x.columns:
-        kind = getattr(x[name].dtype, "kind", "O")
-        if kind not in "fiub":
+    for name, dtype in x.dtypes.items():
+        if getattr(dtype, "kind", "O") not in "fiub":
             raise InputError(
-                f"{table}, column {name!r}: has type {x[name].dtype}; expected numbers. Turn "
-                "categories into columns of 0 and 1, and dates into numbers."
+                f"{table}, column {name!r}: has type {dtype}; expected numbers. Turn categories "
+                "into columns of 0 and 1, and dates into numbers."
             )
     for i, name in enumerate(x.columns):
         check_integers(x.iloc[:, i].to_numpy(), f"{table}, column {name!r}")
-    same = len(set(x.dtypes)) == 1 and x.dtypes.iloc[0].kind in "fiu"
-    return x.to_numpy() if same else x.to_numpy(np.float64)
+    kinds = set(x.dtypes)
+    same = len(kinds) == 1 and all(
+        isinstance(kind, np.dtype) and kind.kind in "fiu" for kind in kinds
+    )
+    return x.to_numpy() if same else x.to_numpy(np.float64, na_value=np.nan)
 
 
 def check_integers(values: np.ndarray, where: str) -> None:

@@ -49,8 +49,8 @@ def check_whole(x: object, name: str = "X") -> None:
         for i, column in enumerate(x.columns):
             check_integers(x.iloc[:, i].to_numpy(), f"{name}, column {column!r}")
         return
-    kind = getattr(x, "dtype", None)
-    if isinstance(x, np.ndarray) and kind.kind in "iu":
+    x = x.to_numpy() if hasattr(x, "to_numpy") else x
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iu":
         for i, values in enumerate(x.reshape(len(x), -1).T if x.ndim and len(x) else ()):
             check_integers(values, f"{name}, column {i}")
 

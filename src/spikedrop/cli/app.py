@@ -32,7 +32,8 @@ WARNED: ContextVar[list[str]] = ContextVar("warned")
 @contextlib.contextmanager
 def warnings_kept() -> Iterator[None]:
     """Keep the package's own warnings for `show_warnings`; others go their usual way."""
-    token = WARNED.set([])
+    kept: list[str] = []  # filled from any thread
+    token = WARNED.set(kept)
     with warnings.catch_warnings():
         usual = warnings.showwarning
         for kind in OURS:
@@ -43,8 +44,8 @@ def warnings_kept() -> Iterator[None]:
             inside = where and PACKAGE in Path(where[0]).parents
             if category not in OURS and not (inside and issubclass(category, UserWarning)):
                 usual(message, category, *where, **more)
-            elif (line := one_line(str(message))) not in WARNED.get():
-                WARNED.get().append(line)
+            elif (line := one_line(str(message))) not in kept:
+                kept.append(line)
 
         warnings.showwarning = show
         try:

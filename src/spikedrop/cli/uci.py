@@ -22,10 +22,11 @@ def uci(
         int, typer.Option(min=1, max=100, help="Hidden layers; the published figures have 1.")
     ] = 2,
     splits: Annotated[
-        int | None, typer.Option(min=1, help="Only so many splits of each set; by default all.")
+        int | None,
+        typer.Option(min=1, max=1000, help="Only so many splits of each set; by default all."),
     ] = None,
     seed: Seed = 0,
-    jobs: Annotated[int, typer.Option(help="Splits at a time; -1: one a core.")] = -1,
+    jobs: Annotated[int, typer.Option(max=4096, help="Splits at a time; -1: one a core.")] = -1,
     work: Annotated[
         Path, typer.Option(help="Where finished splits are kept, to go on from after a stop.")
     ] = Path("_build/uci"),

@@ -62,19 +62,27 @@ def open_table(path: Path) -> Iterator[BinaryIO]:
 
 
 class _Unpacked(io.RawIOBase):
-    """What an archive unpacks to, up to a number of bytes."""
+    """What an archive unpacks to, up to a number of bytes and of blank lines."""
 
     def __init__(self, path: Path, stream: BinaryIO, most: int) -> None:
         self.path, self.stream, self.most, self.left = path, stream, most, most
+        self.blank = 0
 
     def readable(self) -> bool:
         """Say that it can be read."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:
-        """Read some bytes; refuse more than `most` in all."""
+        """Read some bytes; refuse more than `most` in all, or than `MAX_BLANK` blank lines."""
         count = self.stream.readinto(buffer)
         self.left -= count
+        data = bytes(buffer[:count])
+        self.blank += sum(data.count(ends) for ends in (b"\n\n", b"\n\r\n", b"\r\r"))
+        if self.blank > MAX_BLANK:
+            raise InputError(
+                f"{self.path}: has more than {MAX_BLANK:,} blank lines. Remove them, or download "
+                "the file again."
+            )
         if self.left < 0:
             raise InputError(
                 f"{self.path}: unpacks to more than {self.most:,} bytes, which records do not. "
