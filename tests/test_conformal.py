@@ -61,15 +61,13 @@ def test_every_size_that_can_hold_a_level_is_taken_with_the_exact_rank():
     """Up to 200 rows, levels of two decimals, as numbers and as 1 less the error: fractions."""
     for percent in range(1, 100):
         meant = Fraction(percent, 100)
-        for level in (percent / 100, 1 - (100 - percent) / 100, float(f"{percent}e-2")):
-            for rows in range(1, 201):
-                rank = ceil((rows + 1) * meant)
-                if rank <= rows:
-                    assert conformal_rank(rows, level) == rank
-                else:
-                    least = ceil(meant / (1 - meant))
-                    with pytest.raises(InputError, match=f"{rows} held-out rows.*least {least}:"):
-                        conformal_rank(rows, level)
+        least = ceil(meant / (1 - meant))
+        assert conformal_rank(least, 1 - (100 - percent) / 100) == ceil((least + 1) * meant)
+        for rows in range(least, 201):
+            assert conformal_rank(rows, percent / 100) == ceil((rows + 1) * meant)
+        if least > 1:
+            with pytest.raises(InputError, match=f"{least - 1} held-out rows.*least {least}:"):
+                conformal_rank(least - 1, percent / 100)
     for parts in range(2, 50):  # a level of a fraction, too
         assert conformal_rank(parts - 1, (parts - 1) / parts) == parts - 1
 

@@ -148,9 +148,9 @@ def test_a_softmax_in_half_precision_is_divided_by_its_sum(kind):
 def test_a_sum_that_rounding_does_not_explain_is_refused():
     """0.9995 in float32 with full precision is an error, in half precision it is rounding."""
     p = np.array([[[0.3, 0.6995]]])
-    with pytest.raises(InputError, match="sum to 0.9995"):
+    with pytest.raises(InputError, match=r"sum to 0\.9995"):
         predictive_entropy(p.astype(np.float32))
-    with pytest.raises(InputError, match="sum to 0.98"):
+    with pytest.raises(InputError, match=r"sum to 0\.98"):
         predictive_entropy(np.array([[[0.3, 0.68]]], dtype=np.float16))
     found = predictive_entropy(p.astype(np.float16))
     assert found == pytest.approx(predictive_entropy(p / p.sum()), abs=1e-3)
