@@ -1,10 +1,21 @@
 """Conformal intervals: by hand, against the definition, and coverage on simulated data."""
 
+from fractions import Fraction
+from math import ceil
+
 import numpy as np
 import pytest
+from mapie.conformity_scores import ResidualNormalisedScore
+from mapie.regression import SplitConformalRegressor
 from scipy import stats
+from sklearn.base import BaseEstimator, RegressorMixin
 
-from spikedrop.conformal import conformal_interval, coverage_limits, divided_coverage
+from spikedrop.conformal import (
+    conformal_interval,
+    conformal_rank,
+    coverage_limits,
+    divided_coverage,
+)
 from spikedrop.errors import InputError
 from spikedrop.scores import coverage, interval_coverage
 
@@ -44,6 +55,69 @@ def test_by_the_definition(level):
     half = q * np.sqrt(samples.var(axis=0, ddof=1) + noise**2)
     assert low == pytest.approx(samples.mean(axis=0) - half)
     assert high == pytest.approx(samples.mean(axis=0) + half)
+
+
+def test_every_size_that_can_hold_a_level_is_taken_with_the_exact_rank():
+    """Up to 200 rows, levels of two decimals, as numbers and as 1 less the error: fractions."""
+    for percent in range(1, 100):
+        meant = Fraction(percent, 100)
+        least = ceil(meant / (1 - meant))
+        assert conformal_rank(least, 1 - (100 - percent) / 100) == ceil((least + 1) * meant)
+        for rows in range(least, 201):
+            assert conformal_rank(rows, percent / 100) == ceil((rows + 1) * meant)
+        if least > 1:
+            with pytest.raises(InputError, match=f"{least - 1} held-out rows.*least {least}:"):
+                conformal_rank(least - 1, percent / 100)
+    for parts in range(2, 50):  # a level of a fraction, too
+        assert conformal_rank(parts - 1, (parts - 1) / parts) == parts - 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "level"), [(9, 0.9), (10, 0.9), (4, 0.8), (5, 0.8), (19, 0.95), (1, 0.5), (3, 0.01)]
+)
+def test_small_sizes_by_the_definition(rows, level):
+    held_out = np.repeat([[-1.0], [0.0], [1.0]], rows, axis=1)
+    y = np.random.default_rng(0).permutation(rows) + 1.0
+    rank = ceil((rows + 1) * Fraction(str(level)))
+    low, high = conformal_interval(held_out, y, held_out[:, :1], level=level)
+    assert (low, high) == (pytest.approx([-rank]), pytest.approx([rank]))
+    assert coverage_limits(10, held_out=rows, level=level)[1] <= 1
+
+
+class Column(RegressorMixin, BaseEstimator):
+    """Predict one column of the input."""
+
+    def __init__(self, column=0):
+        self.column = column
+        self.n_features_in_ = 2
+
+    def fit(self, x, y):
+        return self
+
+    def predict(self, x):
+        return np.asarray(x)[:, self.column]
+
+
+@pytest.mark.parametrize("rows", [20, 33, 100, 157])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
+def test_intervals_are_mapies(rows, level):
+    rng = np.random.default_rng(rows)
+    held_out, y = world(rows, rng)
+    samples, _ = world(7, rng)
+    mapie = SplitConformalRegressor(
+        Column(0),
+        confidence_level=level,
+        conformity_score=ResidualNormalisedScore(Column(1), prefit=True),
+        prefit=True,
+    )
+    held, new = (
+        np.column_stack([draws.mean(axis=0), draws.std(axis=0, ddof=1)])
+        for draws in (held_out, samples)
+    )
+    _, bounds = mapie.conformalize(held, y).predict_interval(new)
+    low, high = conformal_interval(held_out, y, samples, level=level)
+    assert low == pytest.approx(bounds[:, 0, 0])
+    assert high == pytest.approx(bounds[:, 1, 0])
 
 
 def test_the_unit_of_the_spread_does_not_matter():

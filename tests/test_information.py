@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import mutual_info_score
 
 from spikedrop.errors import InputError
-from spikedrop.scores import expected_entropy, mutual_information, predictive_entropy
+from spikedrop.scores import brier_score, expected_entropy, mutual_information, predictive_entropy
 
 MEASURES = (predictive_entropy, expected_entropy, mutual_information)
 
@@ -114,3 +114,43 @@ def test_few_draws_give_too_little_information():
 def test_what_is_no_probability_is_refused(measure, p, words):
     with pytest.raises(InputError, match=words):
         measure(p)
+
+
+def softmax16(draws=30, observations=40, classes=10, dtype=np.float16):
+    """Softmax outputs rounded to a short type."""
+    logits = 3 * np.random.default_rng(0).normal(size=(draws, observations, classes))
+    p = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (p / p.sum(axis=-1, keepdims=True)).astype(dtype)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_a_softmax_in_half_precision_is_divided_by_its_sum(kind):
+    """As float16, and as float32 that holds only half precision; other sums are refused."""
+    short = softmax16()
+    if kind == "bfloat16":  # the upper half of a float32, rounded
+        bits = softmax16(dtype=np.float32).view(np.uint32)
+        short = ((bits + 0x8000) & 0xFFFF0000).view(np.float32)
+    total = short.astype(np.float64).sum(axis=-1, keepdims=True)
+    assert np.abs(total - 1).max() > 1e-4  # else nothing is tried
+    exact = np.where(np.abs(total - 1) > 1e-4, short / total, short.astype(np.float64))
+    labels = np.random.default_rng(1).integers(0, 10, 40)
+    for values in (short, short.astype(np.float32), short.astype(np.float64)):
+        for score in (predictive_entropy, expected_entropy, mutual_information):
+            assert score(values) == pytest.approx(score(exact), rel=1e-12, abs=1e-15)
+        assert brier_score(values, labels) == pytest.approx(brier_score(exact, labels))
+    spoiled = short.astype(np.float32)
+    spoiled[3, 5] *= 1 + 2.0**-9  # still half precision, or not; too far from 1
+    spoiled[3, 5, 0] += np.float32(0.05)
+    with pytest.raises(InputError, match="draw 3, observation 5 sum to 1"):
+        predictive_entropy(spoiled)
+
+
+def test_a_sum_that_rounding_does_not_explain_is_refused():
+    """0.9995 in float32 with full precision is an error, in half precision it is rounding."""
+    p = np.array([[[0.3, 0.6995]]])
+    with pytest.raises(InputError, match=r"sum to 0\.9995"):
+        predictive_entropy(p.astype(np.float32))
+    with pytest.raises(InputError, match=r"sum to 0\.98"):
+        predictive_entropy(np.array([[[0.3, 0.68]]], dtype=np.float16))
+    found = predictive_entropy(p.astype(np.float16))
+    assert found == pytest.approx(predictive_entropy(p / p.sum()), abs=1e-3)

@@ -1,5 +1,7 @@
 """CRPS, interval score and densities: by hand, by their definitions, and against libraries."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scoringrules
@@ -36,11 +38,28 @@ def test_crps_of_constant_draws_is_the_absolute_error():
     assert crps_values(np.full((5, 2), 3.0), y) == pytest.approx([2.0, 7.0])
 
 
-def test_crps_equals_another_estimator_of_scoringrules():
-    """The fair and the probability-weighted-moment estimators are one number."""
-    samples, y = world()
-    expected = scoringrules.crps_ensemble(y, samples, m_axis=0, estimator="pwm")
-    assert crps_values(samples, y) == pytest.approx(expected)
+@pytest.mark.parametrize("draws", [2, 3, 40])
+@pytest.mark.parametrize("far", [0.0, 1e6, -1e9])
+def test_crps_equals_the_sum_over_pairs(draws, far):
+    """The sorted form against scoringrules' fair estimator, near 0 and far from it."""
+    samples, y = world(draws=draws)
+    samples, y = samples + far, y + far
+    samples[:, 3] = samples[0, 3]  # draws that are all the same
+    samples[: draws // 2, 4] = y[4]  # ties, with what was observed too
+    expected = scoringrules.crps_ensemble(y, samples, m_axis=0, estimator="fair")
+    assert crps_values(samples, y) == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+def test_crps_does_not_form_all_pairs():
+    """4,000 draws: pairs of one observation are 128 MB, and the draws of all 50 are 1.6 MB."""
+    samples, y = np.random.default_rng(0).normal(size=(4000, 51)), np.zeros(51)
+    for noise in (0.0, 0.5):
+        tracemalloc.start()
+        try:
+            crps(samples[:500] if noise else samples, y, noise)
+            assert tracemalloc.get_traced_memory()[1] < 32e6
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.parametrize("noise", [0.7, np.linspace(0.2, 2, 40), "each draw"])

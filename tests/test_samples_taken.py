@@ -199,9 +199,7 @@ def seen(result):
     if isinstance(result, compared.Comparison):
         return [result.verdict, seen(result.table())]
     if isinstance(result, plt.Axes | plt.Figure):
-        figure = result if isinstance(result, plt.Figure) else result.figure
-        figure.canvas.draw()
-        return np.asarray(figure.canvas.buffer_rgba()).tobytes()
+        return drawn(result if isinstance(result, plt.Figure) else result.figure)
     if isinstance(result, pd.DataFrame | pd.Series):
         return [list(result.index), seen(result.to_numpy().tolist())]
     if isinstance(result, np.ndarray):
@@ -213,6 +211,17 @@ def seen(result):
     if isinstance(result, dict):
         return {name: seen(part) for name, part in result.items()}
     return "nan" if isinstance(result, float) and np.isnan(result) else result
+
+
+def drawn(figure):
+    """Return the numbers that a figure shows."""
+    parts = []
+    for ax in figure.axes:
+        parts += [line.get_xydata() for line in ax.lines]
+        parts += [patch.get_path().vertices for patch in ax.patches]
+        for marks in ax.collections:
+            parts += [marks.get_offsets(), *(path.vertices for path in marks.get_paths())]
+    return [np.asarray(part).tolist() for part in parts]
 
 
 def run(taker, samples, *y):
@@ -245,10 +254,9 @@ def test_axes_are_found_by_their_names(taker):
     rng = np.random.default_rng(1)
     expected = run(taker, taker.samples)
     assert run(taker, [labelled(values) for values in taker.samples]) == expected
-    for _ in range(2):
-        turned = [labelled(values) for values in taker.samples]
-        turned = [values.transpose(*rng.permutation(values.dims)) for values in turned]
-        assert run(taker, turned) == expected
+    turned = [labelled(values) for values in taker.samples]
+    turned = [values.transpose(*rng.permutation(values.dims)) for values in turned]
+    assert run(taker, turned) == expected
     flipped = [labelled(values).transpose(..., "draw") for values in taker.samples]
     assert run(taker, flipped) == expected
     lazy = [values.chunk({"observation": 3}) for values in flipped]

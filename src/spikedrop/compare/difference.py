@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.multitest import multipletests
 
 from spikedrop.compare.draws import both
-from spikedrop.compare.kernel import joint_phases, marginal_kernel, side_by_side, waves
+from spikedrop.compare.kernel import joint_phases, marginal_features, side_by_side, waves
 from spikedrop.errors import InputError
 from spikedrop.predictive import BLOCK, Samples, per_observation
 
@@ -116,7 +116,7 @@ def global_test(
         z = np.concatenate(values)
         for part, effects in zip(sums.values(), _moments(z, in_b), strict=True):
             part += np.stack([effects.sum(axis=1), np.sum(effects**2, axis=1)], axis=1)
-        each_law += _gap(marginal_kernel(z.shape[1], m).features(z), in_b)
+        each_law += _gap(marginal_features(z, m), in_b)
     phases, weights, _ = joint_phases((x, y), centre, spread, seed)
     statistics = {
         "location": sums["location"][:, 1],

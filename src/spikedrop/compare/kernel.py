@@ -75,7 +75,7 @@ def moved(
     return mmd
 
 
-def marginal_kernel(observations: int, of: int | None = None) -> Kernel:
+def marginal_kernel(observations: int) -> Kernel:
     r"""Return the mean over observations of one-dimensional Gaussian kernels of width 1.
 
     :math:`k(z, z') = \frac1m \sum_i \exp(-(z_i - z'_i)^2 / 2)`: its squared MMD is the mean over
@@ -88,13 +88,30 @@ def marginal_kernel(observations: int, of: int | None = None) -> Kernel:
     >>> bool(abs(gram[0, 1] - exact) < 1e-6), bool(abs(gram[0, 0] - 1) < 1e-12)
     (True, True)
     """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE)
-    upper = nodes > 0  # the other half are the same waves
-    nodes, weights = nodes[upper], 2 * weights[upper] / weights.sum()
+    nodes, weights = quadrature()
     return Kernel(
         frequencies=np.kron(np.eye(observations), nodes[:, None]),
-        weights=np.tile(weights, observations) / (of or observations),
+        weights=np.tile(weights, observations) / observations,
     )
+
+
+def quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """Waves of the Gaussian kernel of width 1 in one dimension, and their weights."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE)
+    upper = nodes > 0  # the other half are the same waves
+    return nodes[upper], 2 * weights[upper] / weights.sum()
+
+
+def marginal_features(z: np.ndarray, observations: int) -> np.ndarray:
+    """Features of `marginal_kernel` that belong to some of its observations, those of `z`.
+
+    >>> z = np.array([[1.0, 2.0], [0.5, 3.0]])
+    >>> bool((marginal_features(z, 2) == marginal_kernel(2).features(z)).all())
+    True
+    """
+    nodes, weights = quadrature()
+    phase = (z[:, :, None] * nodes).reshape(len(z), -1)
+    return waves(phase, np.tile(weights, z.shape[1]) / observations)
 
 
 def joint_kernel(observations: int, seed: int) -> Kernel:

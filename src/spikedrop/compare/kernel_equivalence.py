@@ -12,9 +12,10 @@ from spikedrop.compare.draws import both, centre_and_sd
 from spikedrop.compare.equivalence import Equivalence, check_claim
 from spikedrop.compare.kernel import (
     joint_phases,
-    marginal_kernel,
+    marginal_features,
     modulus,
     moved,
+    quadrature,
     side_by_side,
     waves,
 )
@@ -23,7 +24,7 @@ from spikedrop.predictive import Samples
 
 KERNELS = ("each law", "joint law")
 SIMULATIONS = 4000
-SMALL = 2**15  # values of a sample in a block, each of which has sixteen features
+SMALL = 2**14  # values of a sample in a block, each of which has sixteen features
 
 
 def kernel_equivalence(
@@ -120,14 +121,13 @@ def _joint_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, seed:
 
 def _each_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray) -> _Gap:
     m, n = x.shape[1], len(x) + len(y)
-    waves_of_one = marginal_kernel(1)
-    if 2 * m * len(waves_of_one.weights) >= n:
+    nodes, weights = quadrature()
+    if 2 * m * len(nodes) >= n:
         means, square = _many_features((x, y), centre, sd)
     else:
         means, square = _many_draws((x, y), centre, sd)
     gap = means[0] - means[1]
-    weights = np.tile(waves_of_one.weights / m, m)
-    together = np.tile(waves_of_one.frequencies[:, 0], m)
+    weights, together = np.tile(weights / m, m), np.tile(nodes, m)
     squared = (means[0] ** 2).reshape(2, -1).sum(axis=0) / weights
     return _Gap(float(np.sum(gap**2)), square, moved(squared, weights, together, len(x)))
 
@@ -139,8 +139,7 @@ def _many_features(
     square: np.ndarray | float = 0.0
     means: tuple[list[np.ndarray], ...] = ([], [])
     for _, values in side_by_side(samples, centre, sd, SMALL):
-        kernel = marginal_kernel(values[0].shape[1], len(centre))
-        features = [kernel.features(z) for z in values]
+        features = [marginal_features(z, len(centre)) for z in values]
         for found, f in zip(means, features, strict=True):
             found.append(f.mean(axis=0).reshape(2, -1))
         root = np.concatenate([_centred(f) for f in features])
@@ -152,16 +151,16 @@ def _many_draws(
     samples: tuple[Samples, Samples], centre: np.ndarray, sd: np.ndarray
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """The same with the crossproduct of features, some draws at a time."""
-    kernel = marginal_kernel(len(centre))
-    step = max(1, SMALL // len(centre))
+    m = len(centre)
+    step = max(1, SMALL // m)
     square: np.ndarray | float = 0.0
     means = []
     for sample in samples:
         z = (sample.all() - centre) / sd
         n, parts = len(z), range(0, len(z), step)
-        mean = sum(kernel.features(z[i : i + step]).sum(axis=0) for i in parts) / n
+        mean = sum(marginal_features(z[i : i + step], m).sum(axis=0) for i in parts) / n
         for i in parts:
-            root = (kernel.features(z[i : i + step]) - mean) / np.sqrt(n * (n - 1))
+            root = (marginal_features(z[i : i + step], m) - mean) / np.sqrt(n * (n - 1))
             square = square + root.T @ root
         means.append(mean)
     return tuple(means), np.asarray(square)

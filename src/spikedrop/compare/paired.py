@@ -88,9 +88,7 @@ def paired_error(ann: xr.DataArray | np.ndarray, snn: xr.DataArray | np.ndarray)
     [0.0707, 0.0]
     """
     a, b, _, sd = _paired(ann, snn)
-    count = a.shape[0] * a.shape[1]
-    place, fraction = divmod(0.95 * (count - 1), 1)
-    top = np.empty(0)  # the largest errors, down to the percentile
+    largest = _Largest(a.shape[0] * a.shape[1], 0.95)
     sums, means, ratios = np.zeros(2), [], []
     for columns, (x, z) in blocks(a, b):
         signed = (z - x) / sd[columns]
@@ -98,17 +96,43 @@ def paired_error(ann: xr.DataArray | np.ndarray, snn: xr.DataArray | np.ndarray)
         means.append(error.mean(axis=0))
         sums += signed.sum(), error.sum()
         ratios.append(z.std(axis=0, ddof=1) / sd[columns])
-        top = np.concatenate([top, error.ravel()])
-        spare = max(0, len(top) - (count - int(place)))
-        top = np.partition(top, spare)[spare:]
-    around = np.partition(top, 1)[:2] if len(top) > 1 else top  # linear between two, as NumPy's
+        largest.add(error.ravel())
     return PairedError(
         per_observation=np.concatenate(means),
-        bias=float(sums[0] / count),
-        mean=float(sums[1] / count),
-        p95=float(np.quantile(around, fraction)),
+        bias=float(sums[0] / largest.count),
+        mean=float(sums[1] / largest.count),
+        p95=largest.quantile(),
         sd_ratio=float(np.median(np.concatenate(ratios))),
     )
+
+
+class _Largest:
+    """A high quantile of many numbers that come in parts, without keeping the low ones."""
+
+    def __init__(self, count: int, quantile: float) -> None:
+        place, self.fraction = divmod(quantile * (count - 1), 1)
+        self.count, self.kept = count, count - int(place)
+        self.parts: list[np.ndarray] = []
+        self.least, self.held = -np.inf, 0
+
+    def add(self, values: np.ndarray) -> None:
+        values = values[values >= self.least]
+        self.parts.append(values)
+        self.held += len(values)
+        if self.held > 2 * self.kept:
+            top = self._top()
+            self.parts, self.least, self.held = [top], top.min(), len(top)
+
+    def _top(self) -> np.ndarray:
+        values = np.concatenate(self.parts)
+        spare = max(0, len(values) - self.kept)
+        return np.partition(values, spare)[spare:]
+
+    def quantile(self) -> float:
+        """Linear between two of the numbers, as NumPy's."""
+        top = self._top()
+        around = np.partition(top, 1)[:2] if len(top) > 1 else top
+        return float(np.quantile(around, self.fraction))
 
 
 def certificate(ann: xr.DataArray | np.ndarray, snn: xr.DataArray | np.ndarray) -> pd.DataFrame:
