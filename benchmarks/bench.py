@@ -190,6 +190,7 @@ def main() -> None:
         parser.error("--record keeps whole results: drop --quick and --only")
     start = time.perf_counter()
     entries: list[Entry] = []
+    found = result(entries, arguments.record or "")  # the commit is that of the start
     print(f"{cores()} cores")
     for group, measure in groups(arguments.quick).items():
         if arguments.only and group not in arguments.only:
@@ -199,7 +200,6 @@ def main() -> None:
             print(line(entry) + details(entry), flush=True)
     file = Path(FOLDER) / "bench.json"
     file.parent.mkdir(exist_ok=True)
-    found = result(entries, arguments.record or "")
     file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\n{len(entries)} figures in {file}, {time.perf_counter() - start:.0f} s\n")
     print("\n".join(line(entry).split(";")[0] for entry in entries))
