@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from spikedrop import compare, conformal, decisions, scores, unfamiliar, variance
+from spikedrop import compare, conformal, decisions, scores, unfamiliar
 from spikedrop.compare import noise_floor, power_table, verdict_rates
 from spikedrop.errors import InputError
 from spikedrop.plots import decisions as decision_plots
@@ -31,7 +31,6 @@ Y = RNG.normal(size=OBSERVATIONS) + np.arange(OBSERVATIONS)
 P = RNG.dirichlet(np.ones(8), size=(DRAWS, OBSERVATIONS))
 LABELS = RNG.integers(0, 8, size=OBSERVATIONS)
 GROUPS = np.arange(OBSERVATIONS) % 3
-NESTED = RNG.normal(size=(5, 5, 5))
 AXES = ("draw", "observation", "output")
 QUICK = {"permutations": 19}
 
@@ -426,21 +425,6 @@ def test_all_types_of_numbers_are_scored_in_float64(taker, dtype):
         assert str(error.value) == str(refusal)
     else:
         assert run(taker, samples) == expected
-
-
-def test_variance_components_take_names_and_refuse_others():
-    names = ("mask", "charge", "observation")
-    snn, ann = xr.DataArray(NESTED, dims=names), xr.DataArray(NESTED[0], dims=names[::2])
-    expected = variance.variance_components(NESTED, NESTED[0])
-    for turned in (snn.transpose("charge", "observation", "mask"), snn.transpose()):
-        found = variance.variance_components(turned, ann.T)
-        assert [part.tolist() for part in astuple(found)] == [
-            part.tolist() for part in astuple(expected)
-        ]
-    with pytest.raises(InputError, match="axes"):
-        variance.variance_components(snn.rename(mask="draw"), ann)
-    with pytest.raises(InputError, match="real numbers"):
-        variance.variance_components(NESTED.astype(str), NESTED[0])
 
 
 def test_paired_samples_have_the_same_draws_in_the_same_order():

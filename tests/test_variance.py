@@ -1,10 +1,12 @@
 """The parts of a spiking prediction's variance, against closed forms."""
 
+from dataclasses import astuple
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from spikedrop.ann import sample_ann
 from spikedrop.errors import InputError
@@ -203,3 +205,19 @@ def test_unusable_designs_are_refused():
         nested_samples(network, conversion, x, masks=2, charges=0, seed=0)
     with pytest.raises(InputError, match="positive values"):
         log_slope(pd.Series([1.0, 0.0], index=[1, 2]))
+
+
+def test_variance_components_take_names_and_refuse_others():
+    nested = np.random.default_rng(0).normal(size=(5, 5, 5))
+    names = ("mask", "charge", "observation")
+    snn, ann = xr.DataArray(nested, dims=names), xr.DataArray(nested[0], dims=names[::2])
+    expected = variance_components(nested, nested[0])
+    for turned in (snn.transpose("charge", "observation", "mask"), snn.transpose()):
+        found = variance_components(turned, ann.T)
+        assert [part.tolist() for part in astuple(found)] == [
+            part.tolist() for part in astuple(expected)
+        ]
+    with pytest.raises(InputError, match="axes"):
+        variance_components(snn.rename(mask="draw"), ann)
+    with pytest.raises(InputError, match="real numbers"):
+        variance_components(nested.astype(str), nested[0])

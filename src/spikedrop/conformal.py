@@ -35,7 +35,7 @@ def conformal_interval(
 
     If the held-out rows and the others are exchangeable, it holds the observation with probability
     at least `level`, whatever the network, the draws and the noise are worth (Lei et al. 2018,
-    doi:10.1080/01621459.2017.1307116). Where MAPIE takes that few rows, the intervals are those of
+    doi:10.1080/01621459.2017.1307116). Where MAPIE takes so few rows, the intervals are those of
     its `SplitConformalRegressor` with a `ResidualNormalisedScore`. The promise is an average over
     observations and over choices of the held-out rows (`coverage_limits`), and it does not reach
     beyond exchangeable rows: not to drugs or pairs that the held-out rows do not stand for.
