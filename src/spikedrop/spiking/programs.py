@@ -84,6 +84,8 @@ _GATED, _BARE = Takes(EVERY, GATES), Takes(EVERY, ())
 _DENSE, _IN_A_ROW = Takes({"dense": 1}, VALUES), Takes({"flatten": ANY, "concatenate": 1}, ())
 
 #: Every program by its name; the engine chooses among the first three.
+#:
+#: :meta hide-value:
 PROGRAMS: dict[str, Program] = {
     "events": Program(
         "spikedrop.events", ("charge_keeping",), False, False, False,
