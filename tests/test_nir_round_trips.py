@@ -277,12 +277,9 @@ def cannot_be_written():
     dropped = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, one[0]))
     tiny = Network.chain((Layer("h", one, one[0]),), Layer("y", one * 1e-30, one[0]))
     mask = np.full((1, 1), 2.0, "float32")
-    strided = Layer("y", np.ones((1, 4, 2), "float32"), np.ones(2, "float32"), op="conv",
-                    sources=("h",), strides=(1, 1))  # fmt: skip
     return {
         "'h' has values with 3 axes": (on_a_sequence(s=volume), keeps, None),
         "'h' has weights that do not come back": (double, keeps, None),
-        r"'y' has strides \(1, 1\)": (on_a_sequence(y=strided), keeps, None),
         r"masks for \['g', 'h'\]": (dropped, keeps, {"h": mask, "g": mask}),
         r"masks for \[\], and .* are \['h'\]": (dropped, keeps, {}),
         r"'h' has a mask of shape \(3,\)": (dropped, keeps, {"h": np.ones((1, 3), "float32")}),

@@ -218,7 +218,8 @@ class Writer:
     def _conv(
         self, name: str, weights: np.ndarray, bias: np.ndarray, layer: Layer, shape: tuple,
     ) -> object:  # fmt: skip
-        rank, strides = len(shape) - 1, _strides(layer, shape)
+        rank = len(shape) - 1
+        strides = layer.strides or (1,) * rank
         if rank not in (1, 2):
             raise InputError(
                 f"layer {name!r} has values with {rank} axes before the channels, and NIR's "
@@ -243,7 +244,8 @@ class Writer:
         )
 
     def _pool(self, layer: Layer, shape: tuple) -> object:
-        rank, strides = len(shape) - 1, _strides(layer, shape)
+        rank = len(shape) - 1
+        strides = layer.strides or (1,) * rank
         padding = _padding(layer.name, layer, layer.window, strides, shape[:-1])
         if any(padding):
             raise InputError(
@@ -320,17 +322,6 @@ class Writer:
             "seconds_per_step": float(self.conversion.dt),
             "structure": json.dumps(structure),
         }
-
-
-def _strides(layer: Layer, shape: tuple) -> tuple[int, ...]:
-    """One stride for every axis before the channels, or refuse."""
-    strides = layer.strides or (1,) * (len(shape) - 1)
-    if len(strides) != len(shape) - 1:
-        raise InputError(
-            f"layer {layer.name!r} has strides {strides} for values of shape {shape}: give one for "
-            "every axis before the channels."
-        )
-    return strides
 
 
 def _padding(
