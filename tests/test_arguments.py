@@ -147,7 +147,7 @@ def test_a_wrong_argument_is_refused_by_name_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("workers", BAD["workers"], ids=repr)
+@pytest.mark.parametrize("workers", BAD["workers"])
 def test_wrong_workers_are_refused(workers):
     with pytest.raises(InputError, match="workers="), local_client(workers):
         pass
