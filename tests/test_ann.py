@@ -188,7 +188,7 @@ def with_value(value, row, column):
         ({"x": inputs(4) * 1j}, "expected real numbers"),
         ({"draws": 0}, "draws=0; give a whole number, at least 1"),
         ({"draws": 2.5}, "draws=2.5; give a whole number"),
-        ({"scope": "batch"}, "scope='batch'; use 'draw'.*or 'row'"),
+        ({"scope": "batch"}, "scope='batch'; use 'draw', 'row'"),
     ],
 )
 def test_bad_input_fails_before_work(change, says, monkeypatch):

@@ -27,18 +27,24 @@ def check_inputs(network: Network, x: object, draws: int, scope: str) -> np.ndar
     the order of `network.columns`, where it has names.
     """
     x = frame_values(x, network.columns, "x", "the network")
-    if len(network.inputs) == 1 and np.ndim(x):
-        check_spread(np.asarray(x), network.columns or None, "x", steps=1)
-    x = check_rows(network.inputs, x)
+    x = check_rows(network.inputs, x, whole=True, columns=network.columns)
     check_draws(network, draws, scope)
     return x
 
 
-def check_rows(inputs: Sequence[Layer], x: object, first_row: int = 0) -> np.ndarray:
+def check_rows(
+    inputs: Sequence[Layer],
+    x: object,
+    first_row: int = 0,
+    *,
+    whole: bool = False,
+    columns: Sequence[str] = (),
+) -> np.ndarray:
     """Return the inputs as float32 (observation, feature); see `check_inputs`.
 
     `inputs` are the network's input layers. `first_row` is the number of the first row, where `x`
-    is a piece of a longer array.
+    is a piece of a longer array. A `whole` array is asked whether float32 can hold what varies in
+    it; a message calls its columns by the names in `columns`, if there are any.
     """
     if len(inputs) == 1:
         arrays = [_array("x", x)]
@@ -59,10 +65,10 @@ def check_rows(inputs: Sequence[Layer], x: object, first_row: int = 0) -> np.nda
         raise InputError(
             f"the inputs have {[len(part) for part in arrays]} rows: give as many each."
         )
-    name = "x[{!r}]" if len(arrays) > 1 else "x"
+    name, names = ("x[{!r}]", ()) if len(arrays) > 1 else ("x", columns)
     return np.concatenate(
         [
-            _check_input(name.format(layer.name), layer.shape, part, first_row)
+            _check_input(name.format(layer.name), layer.shape, part, first_row, whole, names)
             for layer, part in zip(inputs, arrays, strict=True)
         ],
         axis=1,
@@ -115,7 +121,14 @@ def check_draws(network: Network, draws: int, scope: str) -> None:
             )
 
 
-def _check_input(name: str, shape: tuple[int, ...], x: np.ndarray, first_row: int) -> np.ndarray:
+def _check_input(
+    name: str,
+    shape: tuple[int, ...],
+    x: np.ndarray,
+    first_row: int,
+    whole: bool,
+    columns: Sequence[str],
+) -> np.ndarray:
     """Check the array of one input; return it as float32 (observation, feature)."""
     flat = (int(np.prod(shape)),)
     if x.ndim == 0 or x.shape[1:] not in (shape, flat) or len(x) == 0:
@@ -123,6 +136,8 @@ def _check_input(name: str, shape: tuple[int, ...], x: np.ndarray, first_row: in
         raise InputError(f"{name} has shape {x.shape}; expected ({expected}), at least one row.")
     if x.dtype.kind not in "fiub":
         raise InputError(f"{name} has type {x.dtype}; expected real numbers.")
+    if whole:
+        check_spread(x, columns or None, name, steps=1)
     with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused
         x = x.astype(np.float32).reshape(len(x), *flat)
     bad = np.argwhere(~np.isfinite(x))
