@@ -293,8 +293,8 @@ def _order(
     if (order < 0).any():
         i = int(np.argmin(np.asarray(labels == wanted)))
         raise InputError(
-            f"{names[0]} and {names[1]} have other labels: observation {i} is {labels[i]!r} in one "
-            f"and {wanted[i]!r} in the other. Put both in one order; if they are, give the bare "
+            f"{names[0]} and {names[1]} have other labels: observation {i} is {labels[i]!s} in one "
+            f"and {wanted[i]!s} in the other. Put both in one order; if they are, give the bare "
             "values (.to_numpy())."
         )
     return order
