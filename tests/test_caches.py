@@ -82,6 +82,7 @@ from spikedrop.quiet import import_tensorflow
 import_tensorflow()
 import keras, numba
 
+keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
 np.save("x.npy", rng.normal(size=(40, 3)).astype("float32"))
 np.save("y.npy", rng.normal(size=40))

@@ -105,9 +105,7 @@ def in_a_process(*words, cwd):
 def test_a_process_ends_with_the_code_and_one_line(tmp_path):
     result = in_a_process("-m", "spikedrop", "compare", "a.zarr", "b.zarr", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert (
-        result.stderr == "spikedrop: a.zarr: there is no store; make it with `sample_to_store`.\n"
-    )
+    assert result.stderr == "spikedrop: a.zarr: there is no store.\n"
 
 
 def test_names_are_the_same_objects_whatever_is_imported_first():

@@ -219,6 +219,7 @@ def test_spikes_tend_to_the_ann(make):
 
 @pytest.mark.parametrize(("make", "scope"), CASES)
 @pytest.mark.parametrize("neuron", [None, "charge_keeping", "radix"])
+@pytest.mark.filterwarnings("ignore::spikedrop.errors.SaturationWarning")  # on other rows
 def test_bits_do_not_depend_on_how_the_work_is_cut(make, scope, neuron):
     network = make()
     x = inputs(network, 150)

@@ -331,7 +331,7 @@ def bad_graphs():
         "has groups": hand_made(**{"in": maps, "w": nir.Conv1d(**grouped)}),
         "padding 2": hand_made(**{"in": maps, "w": nir.Conv1d(**padded)}),
         "reads nothing": hand_made(**{"in": nir.Affine(np.ones((2, 2)), two)}),
-        "no hidden layer": hand_made(n=nir.Scale(two)),
+        "no layer has activation 'relu'": hand_made(n=nir.Scale(two)),
         "neither a NIR graph": 7,
     }  # fmt: skip
 

@@ -24,7 +24,7 @@ def test_area_limits():
     assert unfamiliarity_auc(known, known) == 0.5
     with pytest.raises(InputError, match="any spread"):
         unfamiliarity_auc(0 * known, np.zeros((2, 3)))
-    with pytest.raises(InputError, match="familiar has shape"):
+    with pytest.raises(InputError, match="familiar: 1 draws, and at least 2"):
         unfamiliarity_auc(known[:1], known)
     # No spread at all is the lowest rank, not an error.
     assert unfamiliarity_auc(np.full((2, 3), 0.1), known) == 1
