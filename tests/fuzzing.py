@@ -182,7 +182,8 @@ def memory_of(case: Case) -> float:
     network = case.network
     values = sum(network.units(layer.name) for layer in network.layers)
     matrices = sum(layer.weights.size for layer in network.layers if layer.family == "weights")
-    return (case.pairs * 32 * values + 8 * matrices * max(1, len(case.draws))) / 1e9
+    needed = case.pairs * 32 * values + 8 * matrices * max(1, len(case.draws))
+    return (needed + 1) / 1e9  # no rounding takes it below what the smallest chunk needs
 
 
 def check_engine(case: Case, expected: Expected, tally: Tally, *, loop: bool, whole: bool) -> None:

@@ -13,6 +13,7 @@ import pytest
 from spikedrop.backends.converter import converter_sd_ratio
 from spikedrop.backends.nengo_dl_door import import_nengo_dl
 from spikedrop.backends.neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.quiet import native_stderr_silenced
@@ -126,6 +127,27 @@ def test_samples_are_those_of_the_reference(backend, scope):
     )
     assert (got.attrs["backend"], expected.attrs["backend"]) == (backend, "numpy")
     assert (got.values[0] != got.values[1]).any()
+
+
+@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+def test_a_charge_below_zero_is_refused_where_it_would_send_negative_spikes(backend):
+    """Nengo's own neuron sends as many spikes as the floor of its charge says."""
+    with nengo.Network(seed=0) as net:
+        neuron = nengo.SpikingRectifiedLinear(initial_state={"voltage": nengo.dists.Choice([-1.5])})
+        ensemble = nengo.Ensemble(1, 1, neuron_type=neuron, gain=[1.0], bias=[0.0])
+        probe = nengo.Probe(ensemble.neurons)
+    with nengo.Simulator(net, progress_bar=False) as sim:
+        sim.run_steps(1)
+    assert sim.data[probe].sum() < 0
+    network, x = random_network(), inputs(3)
+    conversion = calibrate(network, x, neuron="rectified", initial_charge=-1.5)
+    setting = {"draws": 2, "seed": 0, "steps": 20}
+    with pytest.raises(InputError, match=r"initial_charge=-1.5: .*negative spikes"):
+        sample_snn(network, conversion, x, backend=backend, **setting)
+    same = [
+        sample_snn(network, conversion, x, backend=name, **setting) for name in ("engine", "numpy")
+    ]
+    np.testing.assert_allclose(*same, rtol=1e-4, atol=1e-5)
 
 
 def population(neuron_type, value=(0.5, -0.3)):

@@ -86,7 +86,7 @@ keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
 np.save("x.npy", rng.normal(size=(40, 3)).astype("float32"))
 np.save("y.npy", rng.normal(size=40))
-layers = [keras.Input((3,)), *(keras.layers.Dense(8, "relu") for _ in range(2))]
+layers = [keras.Input((3,)), *(keras.layers.Dense(32, "relu") for _ in range(2))]
 keras.Sequential([*layers, keras.layers.Dropout(0.2), keras.layers.Dense(1)]).save("m.keras")
 for line in (
     "sample m.keras x.npy -o ann.zarr --network ann --draws 20",

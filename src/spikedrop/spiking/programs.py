@@ -65,6 +65,9 @@ class Program:
         ``before``: layers that hear no neurons, among them the first neurons. ``neurons``: layers
         of neurons that hear neurons. ``between``: those without neurons that lead from neurons to
         neurons. ``behind``: those that lead from neurons only to outputs.
+    from_zero : tuple of str
+        Neurons that must not begin below zero charge, because they send as many spikes as the floor
+        of the charge says, and that is negative there.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Program:
     neurons: Takes
     between: Takes
     behind: Takes
+    from_zero: tuple[str, ...] = ()
 
 
 _ALL = (Takes(EVERY, (*VALUES, "weights")),) * 4
@@ -94,8 +98,12 @@ PROGRAMS: dict[str, Program] = {
     "timed": Program("backend='engine'", TIMED, True, False, True, *_ALL),
     "windows": Program("backend='engine'", WINDOWED, False, False, True, *_ALL),
     "numpy": Program("backend='numpy'", TIMED + WINDOWED, True, True, True, *_ALL),
-    "nengo": Program("backend='nengo'", TIMED + WINDOWED, True, False, True, *_VALUES),
-    "nengo_dl": Program("backend='nengo_dl'", TIMED + WINDOWED, True, False, True, *_VALUES),
+    "nengo": Program(
+        "backend='nengo'", TIMED + WINDOWED, True, False, True, *_VALUES, ("rectified",)
+    ),
+    "nengo_dl": Program(
+        "backend='nengo_dl'", TIMED + WINDOWED, True, False, True, *_VALUES, ("rectified",)
+    ),
     "chip": Program(
         "the chip model", ("charge_keeping",), False, False, True,
         _GATED, _GATED, _BARE, _BARE,
@@ -139,6 +147,12 @@ def refusal(
             f"neuron={conversion.neuron!r} with synapse_s={conversion.synapse_s}: {program.name} "
             f"runs {', '.join(map(repr, program.kinds))}"
             f"{'' if program.synapse else ', without synapse'}; calibrate with those."
+        )
+    if conversion.neuron in program.from_zero and conversion.initial_charge < 0:
+        return (
+            f"initial_charge={conversion.initial_charge:g}: {program.name} runs Nengo's own neuron "
+            f"for {conversion.neuron!r}, which would send negative spikes from a charge below 0; "
+            "calibrate with an initial_charge of at least 0, or use backend='engine' or 'numpy'."
         )
     redrawn = set(redrawn)
     if redrawn and (not program.redraws or conversion.windowed):
