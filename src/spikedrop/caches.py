@@ -2,7 +2,7 @@
 
 They write below the home folder or beside the installed files. In containers, on clusters and
 under service users often neither can be written; numba then refuses to import a cached function,
-matplotlib warns, and Keras shares ``/tmp/.keras`` with all users. So `prepare` gives each a private
+matplotlib warns, and Keras takes a folder that all users share. So `prepare` gives each a private
 folder before it is imported, by the environment variable that it documents. What the user can
 write, and what the user has set, stays.
 """
