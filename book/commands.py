@@ -18,7 +18,7 @@ def commands() -> Iterator[tuple[str, TyperCommand]]:
 
 
 def command_functions() -> dict[str, list[str]]:
-    """Names of the functions behind the commands, by module.
+    """Names of the functions behind the commands and the program itself, by module.
 
     Examples
     --------
@@ -26,7 +26,8 @@ def command_functions() -> dict[str, list[str]]:
     ['sample']
     """
     functions: dict[str, list[str]] = {}
-    for _, command in commands():
+    group = typer.main.get_group(app)
+    for command in (group, *group.commands.values()):
         function = command.callback
         functions.setdefault(function.__module__, []).append(function.__name__)
     return functions
@@ -35,7 +36,7 @@ def command_functions() -> dict[str, list[str]]:
 def commands_page() -> str:
     """Return a section of Markdown for each command: usage, what it does, its options."""
     group = typer.Context(typer.main.get_group(app), info_name="spikedrop")
-    sections = []
+    sections = ["`spikedrop --version` says the version, `spikedrop COMMAND --help` what follows."]
     for name, command in commands():
         context = typer.Context(command, info_name=name, parent=group)
         usage = " ".join(command.get_usage(context).removeprefix("Usage:").split())
