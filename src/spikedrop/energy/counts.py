@@ -6,8 +6,10 @@ on its way to the neurons and readouts that hear it,
 
 .. math::
 
-    \text{spikes} = \sum_i n_i, \qquad
-    \text{synaptic operations} = \sum_i n_i F_i, \qquad
+    \text{spikes} = \sum_i n_i,
+
+    \text{synaptic operations} = \sum_i n_i F_i,
+
     \text{neuron updates} = \sum_i T_i
 
 with :math:`T_i` the time steps in which neuron i is at work. The conventions:

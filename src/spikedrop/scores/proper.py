@@ -21,7 +21,8 @@ def crps(
     .. math::
 
         \frac1N \sum_i \Bigl( \frac1S \sum_s \mathrm E|X_{si} - y_i| -
-        \frac{1}{2S(S-1)} \sum_{s \ne t} \mathrm E|X_{si} - X_{ti}| \Bigr), \qquad
+        \frac{1}{2S(S-1)} \sum_{s \ne t} \mathrm E|X_{si} - X_{ti}| \Bigr),
+
         X_{si} \sim \mathcal N(y^{(s)}_i, \sigma_{si}^2)
 
     (Gneiting & Raftery 2007, doi:10.1198/016214506000001437; fair in the number of draws: Ferro
