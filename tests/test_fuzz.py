@@ -86,6 +86,15 @@ def test_the_hundred_reach_every_program_and_every_place():
     assert {case.network.stored_masks is None for case in cases} == {True, False}
 
 
+def test_a_mask_that_shares_its_array_with_no_other_signal():
+    """NengoDL keeps it as it comes, and a variable it cannot read again: seed 420 of the 2,000."""
+    case, tally = draw_case(420), Tally()
+    assert [layer.op for layer in case.network.layers][-3:] == ["dense", "concatenate", "dense"]
+    check_simulator(case, "nengo_dl", expect(case), tally)
+    assert tally.faults == []
+    assert tally.judged["nengo_dl"] > 0
+
+
 def test_the_judge_sees_one_spike_too_many_and_another_readout():
     case = next(c for c in map(draw_case, range(50)) if c.exact)
     expected, tally = expect(case), Tally()

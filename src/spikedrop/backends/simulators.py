@@ -292,6 +292,7 @@ def nengo_dl_simulator(
     register_with_nengo_dl()
     register_windowed_with_nengo_dl()
     import nengo_dl
+    import tensorflow as tf
     import tf_keras
 
     class Gate(tf_keras.layers.Layer):
@@ -307,7 +308,9 @@ def nengo_dl_simulator(
             )
 
         def call(self, inputs: object) -> object:
-            return inputs * self.held if self.multiplies else self.held
+            # A tensor: NengoDL keeps what a node returns, and cannot read a variable again.
+            held = tf.convert_to_tensor(self.held)
+            return inputs * held if self.multiplies else held
 
     gates: list[tuple[str, Gate]] = []
 
