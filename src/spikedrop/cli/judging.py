@@ -34,7 +34,7 @@ def compare(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Say whether two stores are equivalent, different, or too small to tell.
+    """Say whether two stores are equivalent, different, or what is still open.
 
     Stores of one seed have the same masks and are compared draw by draw.
 
@@ -80,7 +80,8 @@ def compare(
         "observations": len(chosen),
         "of_observations": total,
         "attainable_margin_sd": found.attainable_margin,
-        "tests": found.table().reset_index().to_dict("records"),
+        "criteria": [vars(one) | {"answer": one.answer} for one in found.criteria],
+        "p_same_law": found.difference.p_value if found.difference else None,
     }
     tell(as_json, told, str(found))
     if require_equivalent and found.verdict != "equivalent":

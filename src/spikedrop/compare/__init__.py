@@ -1,10 +1,13 @@
 """How far apart two predictive samples are, and whether that is near enough to call them one.
 
-`compare` gives the verdict. Behind it: `paired` for samples with the same masks, `difference` for
-tests that find one, `equivalence` for tests that exclude one, `distances` for what is in between.
+`compare` gives the verdict, out of criteria, each a size with bounds (`criteria`, `gap`):
+`moments`, `kernel_equivalence`, `errors_of_draws`, `crps_equivalence`. Beside it: `paired` for
+samples with the same masks, `difference` for tests that find one, `distances` for what is between.
 """
 
 from spikedrop.compare.comparison import Comparison
+from spikedrop.compare.criteria import Claim, Criterion
+from spikedrop.compare.crps_equivalence import crps_equivalence
 from spikedrop.compare.difference import classifier_test, global_test, pointwise_p_values
 from spikedrop.compare.distances import (
     DISTANCES,
@@ -14,17 +17,20 @@ from spikedrop.compare.distances import (
     exchanged_floor,
     noise_floor,
 )
-from spikedrop.compare.draws import predictive_sd
-from spikedrop.compare.equivalence import crps_equivalence, tost
+from spikedrop.compare.draws import fewest_draws, predictive_sd
+from spikedrop.compare.errors_of_draws import mean_error, rare_draws
 from spikedrop.compare.kernel_equivalence import kernel_equivalence
-from spikedrop.compare.paired import PairedError, certificate, mean_error_bounds, paired_error
+from spikedrop.compare.moments import moment_equivalence
+from spikedrop.compare.paired import PairedError, certificate, paired_error
 from spikedrop.compare.power import VERDICTS, power_table, verdict_rates
-from spikedrop.compare.verdict import compare, fewest_draws
+from spikedrop.compare.verdict import compare
 
 __all__ = [
     "DISTANCES",
     "VERDICTS",
+    "Claim",
     "Comparison",
+    "Criterion",
     "PairedError",
     "beyond_floor",
     "certificate",
@@ -37,12 +43,13 @@ __all__ = [
     "fewest_draws",
     "global_test",
     "kernel_equivalence",
-    "mean_error_bounds",
+    "mean_error",
+    "moment_equivalence",
     "noise_floor",
     "paired_error",
     "pointwise_p_values",
     "power_table",
     "predictive_sd",
-    "tost",
+    "rare_draws",
     "verdict_rates",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.compare.criteria import Criterion
 from spikedrop.compare.difference import (
     POWER,
     GlobalTest,
@@ -18,14 +19,13 @@ from spikedrop.compare.difference import (
 )
 from spikedrop.compare.distances import beyond_floor, distances, exchanged_floor, noise_floor
 from spikedrop.compare.draws import predictive_sd
-from spikedrop.compare.equivalence import Equivalence
 from spikedrop.compare.paired import PairedError
 from spikedrop.predictive import Samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Verdict = Literal["equivalent", "different", "not enough draws to tell"]
+Verdict = Literal["equivalent", "different", "detected", "not enough draws to tell"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +34,7 @@ class Comparison:
 
     Attributes
     ----------
-    verdict : {"equivalent", "different", "not enough draws to tell"}
+    verdict : {"equivalent", "different", "detected", "not enough draws to tell"}
     reason : str
         Why, in a sentence.
     paired : bool
@@ -46,18 +46,16 @@ class Comparison:
     observations : int
     smallest_effect : float
         The smallest effect it could have seen, in predictive sd. Unpaired: the shift of every
-        observation that the difference test finds with probability 0.8. Paired: half the width of
-        the confidence interval of the mean paired error.
+        observation that the difference test finds with probability 0.8. Paired: how far the upper
+        bound of the mean error lies above its estimate.
     attainable_margin : float
         The smallest margin that would have been affirmed with these draws.
-    tests : tuple of Equivalence
-        The equivalence tests; all must reject.
+    criteria : tuple of Criterion
+        All must be within their margins.
     difference : GlobalTest or None
         Unpaired alone.
     error : PairedError or None
         Paired alone.
-    bounds : tuple of float or None
-        Paired alone: confidence bounds of the mean paired error.
     samples : tuple of Samples
         What was compared, as it was handed in.
     a, b : numpy.ndarray
@@ -73,10 +71,9 @@ class Comparison:
     observations: int
     smallest_effect: float
     attainable_margin: float
-    tests: tuple[Equivalence, ...]
+    criteria: tuple[Criterion, ...]
     difference: GlobalTest | None = None
     error: PairedError | None = None
-    bounds: tuple[float, float] | None = None
     samples: tuple[Samples, ...] = ()
 
     @property
@@ -90,48 +87,36 @@ class Comparison:
         return self.samples[1].all()
 
     def table(self) -> pd.DataFrame:
-        """One row a test: what it asks, estimate, margin, p-value and answer."""
-        rows = []
-        if self.error is not None:
-            low, high = self.bounds
-            rows.append(
-                {
-                    "test": "mean paired error",
-                    "null hypothesis": "",
-                    "estimate": self.error.mean,
-                    "unit": f"sd, {low:.3g} to {high:.3g}",
-                    "margin": self.margin,
-                    "answer": _answer(high <= self.margin, low > self.margin),
-                }
-            )
+        """One row a criterion: estimate, bounds, margin and answer; unpaired, the global test."""
+        rows = [
+            {
+                "criterion": one.name,
+                "estimate": one.estimate,
+                "low": one.low,
+                "high": one.high,
+                "margin": one.margin,
+                "unit": one.unit,
+                "answer": one.answer,
+            }
+            for one in self.criteria
+        ]
         if self.difference is not None:
             found = self.difference.p_value <= self.level
             rows.append(
                 {
-                    "test": "all observations, exact",
-                    "null hypothesis": "same law",
+                    "criterion": "same law, exact test",
                     "p": self.difference.p_value,
                     "answer": "a difference is found" if found else "no difference is found",
                 }
             )
             rows += [
-                {"test": f"  {name} alone", "null hypothesis": "same law", "p": p}
+                {"criterion": f"  {name} alone", "p": p}
                 for name, p in self.difference.alone.items()
             ]
-        rows += [
-            {
-                "test": test.name,
-                "null hypothesis": "beyond margin",
-                "estimate": test.estimate,
-                "unit": test.unit,
-                "margin": test.margin,
-                "p": test.p_value,
-                "answer": _answer(test.p_value <= self.level, False),
-            }
-            for test in self.tests
-        ]
-        columns = ["test", "null hypothesis", "estimate", "unit", "margin", "p", "answer"]
-        return pd.DataFrame(rows, columns=columns).set_index("test")
+        columns = ["criterion", "estimate", "low", "high", "margin", "unit", "p", "answer"]
+        if self.difference is None:
+            columns.remove("p")
+        return pd.DataFrame(rows, columns=columns).set_index("criterion")
 
     def __str__(self) -> str:
         """Verdict, reason, what could have been seen, and the table."""
@@ -153,7 +138,11 @@ class Comparison:
     def _sight(self) -> str:
         margin = f"Smallest margin these draws could affirm: {self.attainable_margin:.3g} sd."
         if self.paired:
-            return f"Mean paired error known to within {self.smallest_effect:.2g} sd. {margin}"
+            joint = self.criteria[0].high
+            return (
+                f"By the pairing, the joint laws are at most {joint:.3g} sd apart on average over "
+                f"observations. {margin}"
+            )
         return (
             f"Smallest effect seen with probability {POWER:g}: a shift of "
             f"{self.smallest_effect:.2g} sd, or an sd larger by "
@@ -215,7 +204,3 @@ class Comparison:
         from spikedrop.plots.verdict import verdict
 
         return verdict(self, ax)
-
-
-def _answer(yes: bool, no: bool) -> str:
-    return "within the margin" if yes else "beyond the margin" if no else "cannot say"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import xarray as xr
 
+from spikedrop.compare.criteria import RARE
 from spikedrop.errors import InputError
 from spikedrop.predictive import Outputs, Samples, aligned, as_samples, per_observation
 
@@ -47,6 +50,23 @@ def centre_and_sd(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
             "draw, so there is no predictive sd to measure in; is every dropout rate 0?"
         )
     return mean, sd
+
+
+def fewest_draws(level: float = 0.05) -> int:
+    """Draws below which nothing is called equivalent, however close it looks.
+
+    A fault that strikes one draw in twenty is absent from n draws with probability 0.95**n; it
+    takes 59 to make that at most 5 %.
+
+    >>> fewest_draws(0.05)
+    59
+    """
+    return math.ceil(math.log(level) / math.log(1 - RARE))
+
+
+def enough_draws(draws: int, level: float) -> bool:
+    """Whether a sample is large enough to say what its law never does; see `fewest_draws`."""
+    return draws >= fewest_draws(level)
 
 
 def pairing_fault(a: object, b: object) -> str | None:

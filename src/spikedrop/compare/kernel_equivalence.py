@@ -1,4 +1,4 @@
-"""Equivalence of laws: a test that their maximum mean discrepancy is within a margin."""
+"""Whole laws, one observation at a time and all together, by their maximum mean discrepancy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from spikedrop.compare.criteria import Claim, Criterion
 from spikedrop.compare.draws import both, centre_and_sd
-from spikedrop.compare.equivalence import Equivalence, check_claim
+from spikedrop.compare.gap import Gap, crossing, root_of
 from spikedrop.compare.kernel import (
     joint_phases,
     marginal_features,
@@ -23,75 +24,61 @@ from spikedrop.errors import InputError
 from spikedrop.predictive import Samples
 
 KERNELS = ("each law", "joint law")
-SIMULATIONS = 4000
+ONE = 1.0  # predictive sd; larger shifts are not told apart
 SMALL = 2**14  # values of a sample in a block, each of which has sixteen features
 
 
 def kernel_equivalence(
     a: xr.DataArray | np.ndarray,
     b: xr.DataArray | np.ndarray,
+    claim: Claim | None = None,
     *,
-    margin: float = 0.05,
-    level: float = 0.05,
     kernel: str = "each law",
-    seed: int,
-) -> Equivalence:
-    r"""Test "MMD at least M" against "MMD below M", over all observations.
+) -> Criterion:
+    r"""How far apart are the laws, by their maximum mean discrepancy (MMD)?
 
-    The hypotheses are those of Liu & Gandy 2026 (arXiv:2603.10886); the test is our own. The
-    margin M is the MMD between the law of `a` and that law moved by `margin` predictive sd at
-    every observation: a margin in the kernel's unit says nothing to anybody.
-
-    Let d be the difference of the two mean feature vectors, :math:`|d| = \mathrm{MMD}`, and
-    :math:`\hat d = d + e` what is seen, e nearly Gaussian with covariance
-    :math:`\Gamma = \Sigma_a / n_a + \Sigma_b / n_b`, eigenvalues :math:`\lambda_1 \ge
-    \lambda_2 \ge \dots`. A small :math:`|\hat d|^2` speaks for equivalence. Among all d with
-    :math:`|d| \ge M` it is most probable where :math:`|d| = M` and d lies where the noise is
-    largest; that worst case gives the p-value
-
-    .. math:: p = P\Bigl( (M + \sqrt{\lambda_1} g_1)^2 + \sum_{k>1} \lambda_k g_k^2
-              \le |\hat d|^2 \Bigr), \qquad g_k \sim N(0, 1),
-
-    by simulation. The level is held in every direction; in most of them the test is conservative.
+    The MMD is the length of the difference of two mean feature vectors, and `spikedrop.compare.gap`
+    bounds such lengths. An MMD says nothing to anybody, so it is told as a shift: the distance, in
+    predictive sd and the same at every observation, by which the law of `a` would have to be moved
+    for the same MMD. Beyond one sd nothing is told.
 
     Parameters
     ----------
-    a, b, margin, level : see `tost`
+    a, b : array
+        Axes (draw, observation[, output]); `a` must vary at every observation.
+    claim : Claim
+        The default is unpaired, margin and level 0.05. Its seed is that of the joint kernel's
+        waves, too.
     kernel : {"each law", "joint law"}
         `spikedrop.compare.kernel.marginal_kernel`, a mean over observations of the squared MMD of
         each, which nothing can cancel; or `joint_kernel`, on whole draws.
-    seed : int
-        Of the joint kernel's waves and of the simulation.
 
     Examples
     --------
     >>> a, b = np.random.default_rng(0).normal(size=(2, 2000, 20))
     >>> up_and_down = 0.1 * (-1.0) ** np.arange(20)  # cancels in the mean over observations
-    >>> [kernel_equivalence(a, b + d, seed=0).p_value < 0.05 for d in (0, up_and_down)]
-    [True, False]
+    >>> [kernel_equivalence(a, b + d).answer for d in (0, up_and_down)]
+    ['within', 'beyond']
     """
+    claim = claim or Claim()
     x, y = both(a, b)
-    check_claim(margin, level)
     if kernel not in KERNELS:
         raise InputError(f"kernel={kernel!r}; use {', '.join(map(repr, KERNELS))}.")
     centre, sd = centre_and_sd(x)
     law = (
-        _each_law(x, y, centre, sd) if kernel == "each law" else _joint_law(x, y, centre, sd, seed)
+        _each_law(x, y, centre, sd, paired=claim.paired)
+        if kernel == "each law"
+        else _joint_law(x, y, centre, sd, claim)
     )
-    noise = _Noise.of(law.square, seed)
-    return Equivalence(
-        name=f"MMD, {kernel}",
-        unit="MMD",
-        # Less the trace, which is what noise adds, it is the estimate without bias.
-        estimate=float(np.sqrt(max(0.0, law.seen - np.trace(law.square)))),
-        margin=law.moved(margin),
-        p_value=noise.p_value(law.moved(margin), law.seen),
-        reach=_reach(law.moved, noise, law.seen, level),
-    )
+    freedom = len(x) - 1 if claim.paired else len(x) + len(y) - 2
+    gap = Gap.of(law.seen, law.square, freedom, claim.seed)
+    low, high = gap.bounds(claim, law.moved, ONE)
+    estimate = crossing(lambda shift: law.moved(shift) <= gap.estimate, ONE)
+    return Criterion(f"MMD, {kernel}", "sd", estimate, low, high, claim.margin, high)
 
 
 @dataclass(frozen=True, eq=False)
-class _Gap:
+class _Law:
     """What `kernel_equivalence` needs of the features of both samples.
 
     Attributes
@@ -109,31 +96,29 @@ class _Gap:
     moved: Callable[[float], float]
 
 
-def _joint_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, seed: int) -> _Gap:
-    phases, weights, together = joint_phases((x, y), centre, sd, seed)
-    p, q = (waves(phase, weights) for phase in phases)
-    gap = p.mean(axis=0) - q.mean(axis=0)
-    root = np.concatenate([_centred(p), _centred(q)])
+def _joint_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, claim: Claim) -> _Law:
+    phases, weights, together = joint_phases((x, y), centre, sd, claim.seed)
+    features = [waves(phase, weights) for phase in phases]
+    gap = features[0].mean(axis=0) - features[1].mean(axis=0)
+    root = root_of(features, paired=claim.paired)
     square = root.T @ root if root.shape[1] < len(root) else root @ root.T
     shift = moved(modulus(phases[0]), weights, together, len(x))
-    return _Gap(float(gap @ gap), square, shift)
+    return _Law(float(gap @ gap), square, shift)
 
 
-def _each_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray) -> _Gap:
-    m, n = x.shape[1], len(x) + len(y)
+def _each_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, *, paired: bool) -> _Law:
+    m, rows = x.shape[1], len(x) + (0 if paired else len(y))
     nodes, weights = quadrature()
-    if 2 * m * len(nodes) >= n:
-        means, square = _many_features((x, y), centre, sd)
-    else:
-        means, square = _many_draws((x, y), centre, sd)
+    way = _many_features if 2 * m * len(nodes) >= rows else _many_draws
+    means, square = way((x, y), centre, sd, paired=paired)
     gap = means[0] - means[1]
     weights, together = np.tile(weights / m, m), np.tile(nodes, m)
     squared = (means[0] ** 2).reshape(2, -1).sum(axis=0) / weights
-    return _Gap(float(np.sum(gap**2)), square, moved(squared, weights, together, len(x)))
+    return _Law(float(np.sum(gap**2)), square, moved(squared, weights, together, len(x)))
 
 
 def _many_features(
-    samples: tuple[Samples, Samples], centre: np.ndarray, sd: np.ndarray
+    samples: tuple[Samples, Samples], centre: np.ndarray, sd: np.ndarray, *, paired: bool
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """Mean features of both samples, and the crossproduct of draws, some observations at a time."""
     square: np.ndarray | float = 0.0
@@ -142,70 +127,32 @@ def _many_features(
         features = [marginal_features(z, len(centre)) for z in values]
         for found, f in zip(means, features, strict=True):
             found.append(f.mean(axis=0).reshape(2, -1))
-        root = np.concatenate([_centred(f) for f in features])
+        root = root_of(features, paired=paired)
         square = square + root @ root.T
     return tuple(np.concatenate(found, axis=1).ravel() for found in means), np.asarray(square)
 
 
 def _many_draws(
-    samples: tuple[Samples, Samples], centre: np.ndarray, sd: np.ndarray
+    samples: tuple[Samples, Samples], centre: np.ndarray, sd: np.ndarray, *, paired: bool
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """The same with the crossproduct of features, some draws at a time."""
     m = len(centre)
     step = max(1, SMALL // m)
+
+    def features(z: np.ndarray, start: int) -> np.ndarray:
+        return marginal_features((z[start : start + step] - centre) / sd, m)
+
+    everything = [sample.all() for sample in samples]
+    means = [
+        sum(features(z, i).sum(axis=0) for i in range(0, len(z), step)) / len(z) for z in everything
+    ]
     square: np.ndarray | float = 0.0
-    means = []
-    for sample in samples:
-        z = (sample.all() - centre) / sd
-        n, parts = len(z), range(0, len(z), step)
-        mean = sum(marginal_features(z[i : i + step], m).sum(axis=0) for i in parts) / n
-        for i in parts:
-            root = (marginal_features(z[i : i + step], m) - mean) / np.sqrt(n * (n - 1))
+    for i in range(0, max(map(len, everything)), step):
+        some = [
+            (features(z, i) - mean) * np.sqrt(1 / (len(z) * (len(z) - 1)))
+            for z, mean in zip(everything, means, strict=True)
+            if i < len(z)
+        ]
+        for root in [some[1] - some[0]] if paired else some:
             square = square + root.T @ root
-        means.append(mean)
     return tuple(means), np.asarray(square)
-
-
-def _centred(features: np.ndarray) -> np.ndarray:
-    """Centred features whose crossproduct is the covariance of their mean."""
-    n = len(features)
-    return (features - features.mean(axis=0)) / np.sqrt(n * (n - 1))
-
-
-@dataclass(frozen=True, eq=False)
-class _Noise:
-    """Simulated sampling noise of a mean feature vector.
-
-    Attributes
-    ----------
-    along : numpy.ndarray
-        In the direction where it is largest, axis (simulation,).
-    across : numpy.ndarray
-        Squared length of the rest.
-    """
-
-    along: np.ndarray
-    across: np.ndarray
-
-    @classmethod
-    def of(cls, square: np.ndarray, seed: int) -> _Noise:
-        eigenvalues = np.maximum(np.linalg.eigvalsh(square)[::-1], 0)
-        large = eigenvalues > 1e-4 * eigenvalues.sum()  # the rest is as good as its mean
-        g = np.random.default_rng(seed).standard_normal((SIMULATIONS, large.sum()))
-        across = g[:, 1:] ** 2 @ eigenvalues[large][1:] + eigenvalues[~large].sum()
-        return cls(g[:, 0] * np.sqrt(eigenvalues[0]), across)
-
-    def p_value(self, margin: float, seen: float) -> float:
-        return float(np.mean((margin + self.along) ** 2 + self.across <= seen))
-
-
-def _reach(moved: Callable[[float], float], noise: _Noise, seen: float, level: float) -> float:
-    """Smallest shift whose MMD the test would affirm as a margin; infinite beyond one sd."""
-    low, high = 0.0, 1.0
-    if noise.p_value(moved(high), seen) > level:
-        return float("inf")
-    for _ in range(20):
-        middle = (low + high) / 2
-        passed = noise.p_value(moved(middle), seen) <= level
-        low, high = (low, middle) if passed else (middle, high)
-    return high

@@ -51,7 +51,7 @@ def verdict_rates(
     --------
     >>> pool = np.random.default_rng(0).normal(size=(500, 5))
     >>> verdict_rates(pool, pool + 2, draws=60, repeats=5, seed=0, permutations=99)
-    {'equivalent': 0.0, 'different': 1.0, 'not enough draws to tell': 0.0}
+    {'equivalent': 0.0, 'different': 1.0, 'detected': 0.0, 'not enough draws to tell': 0.0}
     """
     if b is None:
         x, y = as_draws(a, "a", outputs=True), None

@@ -13,34 +13,32 @@ from spikedrop.compare.power import VERDICTS
 from spikedrop.plots import COLOURS, axes
 
 VERDICT_COLOURS = dict(
-    zip(VERDICTS, (COLOURS["truth"], COLOURS["wrong"], COLOURS["floor"]), strict=True)
+    zip(
+        VERDICTS,
+        (COLOURS["truth"], COLOURS["wrong"], COLOURS["other"], COLOURS["floor"]),
+        strict=True,
+    )
 )
 FAR = 30.0  # margins; what lies beyond is drawn here
 
 
 def verdict(comparison: Comparison, ax: Axes | None = None) -> Axes:
-    """Every equivalence test as a bar up to its confidence bound, in units of the margin.
+    """Every criterion from its lower to its upper bound, in units of its margin.
 
-    A dot is the estimate without its sign. The claim holds where the bar ends left of 1.
+    A dot is the estimate. Left of 1 is within the margin, right of it beyond; a bar across 1 is
+    open.
     """
     ax = axes(ax)
-    rows = []
-    if comparison.error is not None:
-        rows.append(("mean paired error", comparison.error.mean, comparison.bounds[1]))
-        rows[0] = (rows[0][0], *(value / comparison.margin for value in rows[0][1:]))
-    for test in comparison.tests:
-        unit = test.margin if test.name == "CRPS" else comparison.margin
-        rows.append((test.name, abs(test.estimate) / test.margin, test.reach / unit))
-    for i, (_, estimate, bound) in enumerate(rows):
-        within = bound <= 1
-        colour = COLOURS["truth"] if within else COLOURS["wrong"]
-        end = min(bound, FAR)
-        ax.barh(i, end, height=0.5, color=colour, alpha=0.35)
-        ax.plot(min(estimate, FAR), i, "o", color=colour, ms=5)
-        if bound > FAR:
+    colours = {"within": COLOURS["truth"], "beyond": COLOURS["wrong"], "open": COLOURS["floor"]}
+    for i, one in enumerate(comparison.criteria):
+        low, size, high = (min(v / one.margin, FAR) for v in (one.low, one.estimate, one.high))
+        colour = colours[one.answer]
+        ax.barh(i, high - low, left=low, height=0.5, color=colour, alpha=0.35)
+        ax.plot(size, i, "o", color=colour, ms=5)
+        if one.high > FAR * one.margin:
             ax.text(FAR, i, " >", va="center")
     ax.axvline(1, color="black", lw=1, ls=":")
-    ax.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    ax.set_yticks(range(len(comparison.criteria)), [one.name for one in comparison.criteria])
     ax.invert_yaxis()
     ax.set(
         xscale="symlog",
