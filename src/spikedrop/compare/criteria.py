@@ -109,7 +109,7 @@ def share_bounds(struck: int, draws: int, claim: Claim) -> tuple[float, float]:
 def size_bounds(
     estimate: np.ndarray, se: np.ndarray, freedom: np.ndarray, claim: Claim, among: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Student's bounds of a size from a signed estimate; the lower ones hold `among` together."""
-    reach = stats.t.ppf(1 - claim.level, freedom) * se
+    """Student's bounds of sizes from signed estimates; those of `among` sizes hold together."""
+    reach = stats.t.ppf(1 - claim.level / among, freedom) * se
     short = stats.t.ppf(1 - claim.beyond / among, freedom) * se
     return np.maximum(0, np.abs(estimate) - short), np.abs(estimate) + reach

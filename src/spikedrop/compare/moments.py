@@ -35,8 +35,7 @@ def moment_equivalence(
     rest would cancel in a mean. Its bounds are those of `spikedrop.compare.gap`; the covariance is
     that of each draw's influence on all observations at once, so that it holds whatever ties them
     together. Of the mean and of the log sd the largest :math:`|d_i|` is a criterion of its own, at
-    `WORST` times the margin, with Student's bounds at every observation: to say that all are
-    within, each has to be (Berger & Hsu 1996, doi:10.1214/ss/1032280304).
+    `WORST` times the margin, with Student's bounds that hold at all observations together.
 
     A quantile q is the mean of the quantile function over a window around q, half as wide as q is
     far from 0 or 1 (0.1 at most): its influence is smooth, so that pairing helps.
