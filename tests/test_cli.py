@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import spikedrop as sd
 from spikedrop.cli import app
 from spikedrop.cli import demo as demo_part
+from spikedrop.compare import VERDICTS
 from spikedrop.energy import count_ann_operations, count_operations, energy_table
 from spikedrop.errors import StoreError
 from spikedrop.files import read_column, read_model, read_rows, read_table, written
@@ -202,12 +203,12 @@ def test_compare_says_what_the_package_says(job, stores):
     expected = sd.compare(first, second, margin=0.2)
     found = told("compare", *stores, "--margin", 0.2)
     assert found["verdict"] == expected.verdict and found["paired"] is True
-    assert found["tests"][0]["estimate"] == pytest.approx(expected.error.mean, rel=1e-6)
+    assert found["criteria"][0]["estimate"] == pytest.approx(expected.error.mean, rel=1e-6)
     assert found["observations"] == found["of_observations"] == first.sizes["observation"]
     few = told("compare", *stores, "--observations", 5, "--unpaired")
     assert few["observations"] == 5 and few["paired"] is False
     truth = told("compare", *stores, "--truth", job / "b.csv", "--target", "growth_fraction")
-    assert truth["tests"][-1]["test"] == "CRPS"
+    assert truth["criteria"][-1]["name"] == "CRPS"
 
 
 def test_compare_can_ask_for_equivalence_by_the_exit_code(stores):
@@ -337,7 +338,7 @@ def test_the_demonstration_writes_a_page_that_stands_alone(tmp_path, monkeypatch
     for name, value in sizes.items():
         monkeypatch.setattr(sys.modules[demo_part.__module__], name, value)
     found = told("demo", "-o", tmp_path / "page.html")
-    assert found["verdict"] in ("equivalent", "different", "not enough draws to tell")
+    assert found["verdict"] in VERDICTS
     assert set(found["scores"]["RMSE"]) == {"ann", "snn"} and found["spikes_per_presentation"] > 0
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     page = Images()

@@ -32,11 +32,13 @@ def test_paired_error_by_hand():
     # in sd: +0.3, 0, -0.6 and +0.5, -0.5, 0
     assert error.per_observation == pytest.approx([0.3, 1 / 3])
     assert error.mean == pytest.approx((0.3 + 0.6 + 0.5 + 0.5) / 6)
-    assert error.bias == pytest.approx(-0.3 / 6)
+    assert error.bias == pytest.approx(0.1 / np.sqrt(2))  # means -0.1 and 0
+    assert error.largest == pytest.approx(0.6)
     assert error.p95 == pytest.approx(0.5 + 0.75 * 0.1)  # at 4.75 of 0 0 .3 .5 .5 .6
     sd = [np.std([0.3, 1.0, 1.4], ddof=1), np.std([1, 1, 4], ddof=1) / 2]
     assert error.sd_ratio == pytest.approx(np.mean(sd))
-    assert list(error.row().values()) == [error.mean, error.p95, error.bias, error.sd_ratio]
+    told = [error.mean, error.p95, error.largest, error.bias, error.sd_ratio]
+    assert list(error.row().values()) == told
 
 
 def test_identical_samples_have_no_error():
@@ -62,7 +64,7 @@ def test_no_unit_and_no_origin():
     one = paired_error(ann, snn)
     other = paired_error(offset + unit * ann, offset + unit * snn)
     assert other.per_observation == pytest.approx(one.per_observation)
-    assert other.bias == pytest.approx(-one.bias)
+    assert other.bias == pytest.approx(one.bias)
     assert (other.mean, other.p95, other.sd_ratio) == pytest.approx(
         (one.mean, one.p95, one.sd_ratio)
     )

@@ -11,20 +11,26 @@ import pytest
 from scipy import stats
 from sklearn.metrics.pairwise import rbf_kernel
 
+from spikedrop import scores
 from spikedrop.compare import (
+    Claim,
     classifier_test,
     compare,
     crps_equivalence,
     global_test,
     kernel_equivalence,
+    mean_error,
+    moment_equivalence,
     pointwise_p_values,
-    tost,
+    rare_draws,
 )
 from spikedrop.compare.difference import _gap, _moments, _smallest
 from spikedrop.compare.kernel import joint_kernel, marginal_kernel
+from spikedrop.errors import InputError
 
 difference = import_module("spikedrop.compare.difference")  # `spikedrop.compare` is a function, too
 kernels = import_module("spikedrop.compare.kernel_equivalence")
+gaps = import_module("spikedrop.compare.gap")
 
 
 def together(rng, draws, observations=10, correlation=0.5):
@@ -55,22 +61,34 @@ def test_joint_kernel_is_a_gaussian_on_whole_draws():
     assert np.abs(features @ features.T - rbf_kernel(z, gamma=1 / 8)).max() < 4.5 / 16
 
 
+@pytest.mark.parametrize("paired", [True, False])
 @pytest.mark.parametrize("kernel", ["each law", "joint law"])
 @pytest.mark.parametrize("observations", [3, 5])  # 48 and 80 features of 50 draws
-def test_the_estimate_is_the_unbiased_mmd(observations, kernel):
-    """Against the sum over pairs, diagonal left out (Gretton et al. 2012, equation 3)."""
+def test_the_estimate_is_the_unbiased_mmd(observations, kernel, paired, monkeypatch):
+    """Against the sum over pairs, diagonal left out (Gretton et al. 2012, equation 3).
+
+    Paired, the same draw of both is left out as well.
+    """
     rng = np.random.default_rng(0)
-    a, b = rng.normal(0, 1, size=(20, observations)), rng.normal(1, 1, size=(30, observations))
+    a = rng.normal(0, 1, size=(30, observations))
+    b = rng.normal(0.6, 1, size=(30 if paired else 20, observations))
     centre, sd = a.mean(axis=0), a.std(axis=0, ddof=1)
     marginal = kernel == "each law"
-    features = (
-        marginal_kernel(observations) if marginal else joint_kernel(observations, 7)
-    ).features
-    p, q = (features((z - centre) / sd) for z in (a, b))
+    made = marginal_kernel(observations) if marginal else joint_kernel(observations, 7)
+    p, q = (made.features((z - centre) / sd) for z in (a, b))
     within = [((f @ f.T).sum() - (f**2).sum()) / (len(f) * (len(f) - 1)) for f in (p, q)]
-    squared = sum(within) - 2 * (p @ q.T).mean()
-    found = kernel_equivalence(a, b, kernel=kernel, seed=7)
-    assert found.estimate == pytest.approx(np.sqrt(squared))
+    between = (p @ q.T).mean()
+    if paired:
+        between = ((p @ q.T).sum() - (p * q).sum()) / (30 * 29)
+    lengths = []
+    bounds = gaps.Gap.bounds
+    monkeypatch.setattr(
+        gaps.Gap, "bounds", lambda gap, *how: lengths.append(gap.estimate) or bounds(gap, *how)
+    )
+    found = kernel_equivalence(a, b, Claim(paired=paired, seed=7), kernel=kernel)
+    assert lengths == [pytest.approx(np.sqrt(sum(within) - 2 * between))]
+    z = (a - centre) / sd
+    assert made.moved(z)(found.estimate) == pytest.approx(lengths[0], rel=1e-6)
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -208,30 +226,31 @@ def test_classifier_is_at_chance_on_one_law_and_sure_of_two():
     assert wider.p_value < 1e-6
 
 
-# Equivalence
+# Criteria
 
 AT_MOST = stats.binom.ppf(1 - 2e-4, 100, 0.05)  # of 100 repetitions at the margin
 
 
 @pytest.mark.parametrize("law", [together, skewed])
 def test_at_the_margin_at_most_5_percent_pass(law):
-    """Every test that the planted change puts at its margin; 100 repetitions, rate 2e-4 each."""
+    """Every criterion that the planted change puts at its margin; 100 repetitions, 2e-4 each."""
     rng = np.random.default_rng(5)
-    margin, repeats = 0.15, 100
-    passed = dict.fromkeys(["mean", "5% quantile", "50% quantile", "95% quantile", "log sd"], 0)
-    passed |= {"MMD, each law": 0, "MMD, joint law": 0}
-    for s in range(repeats):
+    claim, passed = Claim(margin=0.15), {}
+    for s in range(100):
         a, b = law(rng, 300), law(rng, 300)
-        tests = tost(a, b + margin, margin=margin)[:1] + tost(a, b + margin, margin=margin)[2:]
-        tests += [
-            kernel_equivalence(a, b + margin, margin=margin, kernel=k, seed=s)
-            for k in ("each law", "joint law")
-        ]
-        tests += tost(a, b * np.exp(-margin), margin=margin)[1:2]
-        for test in tests:
-            passed[test.name] += test.p_value <= 0.05
-    assert max(passed.values()) <= AT_MOST, passed
-    assert sum(passed.values()) > 0  # else nothing was tried
+        moved = [one for one in moment_equivalence(a, b + 0.15, claim) if "sd" not in one.name]
+        claim = Claim(margin=0.15, seed=s)
+        found = moved[:4]  # mean and quantiles
+        found += [kernel_equivalence(a, b + 0.15, claim, kernel=k) for k in kernels.KERNELS]
+        found += moment_equivalence(a, b * np.exp(-0.15), claim)[1:2]
+        found += moment_equivalence(a, b + np.eye(10)[3] * 0.6, claim)[5:6]
+        found += moment_equivalence(a, b * np.exp(np.eye(10)[3] * 0.6), claim)[6:7]
+        for one in found:
+            within, beyond = passed.get(one.name, (0, 0))
+            passed[one.name] = within + (one.answer == "within"), beyond + (one.answer == "beyond")
+    assert len(passed) == 9
+    assert np.max(list(passed.values())) <= AT_MOST, passed
+    assert np.sum(list(passed.values())) > 0  # else nothing was tried
 
 
 def test_kernel_equivalence_holds_its_level_against_a_change_of_spread():
@@ -245,66 +264,185 @@ def test_kernel_equivalence_holds_its_level_against_a_change_of_spread():
         middle = (low + high) / 2
         mmd = np.linalg.norm(features - kernel.features(z * middle).mean(axis=0))
         low, high = (middle, high) if mmd > target else (low, middle)
-    passed = sum(
-        kernel_equivalence(
-            rng.normal(size=(300, 10)), low * rng.normal(size=(300, 10)), margin=margin, seed=s
-        ).p_value
-        <= 0.05
-        for s in range(100)
-    )
+    passed = 0
+    for s in range(100):
+        a, b = rng.normal(size=(300, 10)), low * rng.normal(size=(300, 10))
+        passed += kernel_equivalence(a, b, Claim(margin=margin, seed=s)).answer == "within"
     assert passed <= AT_MOST
 
 
-def test_equal_laws_pass_with_enough_draws_and_not_with_few():
+def test_equal_laws_are_within_with_enough_draws_and_not_with_few():
     rng = np.random.default_rng(0)
-    draws = rng.normal(size=(2, 2500, 20))
-    for n, wanted in ((2500, True), (200, False)):
+    draws, claim = rng.normal(size=(2, 2000, 20)), Claim(margin=0.1)
+    for n, wanted in ((2000, True), (100, False)):
         a, b = draws[:, :n]
-        tests = [*tost(a, b), kernel_equivalence(a, b, kernel="joint law", seed=0)]
-        assert all(test.p_value <= 0.05 for test in tests) is wanted
-        for test in tests:
-            assert (test.p_value <= 0.05) == (test.reach <= 0.05 + 1e-6)
+        found = moment_equivalence(a, b, claim)
+        found += [kernel_equivalence(a, b, claim, kernel="joint law")]
+        assert all(one.answer == "within" for one in found) is wanted
+        for one in found:
+            assert (one.answer == "within") == (one.reach < 0.1)
+            assert one.low <= one.estimate <= one.high
 
 
-def test_opposite_differences_cancel_in_the_mean_and_not_in_the_kernel():
+@pytest.mark.parametrize("change", ["mean", "log sd"])
+def test_opposite_differences_do_not_cancel(change):
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 2500, 20))
-    b = b + 0.2 * (-1.0) ** np.arange(20)
-    assert tost(a, b)[0].p_value < 0.05
-    assert kernel_equivalence(a, b, seed=0).p_value > 0.9
+    signs = 0.2 * (-1.0) ** np.arange(20)
+    b = b + signs if change == "mean" else b * np.exp(signs)
+    found = {one.name: one for one in moment_equivalence(a, b)}
+    assert found[change].answer == "beyond"
+    assert found[change].estimate == pytest.approx(0.2, rel=0.1)
+    assert kernel_equivalence(a, b).answer == "beyond"
 
 
-def test_a_constant_sample_is_never_equivalent():
-    a = np.random.default_rng(0).normal(size=(200, 4))
-    log_sd = tost(a, np.zeros((200, 4)))[1]
-    assert (log_sd.p_value, log_sd.reach) == (1.0, np.inf)
-
-
-def test_tost_of_one_observation_is_the_textbook_t_test():
-    """Two Welch t tests against the margins; SciPy's, on samples moved to them."""
+def test_quantiles_are_those_of_the_normal_law():
+    """Two normal laws, 40,000 draws: the window's mean of z, times the difference of the sds."""
     rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(80, 1)), rng.normal(0.1, 1.2, size=(120, 1))
-    sd = a.std(ddof=1)
-    upper, lower = (
-        stats.ttest_ind(b / sd, a / sd + side * 0.5, equal_var=False, alternative=how).pvalue[0]
-        for side, how in ((1, "less"), (-1, "greater"))
+    a, b = rng.normal(size=(2, 40_000, 5)) * np.array([1, 1.2])[:, None, None]
+    for one, q in zip(moment_equivalence(a, b)[2:5], (0.05, 0.5, 0.95), strict=True):
+        width = min(0.1, q / 2, (1 - q) / 2)
+        exact = 0.2 * stats.norm.ppf(np.linspace(q - width, q + width, 2001)[1:-1]).mean()
+        assert one.low - 0.005 <= abs(exact) <= one.high + 0.005, one.name
+
+
+@pytest.mark.parametrize(("draws", "error"), [(60, 0.4), (400, 0.2)])
+def test_the_noise_that_is_expected_is_the_noise_that_comes(draws, error, monkeypatch):
+    """Paired, e = 0.02 sd, 100 repetitions: mean squared lengths against the mean trace.
+
+    With 60 draws, three in a quantile's window, it is a quarter more than expected, which makes
+    *within* rarer.
+    """
+    rng = np.random.default_rng(1)
+    seen = []
+    made = gaps.Gap.of
+    monkeypatch.setattr(
+        gaps.Gap,
+        "of",
+        lambda s, square, *how: seen.append((s, square.trace())) or made(s, square, *how),
     )
-    assert tost(a, b, margin=0.5)[0].p_value == pytest.approx(max(upper, lower))
+    for _ in range(100):
+        a = together(rng, draws)
+        moment_equivalence(a, a + 0.02 * rng.normal(size=a.shape), Claim(paired=True))
+    length, trace = np.array(seen).reshape(100, 5, 2).mean(axis=0).T
+    assert np.abs(length / trace - 1).max() < error
 
 
-def test_crps_standard_error_is_the_bootstraps():
-    """Half the width from `reach`, against 400 bootstrap samples, to 15 % (4 of its errors)."""
+def test_a_sample_that_never_varies_has_no_spread_however_few_rows_of_it():
+    """Six of a hundred rows without spread: beyond, where 59 draws saw it, and open before."""
     rng = np.random.default_rng(0)
-    a, b, y = rng.normal(size=(150, 8)), rng.normal(0.2, 1.1, size=(150, 8)), rng.normal(size=8)
-    test = crps_equivalence(a, b, y)
-    pairs = [np.abs(s[:, None] - s).sum(axis=(0, 1)) / (150 * 149) for s in (a, b)]
-    fair = [(np.abs(s - y).mean(axis=0) - p / 2).mean() for s, p in zip((a, b), pairs, strict=True)]
-    assert test.estimate == pytest.approx(fair[1] / fair[0] - 1)
+    a = rng.normal(size=(200, 100))
+    b = a.copy()
+    b[:, :6] = 0
+    for n, answer in ((200, "beyond"), (59, "beyond"), (58, "open")):
+        found = moment_equivalence(a[:n], b[:n], Claim(paired=True))
+        assert [found[1].answer, found[6].answer] == [answer] * 2
+        assert found[1].estimate == np.inf
+
+
+def test_one_observation_is_the_textbook_t_interval():
+    """Welch's t of SciPy; the worst observation is the only one, and its sd is estimated, too."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(4000, 1)), rng.normal(0.3, 1, size=(4000, 1))
+    worst = moment_equivalence(a, b)[5]
+    interval = stats.ttest_ind(b, a).confidence_interval(0.9)
+    assert worst.high == pytest.approx(float(interval.high[0]) / a.std(ddof=1), rel=0.01)
+    assert worst.low == pytest.approx(float(interval.low[0]) / a.std(ddof=1), rel=0.01)
+
+
+def test_bounds_of_a_length_by_hand():
+    """Without noise both bounds are what is seen; with much, the lower one is 0."""
+    still = gaps.Gap.of(0.09, np.zeros((2, 2)), 99, 0)
+    assert still.estimate == pytest.approx(0.3)
+    assert still.bounds(Claim()) == pytest.approx((0.3, 0.3))
+    noisy = gaps.Gap.of(0.09, np.eye(2) * 0.04, 99, 0)
+    assert noisy.estimate == pytest.approx(0.1)
+    low, high = noisy.bounds(Claim())
+    assert low == 0 and 0.3 < high < 0.3 + 2 * 0.2
+
+
+def test_a_single_direction_of_noise_is_the_normal_interval():
+    """One eigenvalue, 1e6 degrees of freedom: |d + e| with e normal, by SciPy's normal law."""
+    high = gaps.Gap.of(1.0, np.array([[0.01]]), 10**6, 0).bounds(Claim())[1]
+    below = stats.norm.cdf((1 - high) / 0.1) - stats.norm.cdf((-1 - high) / 0.1)
+    assert below == pytest.approx(0.05, abs=0.01)
+
+
+# Draws far off, and the error of a draw
+
+
+def test_share_bounds_are_scipys():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(100, 5))
+    b = a.copy()
+    b[[3, 50], 2] += 4
+    b[7, 1] += 4
+    paired = rare_draws(a, b, Claim(paired=True))
+    exact = stats.binomtest(2, 100, alternative="less").proportion_ci(0.95)
+    assert (paired.estimate, paired.high) == (0.02, pytest.approx(exact.high))
+    above = stats.binomtest(2, 100, alternative="greater").proportion_ci(1 - 0.05 / 5)
+    assert paired.low == pytest.approx(above.low)
+    assert rare_draws(a, rng.permutation(b)).estimate == 0.02  # further out than any of a
+    assert rare_draws(a[:58], a[:58]).answer == "open"
+    assert rare_draws(a[:59], a[:59]).answer == "within"
+
+
+def test_few_draws_far_off_are_bounded_by_the_largest():
+    """Three of 200 off by 9 sd: 8 beyond the first, times the upper bound of their share."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(200, 4))
+    a = (a - a.mean(axis=0)) / a.std(axis=0, ddof=1)
+    b = a.copy()
+    b[:3] += 9
+    found = mean_error(a, b)
+    share = stats.binomtest(3, 200, alternative="less").proportion_ci(0.95).high
+    assert found.estimate == pytest.approx(3 * 9 / 200)
+    assert found.high > 8 * share
+    assert mean_error(a, a + 0.02).answer == "within"
+
+
+def test_many_draws_far_off_have_students_bounds():
+    """A third are 3 sd off: the interval is that of a t test, but for the error of the sd."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(5000, 1))
+    b = a + 3 * (rng.random((5000, 1)) < 1 / 3)
+    error = np.abs(b - a)[:, 0] / a.std(ddof=1)
+    interval = stats.ttest_1samp(error, 0).confidence_interval(0.9)
+    found = mean_error(a, b)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=0.01)
+
+
+# CRPS
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.4])
+def test_crps_standard_error_is_the_bootstraps(noise):
+    """Half the width, against 300 bootstrap samples, to 15 % (4 of its errors)."""
+    rng = np.random.default_rng(0)
+    a, b, y = rng.normal(size=(120, 8)), rng.normal(0.2, 1.1, size=(120, 8)), rng.normal(size=8)
+    found = crps_equivalence(a, b, y, noise_sd=noise)
+    ratio = scores.crps(b, y, noise) / scores.crps(a, y, noise)
+    assert found.estimate == pytest.approx(abs(ratio - 1))
     scatter = [
-        crps_equivalence(a[rng.integers(0, 150, 150)], b[rng.integers(0, 150, 150)], y).estimate
-        for _ in range(400)
+        scores.crps(b[rng.integers(0, 120, 120)], y, noise)
+        / scores.crps(a[rng.integers(0, 120, 120)], y, noise)
+        for _ in range(300)
     ]
-    se = (test.reach - abs(test.estimate)) / stats.t.ppf(0.95, 290)
+    se = (found.high - found.estimate) / stats.t.ppf(0.95, 238)
     assert se == pytest.approx(np.std(scatter), rel=0.15)
-    paired = crps_equivalence(a, a + 0.01, y, paired=True)
-    assert paired.reach < 0.2 * crps_equivalence(a, a + 0.01, y).reach
+    paired = crps_equivalence(a, a + 0.01, y, Claim(paired=True), noise_sd=noise)
+    assert paired.high < 0.2 * crps_equivalence(a, a + 0.01, y, noise_sd=noise).high
+
+
+def test_noise_of_the_score_is_checked():
+    a, y = np.random.default_rng(0).normal(size=(20, 3)), np.zeros(3)
+    for noise, says in (
+        (-1.0, "noise_sd must be above 0"),
+        (np.array([0.1, 0.0, 0.1]), "noise_sd must be above 0"),
+        (np.ones(2), r"noise_sd has shape \(2,\)"),
+        (np.nan, "noise_sd: the values hold NaN"),
+    ):
+        with pytest.raises(InputError, match=says):
+            crps_equivalence(a, a, y, noise_sd=noise)
+    with pytest.raises(InputError, match="noise_sd without y"):
+        compare(a, a, noise_sd=0.1)

@@ -117,8 +117,9 @@ TAKERS = {
     "distances": two(compared.distances),
     "exchanged_floor": two(compared.exchanged_floor, seed=0, repeats=1),
     "global_test": two(compared.global_test, seed=0, permutations=19),
-    "kernel_equivalence": two(compared.kernel_equivalence, seed=0),
-    "mean_error_bounds": two(compared.mean_error_bounds),
+    "kernel_equivalence": two(compared.kernel_equivalence),
+    "mean_error": two(compared.mean_error),
+    "moment_equivalence": two(compared.moment_equivalence),
     "noise_floor": Taker(lambda a, b: noise_floor(a, [b]), (A, B), least=2),
     "paired_error": two(compared.paired_error),
     "pointwise_p_values": two(compared.pointwise_p_values),
@@ -126,7 +127,7 @@ TAKERS = {
         lambda a: power_table(a, draws=[2], shifts=[1], repeats=1, seed=0, **QUICK), (A,), least=4
     ),
     "predictive_sd": one(compared.predictive_sd, least=2),
-    "tost": two(compared.tost),
+    "rare_draws": two(compared.rare_draws),
     "verdict_rates": Taker(
         lambda a, b: verdict_rates(a, b, draws=4, repeats=1, seed=0, **QUICK), (A, B), least=4
     ),

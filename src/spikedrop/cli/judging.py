@@ -21,6 +21,9 @@ def compare(
     b: Annotated[Path, typer.Argument(help="The other store, of the same rows.")],
     truth: Truth = None,
     target: TruthColumn = None,
+    noise_sd: Annotated[
+        float, typer.Option(min=0, help="Sd of the observation noise, for the CRPS.")
+    ] = 0.0,
     margin: Annotated[float, typer.Option(help="Largest difference allowed, in sd.")] = 0.05,
     unpaired: Annotated[
         bool, typer.Option("--unpaired", help="Ask about the distributions, not draw by draw.")
@@ -68,6 +71,7 @@ def compare(
         second,
         paired=False if unpaired else None,
         y=None if y is None else y[chosen],
+        noise_sd=noise_sd,
         margin=margin,
         seed=seed,
     )

@@ -12,7 +12,7 @@ from spikedrop.compare.kernel import side_by_side
 from spikedrop.errors import InputError
 from spikedrop.predictive import BLOCK, Samples
 
-FAR_OFF = "draws far off"  # name of the criterion
+MEAN_ERROR, FAR_OFF = "mean error", "draws far off"  # names of the criteria
 FEW = 30  # draws far off, below which no mean of their errors is trusted
 
 
@@ -67,7 +67,7 @@ def mean_error(
             jackknife.add(part, p)
     estimate = total / (n * m)
     if n < 3 or not near.known:
-        return Criterion("mean error", "sd", estimate, 0.0, float("inf"), claim.margin, np.inf)
+        return Criterion(MEAN_ERROR, "sd", estimate, 0.0, float("inf"), claim.margin, np.inf)
     excess = far.sums / m
     struck = int((excess > 0).sum())
     low, high = near.bounds(m, claim)
@@ -77,7 +77,7 @@ def mean_error(
     elif struck:
         high += share_bounds(struck, n, claim)[1] * float(excess.max())
     high = max(high, estimate)
-    return Criterion("mean error", "sd", estimate, low, high, claim.margin, high)
+    return Criterion(MEAN_ERROR, "sd", estimate, low, high, claim.margin, high)
 
 
 class _Jackknife:
