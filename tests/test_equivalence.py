@@ -30,6 +30,7 @@ from spikedrop.errors import InputError
 
 difference = import_module("spikedrop.compare.difference")  # `spikedrop.compare` is a function, too
 kernels = import_module("spikedrop.compare.kernel_equivalence")
+moments = import_module("spikedrop.compare.moments")
 gaps = import_module("spikedrop.compare.gap")
 
 
@@ -100,7 +101,7 @@ def test_blocks_change_no_verdict_and_no_number(monkeypatch, shape, paired):
     b, y = a + 0.1 * noise, rng.normal(size=shape[1])
     whole = compare(a, b, y=y, paired=paired, permutations=99)
     monkeypatch.setattr("spikedrop.predictive.BLOCK", 4 * len(a))
-    for module in (difference, kernels):
+    for module in (difference, kernels, moments):
         monkeypatch.setattr(module, "SMALL", 2 * len(a))
     cut = compare(a, b, y=y, paired=paired, permutations=99)
     assert cut.verdict == whole.verdict

@@ -10,9 +10,10 @@ from spikedrop.compare.criteria import FAR, RARE, Claim, Criterion, share_bounds
 from spikedrop.compare.draws import both, centre_and_sd
 from spikedrop.compare.kernel import side_by_side
 from spikedrop.errors import InputError
-from spikedrop.predictive import BLOCK, Samples
+from spikedrop.predictive import Samples
 
 MEAN_ERROR, FAR_OFF = "mean error", "draws far off"  # names of the criteria
+SMALL = 2**15  # values of a sample in a block
 FEW = 30  # draws far off, below which no mean of their errors is trusted
 
 
@@ -60,7 +61,7 @@ def mean_error(
     n, m = x.shape
     near, far = _Jackknife(n), _Jackknife(n)  # up to FAR, and beyond
     total = 0.0
-    for _, (p, q) in side_by_side((x, z), centre, sd, BLOCK):
+    for _, (p, q) in side_by_side((x, z), centre, sd, SMALL):
         error = np.abs(q - p)
         total += float(error.sum())
         for jackknife, part in ((near, np.minimum(error, FAR)), (far, np.maximum(error - FAR, 0))):
@@ -141,7 +142,7 @@ def rare_draws(
     claim = claim or Claim()
     x, z = _same_draws(a, b) if claim.paired else both(a, b)
     most = 0
-    for _, (p, q) in side_by_side((x, z), *centre_and_sd(x), BLOCK):
+    for _, (p, q) in side_by_side((x, z), *centre_and_sd(x), SMALL):
         off = (
             np.abs(q - p) > FAR
             if claim.paired

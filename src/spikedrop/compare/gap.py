@@ -22,7 +22,7 @@ import numpy as np
 
 from spikedrop.compare.criteria import Claim
 
-SIMULATIONS = 8000
+SIMULATIONS, AT_ONCE = 8000, 500
 LARGEST = 64.0  # predictive sd; no bound is looked for beyond
 
 
@@ -95,10 +95,13 @@ class Gap:
         eigenvalues = np.maximum(np.linalg.eigvalsh(square)[::-1], 0)
         large = eigenvalues > 1e-4 * eigenvalues.sum()  # the rest is as good as its mean
         rng = np.random.default_rng(seed)
-        g = rng.standard_normal((SIMULATIONS, max(1, large.sum())))
         scale = freedom / rng.chisquare(freedom, SIMULATIONS)
-        across = g[:, 1:] ** 2 @ eigenvalues[large][1:] + eigenvalues[~large].sum()
-        along = g[:, 0] * np.sqrt(eigenvalues[0])
+        along = rng.standard_normal(SIMULATIONS) * np.sqrt(eigenvalues[0])
+        rest = eigenvalues[large][1:]
+        across = np.full(SIMULATIONS, eigenvalues[~large].sum())
+        for i in range(0, SIMULATIONS, AT_ONCE):
+            part = across[i : i + AT_ONCE]
+            part += rng.standard_normal((len(part), len(rest))) ** 2 @ rest
         return cls(seen, float(eigenvalues.sum()), along * np.sqrt(scale), across * scale)
 
     @property

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikedrop.predictive import BLOCK, Samples, blocks
+from spikedrop.predictive import Samples, blocks
 
 QUADRATURE = 16  # nodes: the Gaussian to 2e-3 for differences up to 5 sd, to 1e-6 up to 3
 JOINT_WAVES = 256
+SMALL = 2**16  # values of a sample in a block
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,10 +146,10 @@ def joint_phases(
 
     Returns axes (draw, wave) of each sample, the weights, and the sum of each wave's frequencies,
     axis (wave,). The frequencies of a few waves are drawn at a time, as many as take no more
-    memory than a quarter of the samples, and the samples are read once for each such group.
+    memory than a sixth of one sample, and the samples are read once for each such group.
     """
     rng, observations = np.random.default_rng(seed), samples[0].shape[1]
-    group = max(1, sum(map(len, samples)) // 4)
+    group = max(1, sum(map(len, samples)) // 12)
     phases = [np.zeros((len(part), JOINT_WAVES)) for part in samples]
     together = np.empty(JOINT_WAVES)
     for start in range(0, JOINT_WAVES, group):
@@ -156,7 +157,7 @@ def joint_phases(
         frequencies = rng.normal(size=(some.stop - start, observations))
         frequencies /= np.sqrt(observations)
         together[some] = frequencies.sum(axis=1)
-        for columns, values in side_by_side(samples, centre, unit, BLOCK):
+        for columns, values in side_by_side(samples, centre, unit, SMALL):
             for phase, z in zip(phases, values, strict=True):
                 phase[:, some] += z @ frequencies[:, columns].T
     return phases, np.full(JOINT_WAVES, 1 / JOINT_WAVES), together

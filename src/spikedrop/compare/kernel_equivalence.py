@@ -25,7 +25,7 @@ from spikedrop.predictive import Samples
 
 KERNELS = ("each law", "joint law")
 ONE = 1.0  # predictive sd; larger shifts are not told apart
-SMALL = 2**14  # values of a sample in a block, each of which has sixteen features
+SMALL = 2**13  # values of a sample in a block, each of which has sixteen features
 
 
 def kernel_equivalence(

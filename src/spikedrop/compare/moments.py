@@ -11,8 +11,8 @@ from spikedrop.compare.criteria import WORST, Claim, Criterion, size_bounds
 from spikedrop.compare.draws import both, centre_and_sd, enough_draws
 from spikedrop.compare.gap import Gap, Square, root_of
 from spikedrop.compare.kernel import side_by_side
-from spikedrop.predictive import BLOCK
 
+SMALL = 2**15  # values of a sample in a block, each of which has a dozen copies
 QUANTILES = (0.05, 0.5, 0.95)
 AT_WORST = ("mean", "log sd")
 
@@ -77,7 +77,7 @@ def moment_equivalence(
     gaps: dict[str, list[np.ndarray]] = {name: [] for name in summaries}
     errors: dict[str, list[np.ndarray]] = {name: [] for name in AT_WORST}
     squares = {name: Square(rows, m) for name in summaries}
-    for _, (p, q) in side_by_side((x, y), *centre_and_sd(x), BLOCK):
+    for _, (p, q) in side_by_side((x, y), *centre_and_sd(x), SMALL):
         for name, summary in summaries.items():
             gap, influence = summary(p, q)
             if name != "log sd":  # measured in an sd that the draws of a estimate
