@@ -34,7 +34,7 @@ class Sizes:
     steps: int = 200
     enough: tuple[tuple[str, tuple[int, ...]], ...] = (
         ("draw", (500, 2000, 6000)),
-        ("row", (500, 1000, 2000)),
+        ("row", (500, 2000, 4000)),
     )
 
 

@@ -24,6 +24,7 @@ from spikedrop.errors import InputError
 from spikedrop.predictive import Samples
 
 KERNELS = ("each law", "joint law")
+NAMES = {"each law": "each law", "joint law": "the joint law"}
 ONE = 1.0  # predictive sd; larger shifts are not told apart
 SMALL = 2**13  # values of a sample in a block, each of which has sixteen features
 
@@ -73,8 +74,10 @@ def kernel_equivalence(
     freedom = len(x) - 1 if claim.paired else len(x) + len(y) - 2
     gap = Gap.of(law.seen, law.square, freedom, claim.seed)
     low, high = gap.bounds(claim, law.moved, ONE)
-    estimate = crossing(lambda shift: law.moved(shift) <= gap.estimate, ONE)
-    return Criterion(f"MMD, {kernel}", "sd", estimate, low, high, claim.margin, high)
+    estimate = 0.0
+    if gap.estimate > 0:
+        estimate = crossing(lambda shift: law.moved(shift) <= gap.estimate, ONE)
+    return Criterion(f"MMD of {NAMES[kernel]}", "sd", estimate, low, high, claim.margin, high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -116,7 +116,7 @@ def _overall(
 def _at_worst(
     name: str, gap: np.ndarray, se: np.ndarray, freedom: int, claim: Claim, *, known: bool
 ) -> Criterion:
-    title, margin = f"{name}, worst observation", WORST * claim.margin
+    title, margin = f"worst {name}", WORST * claim.margin
     if not np.isfinite(gap).all():
         return _boundless(title, margin, known=known)
     low, high = size_bounds(gap, se, np.asarray(freedom), claim, among=len(gap))

@@ -24,6 +24,7 @@ from spikedrop.compare.moments import moment_equivalence
 from spikedrop.compare.paired import paired_error
 from spikedrop.errors import InputError
 
+NAMED = 3  # open criteria that the reason names, those furthest from an answer first
 CRITERIA = 12  # at most: the level of *different* is shared out among so many
 
 
@@ -190,14 +191,19 @@ def _reason(verdict: Verdict, criteria: tuple[Criterion, ...], largest: float | 
             "any observation."
         )
     if verdict == "different":
-        worst = max((one for one in criteria if one.answer == "beyond"), key=_times)
+        worst = max(
+            (one for one in criteria if one.answer == "beyond"),
+            key=lambda one: one.low / one.margin,
+        )
         size = f"at least {worst.low:.3g} {worst.unit}"
         return f"the difference in {worst.name} is {size}, beyond its margin of {worst.margin:.3g}."
-    names = ", ".join(one.name for one in criteria if one.answer == "open")
+    left = sorted((one for one in criteria if one.answer == "open"), key=_times, reverse=True)
+    names = ", ".join(one.name for one in left[:NAMED])
+    names += f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     if verdict == "detected":
         return f"there is a difference, and its size against the margin is open: {names}."
     return f"no difference is shown, and none beyond the margin is excluded: {names}."
 
 
 def _times(one: Criterion) -> float:
-    return one.low / one.margin
+    return one.high / one.margin
