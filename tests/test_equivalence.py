@@ -360,6 +360,10 @@ def test_bounds_of_a_length_by_hand():
     assert noisy.estimate == pytest.approx(0.1)
     low, high = noisy.bounds(Claim())
     assert low == 0 and 0.3 < high < 0.3 + 2 * 0.2
+    lucky = [
+        gaps.Gap.of(seen, np.eye(2) * 0.04, 99, 0).bounds(Claim())[1] for seen in (0.001, 0.08)
+    ]
+    assert lucky[0] == lucky[1] > 0.1  # no tighter than noise allows
 
 
 def test_a_single_direction_of_noise_is_the_normal_interval():

@@ -110,8 +110,13 @@ class Gap:
         return float(np.sqrt(max(0.0, self.seen - self.trace)))
 
     def below(self, length: float) -> float:
-        """Probability of seeing so little, were the vector so long."""
-        return float(np.mean((length + self.along) ** 2 + self.across <= self.seen))
+        """Probability of seeing so little, were the vector so long.
+
+        Less than noise alone adds on average counts as that much: a sample that happens to agree
+        better than its size allows is no ground for a tighter bound.
+        """
+        seen = max(self.seen, self.trace)
+        return float(np.mean((length + self.along) ** 2 + self.across <= seen))
 
     def above(self, length: float) -> float:
         """Probability of seeing so much, were the vector so long."""
