@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scipy.stats import t
+
 from book.values import Value
 from spikedrop.uci import SOURCES, Recorded, read_recorded, table_cells
 
+WORDS = {"rmse": "RMSE", "log_likelihood": "log likelihood"}
+SCORES = tuple(WORDS)
 #: Columns of the printed table that the page shows.
 SHOWN = ("set", "network", "layers", "RMSE", "log likelihood")
 
@@ -27,11 +31,12 @@ def uci_values(recorded: Recorded | None = None) -> dict[str, Value]:
     lines = ["| " + " | ".join(row[i] for i in keep) + " |" for row in (head, *cells)]
     lines.insert(1, "|---|---|---|---|---|")
     spiking = [row for row in recorded.rows if row["network"] == "snn"]
-    far, row, key = max(
-        (abs(in_errors(row, key)), str(row["set"]), key)
+    far, name, layers, key, splits = max(
+        (abs(in_errors(row, key)), row["set"], row["layers"], key, row["splits"])
         for row in spiking
-        for key in ("rmse", "log_likelihood")
+        for key in SCORES
     )
+    needed = float(t.ppf(0.975, splits - 1))
     return {
         "uci_table": "\n".join(lines),
         "uci_sources": "\n".join(f"- *{s.label}*: {s.reference}." for s in SOURCES.values()),
@@ -44,8 +49,11 @@ def uci_values(recorded: Recorded | None = None) -> dict[str, Value]:
             for row in spiking
         ),
         "uci_largest": far,
-        "uci_largest_where": f"{'RMSE' if key == 'rmse' else 'log likelihood'} on {row}",
-        "uci_largest_word": "more" if far > 2 else "less",
+        "uci_largest_where": f"{WORDS[key]} of {name}, {depth(layers)}",
+        "uci_largest_splits": splits,
+        "uci_needed": needed,
+        "uci_largest_word": "above" if far > needed else "below",
+        "uci_differences": len(spiking) * len(SCORES),
     }
 
 

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, t
 
 from benchmarks import uci as recording
 from book.tree import ROOT
@@ -48,7 +48,9 @@ def test_the_page_shows_every_row_with_its_depth_and_the_published_ones():
     most = max(abs(row[f"{key}_difference"] / row[f"{key}_difference_se"])
                for row in spiking for key in ("rmse", "log_likelihood"))  # fmt: skip
     assert values["uci_largest"] == pytest.approx(most)
-    assert values["uci_largest_word"] == ("more" if most > 2 else "less")
+    above = values["uci_largest"] > values["uci_needed"]
+    assert values["uci_largest_word"] == ("above" if above else "below")
+    assert t.cdf(values["uci_needed"], values["uci_largest_splits"] - 1) == pytest.approx(0.975)
 
 
 def test_a_run_is_recorded_by_one_command(tmp_path, monkeypatch):
