@@ -14,6 +14,7 @@ from benchmarks.work import BACKEND, FOLDER, SEED, figure
 from spikedrop.errors import InputError
 from spikedrop.example import Example, running_example
 from spikedrop.network import Network
+from spikedrop.spiking.conversion import KINDS
 
 BISECTED = ("rectified", "charge_keeping")  # the rate sets the spikes
 WINDOWS = {  # one spike a step, or one bit: the number of steps sets the spikes
@@ -24,6 +25,9 @@ BUDGETS = (2_700, 13_000)
 ROWS, DRAWS, STEPS = 60, 20, 200
 RATES_HZ = (1.0, 20_000.0)
 TRIALS = 8
+#: What kinds of neuron are called in the names of figures. A rate code is what plain spikes carry;
+#: the other two send a rounded activation (`spikedrop.spiking.rounded`).
+KIND_NAMES = {"SNN": "rate_coded", "quantised": "quantised", "bit-serial": "bit_serial"}
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,31 @@ def table(bench: Bench) -> dict[int, dict[str, Point]]:
     return found
 
 
+def by_kind(entry: dict[str, object]) -> list[dict[str, object]]:
+    """Return a figure for each kind of neuron, from the figure of the best neuron of all.
+
+    The bar holds for rate codes only: it was set for plain spikes.
+
+    >>> best = {"name": "error_2700_spikes", "unit": "predictive sd", "bar": "<= 0.05",
+    ...     "data": "simulated", "neurons": {"charge_keeping": 0.1, "radix": 0.01}}
+    >>> [(found["name"], found["value"], found["bar"]) for found in by_kind(best)]
+    [('error_2700_rate_coded', 0.1, '<= 0.05'), ('error_2700_bit_serial', 0.01, None)]
+    """
+    found = []
+    for kind, word in KIND_NAMES.items():
+        errors = {n: e for n, e in entry.get("neurons", {}).items() if KINDS[n] == kind}
+        if not errors:
+            continue
+        neuron = min(errors, key=errors.__getitem__)
+        name = str(entry["name"]).replace("spikes", word)
+        bar = entry["bar"] if kind == "SNN" else None
+        more = {"data": entry["data"], "neuron": neuron, "derived_from": entry["name"]}
+        found.append(figure(name, errors[neuron], str(entry["unit"]), bar, **more))
+    return found
+
+
 def errors() -> list[dict[str, object]]:
-    """Return the figures of error for each budget of spikes."""
+    """Return the figures of error for each budget of spikes: the best neuron, then each kind."""
     data = os.environ.get("SPIKEDROP_DATA", "")
     found = table(open_bench(data))
     screen = "real" if data else "simulated"
@@ -151,4 +178,4 @@ def errors() -> list[dict[str, object]]:
         more = {"data": screen, "neuron": top.neuron, "spikes": round(top.spikes)}
         more |= {"steps": top.steps, "rate_hz": round(top.rate_hz, 2), "neurons": neurons}
         entries.append(figure(name, getattr(top, attribute), unit, bar, **more))
-    return entries
+    return entries + [kind for entry in entries for kind in by_kind(entry)]

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
+from scipy.stats import binomtest
 
 from book.tree import BookError
 
@@ -112,6 +113,29 @@ def fill(text: str, values: Mapping[str, Value], page: str) -> str:
             raise BookError(f"{page}: {match.group(0)}: {value!r} does not fit: {error}") from error
 
     return _PLACEHOLDER.sub(replace, text)
+
+
+def derived(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what the pages say beyond the recorded values: the interval of a share.
+
+    ``ks_beyond_...``: the 95 % interval (Clopper & Pearson) of the share of inputs whose distance
+    is beyond the noise floor, in per cent, and whether the 5 % of chance lie inside. It takes the
+    inputs as independent.
+
+    Examples
+    --------
+    >>> found = derived({"ks_beyond_floor": 12.5, "n_observations": 40})
+    >>> round(found["ks_beyond_low"]), round(found["ks_beyond_high"]), found["ks_beyond_side"]
+    (4, 27, 'inside')
+    """
+    if not {"ks_beyond_floor", "n_observations"} <= set(values):
+        return {}
+    inputs = int(values["n_observations"])
+    beyond = round(float(values["ks_beyond_floor"]) / 100 * inputs)
+    interval = binomtest(beyond, inputs).proportion_ci(0.95)
+    low, high = 100 * float(interval.low), 100 * float(interval.high)
+    side = "inside" if low <= 5 <= high else "outside"
+    return {"ks_beyond_low": low, "ks_beyond_high": high, "ks_beyond_side": side}
 
 
 def table_of_values(values: Mapping[str, Value]) -> str:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from small_chain import inputs, small_chain
 
+from benchmarks.fidelity import by_kind
 from spikedrop.cost import SIMULATORS, cost_table, product_seconds, read_benchmark, scale_table
 from spikedrop.errors import InputError
 from spikedrop.fidelity import accuracy_per_spike
 from spikedrop.layers import Layer
 from spikedrop.network import Network
+from spikedrop.plots import COLOURS
 from spikedrop.plots import spikes as figures
 from spikedrop.spiking.conversion import calibrate
 
@@ -99,6 +101,32 @@ def test_the_recorded_benchmark_is_whole():
     assert set(bench.simulators().index) == set(SIMULATORS.values())
 
 
+def test_the_recorded_benchmark_tells_the_kinds_of_neuron_apart():
+    """Rate codes have the bars of the spikes; what is derived follows from what was measured."""
+    figures_of = {entry["name"]: entry for entry in read_benchmark().figures}
+    for budget, bar in ((2700, "<= 0.05"), (13000, "<= 0.01")):
+        measured = figures_of[f"error_{budget}_spikes"]
+        rate_coded = figures_of[f"error_{budget}_rate_coded"]
+        assert rate_coded["bar"] == bar
+        neurons = measured["neurons"]
+        best = min(neurons["charge_keeping"], neurons["rectified"])
+        assert rate_coded["value"] == pytest.approx(best, rel=1e-3)
+        for entry in by_kind(measured):
+            assert figures_of[entry["name"]] == entry
+
+
+def test_a_figure_and_its_answer_by_name():
+    bench = read_benchmark()
+    assert bench.figure("error_2700_spikes")["neuron"] == "radix"
+    met = bench.table().set_index("figure")["met"]
+    for name in ("error_2700_rate_coded", "floor_512"):
+        assert bench.answer(name) == {"yes": "reached", "no": "missed"}[met[name]]
+    with pytest.raises(InputError, match="'speed' is not in this benchmark"):
+        bench.figure("speed")
+    with pytest.raises(InputError, match="'nengo_512' has no bar"):
+        bench.answer("nengo_512")
+
+
 def test_more_steps_rate_and_digits_make_the_error_smaller(network):
     table = accuracy_per_spike(
         network, inputs(300), inputs(20), draws=6, seed=0, rates_hz=(50, 800), steps=100,
@@ -111,10 +139,16 @@ def test_more_steps_rate_and_digits_make_the_error_smaller(network):
         assert len(rows) == 2
         assert rows["error"].iloc[1] < rows["error"].iloc[0] / 2, (neuron, varied)
         assert rows["spikes"].iloc[1] > rows["spikes"].iloc[0]
-    windowed = table["neuron"].isin(["radix", "integrates first"])
+    windowed = table["kind"].isin(["quantised", "bit-serial"])
     assert (table["latency"] == table["steps"] * np.where(windowed, 4, 1)).all()
     panels = figures.accuracy_panels(table)
     assert [len(ax.lines) for ax in panels] == [3, 3, 5]
+    lines = {line.get_label(): line for line in panels[2].lines}
+    for neuron, kind in (("quantised (integrates first)", "quantised"),
+                         ("bit-serial (radix)", "bit-serial")):  # fmt: skip
+        assert lines[neuron].get_color() == COLOURS[kind] and lines[neuron].get_linestyle() == "--"
+    assert len({line.get_color() for line in lines.values()}) == 5
+    assert COLOURS["snn"] == lines["keeps charge"].get_color()
 
 
 def test_large_jobs_scale_with_predictions_and_workers():

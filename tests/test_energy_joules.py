@@ -15,7 +15,6 @@ from spikedrop.compare import paired_error
 from spikedrop.energy import (
     Counts,
     Operations,
-    against,
     break_even,
     constants,
     count_ann_operations,
@@ -28,8 +27,9 @@ from spikedrop.energy import (
     sample_quantised,
     sharing_table,
 )
+from spikedrop.energy.bills import BITS
 from spikedrop.energy.constants import price, price_table
-from spikedrop.energy.joules import BITS, FAIR
+from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import energy as figures
 from spikedrop.spiking.conversion import calibrate
@@ -222,23 +222,6 @@ def test_sharing_saves_what_lies_before_the_first_mask(works):
     once, each = 40 * 6 + 40 * 40, 40 * 40 + 40 * 2
     assert row.tolist() == [once, each, once + 10 * each, 10 * (once + each), row["saved"]]
     assert row["saved"] == pytest.approx(9 * once / (10 * (once + each)))
-
-
-def test_the_words_follow_from_the_intervals():
-    columns = ["network", "kind", "device", "shared", "zeros skipped", "low", "high"]
-    rows = [
-        ("ANN", "ANN", "45nm int8", True, False, 2.0, 4.0),
-        ("ANN", "ANN", "45nm int4", True, False, 1.0, 2.0),
-        ("few", "SNN", "a", True, False, 0.1, 0.5),
-        ("some", "SNN", "a", True, False, 1.5, 3.0),
-        ("many", "SNN", "a", True, False, 5.0, 9.0),
-    ]
-    found = against(pd.DataFrame(rows, columns=columns)).set_index("network")
-    assert found["45nm int8"].tolist() == ["spikes win", "not decided", "spikes lose"]
-    assert found["45nm int4"].tolist() == ["spikes win", "not decided", "spikes lose"]
-    assert found.loc["some", "45nm int8 ratio"] == (1.5 / 4, 3.0 / 2)
-    with pytest.raises(InputError, match="no artificial network"):
-        against(pd.DataFrame(rows[2:], columns=columns))
 
 
 def test_break_even_counts_spikes_per_synapse(works):

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from small_chain import inputs
+from small_chain import inputs, small_chain
 
 from spikedrop.errors import InputError
-from spikedrop.fidelity import hold_table, mean_shifts, spikes_seen
+from spikedrop.fidelity import hold_table, mean_shifts, rounding_gap, spikes_seen
 from spikedrop.layers import Layer
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion, calibrate
@@ -75,3 +75,14 @@ def test_redrawn_masks_go_to_the_network_without_dropout():
     assert abs(shifts["frozen"].mean()) < 0.02
     assert np.abs(shifts["redrawn"] - shifts["without dropout"]).mean() < 0.1
     assert shifts["redrawn"].mean() == pytest.approx(shifts["without dropout"].mean(), abs=0.08)
+
+
+@pytest.mark.parametrize(("neuron", "steps"), [("integrate_first", 20), ("radix", 6)])
+def test_neurons_that_integrate_first_have_no_gap_to_their_rounded_network(neuron, steps):
+    network, settings = small_chain(), {"draws": 3, "seed": 0, "steps": steps}
+    conversion = calibrate(network, inputs(200), neuron=neuron)
+    assert rounding_gap(network, conversion, inputs(10), **settings) < 1e-6
+    with pytest.raises(InputError, match="fires while it integrates"):
+        rounding_gap(network, calibrate(network, inputs(200)), inputs(10), **settings)
+    with pytest.raises(InputError, match="draws=1"):
+        rounding_gap(network, conversion, inputs(10), draws=1, seed=0, steps=steps)

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,16 +17,25 @@ from uci_sets import SMALL, poisoned, write_set
 
 from spikedrop import uci
 from spikedrop.cli import app
+from spikedrop.uci.published import SOURCES
+from spikedrop.uci.run import summaries
 
 KEYS = {
     "set",
     "network",
+    "layers",
     "rmse",
     "rmse_se",
     "log_likelihood",
     "log_likelihood_se",
     "splits",
     "seconds",
+}
+DIFFERENCES = {
+    "rmse_difference",
+    "rmse_difference_se",
+    "log_likelihood_difference",
+    "log_likelihood_difference_se",
 }
 FOLDERS = {
     "bostonHousing": "boston",
@@ -81,8 +91,34 @@ def test_sets_are_found_by_either_name_in_either_layout(tmp_path):
 def test_every_published_set_belongs_to_one_folder():
     assert {name: uci.published_name(name) for name in FOLDERS} == FOLDERS
     assert set(uci.PUBLISHED) == set(FOLDERS.values()) - {None}
-    assert uci.PUBLISHED["concrete"] == {"2016": (5.23, -3.04), "2018": (4.82, -2.93)}
-    assert uci.PUBLISHED["naval"] == {"2016": (0.01, 3.80), "2018": (0.00074, 4.45)}
+    assert uci.PUBLISHED["concrete"] == {
+        "2016": (5.23, -3.04),
+        "2016, two layers": (4.50, -2.82),
+        "2018": (4.82, -2.93),
+    }
+    assert uci.PUBLISHED["naval"]["2018"] == (0.00074, 4.45)
+    for figures in uci.PUBLISHED.values():
+        assert list(figures) == list(SOURCES)
+    assert [source.layers for source in SOURCES.values()] == [1, 2, 1]
+
+
+def test_the_table_names_depths_and_takes_the_paired_standard_error():
+    """Two splits with differences 1 and 3: their standard error is 1, that of the ANN is 50."""
+    pairs = [(1.0, 2.0), (101.0, 104.0)]
+    splits = [
+        {network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0}
+         for network, r in zip(("ann", "snn"), pair, strict=True)}
+        for pair in pairs
+    ]  # fmt: skip
+    rows = summaries("concrete", 1, splits) + summaries("concrete", 2, splits[:1])
+    lines = uci.format_table(rows).split("\n")
+    shown = [re.split(r"  +", line.strip()) for line in lines[2:11]]
+    assert shown[0][:3] == ["concrete", "ANN", "1"] and shown[1][:2] == ["SNN", "1"]
+    assert shown[2] == ["SNN - ANN", "1", "+2.00000 (+2.00 se)", "-2.00000 (-2.00 se)", "2"]
+    assert shown[3][:2] == ["ANN", "2"] and "se)" not in lines[7]  # one split has no error
+    assert shown[6] == ["published 2016", "1", "5.23", "-3.04"]
+    assert shown[7] == ["authors' two layers", "2", "4.5", "-2.82"]
+    assert shown[8] == ["published 2018", "1", "4.82", "-2.93"]
 
 
 def test_the_digest_sees_values_and_splits_but_not_the_name(folder):
@@ -186,12 +222,13 @@ def test_the_command_prints_a_table_and_writes_json(folder, tmp_path, monkeypatc
         (name, network) for name in ("mine", "power-plant") for network in ("ann", "snn")
     ]
     for row in rows:
-        assert set(row) == KEYS
+        assert set(row) == KEYS | (DIFFERENCES if row["network"] == "snn" else set())
+        assert row["layers"] == 2
         assert row["splits"] == 2 and row["rmse"] > 0 and row["rmse_se"] > 0 < row["seconds"]
         assert f"{row['rmse']:.3f} ± {row['rmse_se']:.3f}" in result.stdout
     # noise of sd 1 is all that cannot be learnt: RMSE 1, log likelihood -1.42
     assert 0.5 < rows[3]["rmse"] < 2.5 and -2.5 < rows[3]["log_likelihood"] < -1
-    for text in ("4.02", "-2.80", "4.01", "arXiv:1506.02142", "arXiv:1811.09385"):
+    for text in ("4.02", "-2.80", "4.01", "3.63", "-2.67", "arXiv:1506.02142", "arXiv:1811.09385"):
         assert text in result.stdout
     assert result.stdout.count("published 2016") == 2  # power and its source; `mine` has none
 

@@ -1,4 +1,10 @@
-"""Samplers that are wrong on purpose: a comparison that cannot tell them apart proves nothing."""
+"""Samplers that are wrong on purpose: a comparison that cannot tell them apart proves nothing.
+
+Wrong means: they do not give the samples of the artificial network with permanent dropout. Masks
+that change with the time steps are also a published method in its own right, for networks that are
+trained on spikes (AOT-SNN: Sun, Yin & Bohté 2023, arXiv:2304.10191; Sun & Bohté 2024,
+arXiv:2412.00278), which is not judged here.
+"""
 
 from __future__ import annotations
 

@@ -235,6 +235,25 @@ class Benchmark:
             rows.append((entry["name"], value, entry["unit"], bar, met))
         return pd.DataFrame(rows, columns=["figure", "value", "unit", "bar", "met"])
 
+    def figure(self, name: str) -> Mapping[str, Any]:
+        """Return a figure by its name; `InputError` if there is none.
+
+        >>> read_benchmark().figure("error_2700_rate_coded")["neuron"]
+        'charge_keeping'
+        """
+        for entry in self.figures:
+            if entry["name"] == name:
+                return entry
+        names = [str(entry["name"]) for entry in self.figures]
+        raise InputError(f"figure {name!r} is not in this benchmark; it has {names}.")
+
+    def answer(self, name: str) -> str:
+        """Say whether a figure's bar was ``reached`` or ``missed``; `InputError` without a bar."""
+        met = self.table().set_index("figure")["met"].get(self.figure(name)["name"])
+        if met == "":
+            raise InputError(f"figure {name!r} has no bar, or no value to hold against it.")
+        return {"yes": "reached", "no": "missed"}[met]
+
     def simulators(self) -> pd.DataFrame:
         """Return each simulator's time over the engine's, for networks of several widths.
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from spikedrop.ann import predict, sample_ann
+from spikedrop.arguments import whole_number
 from spikedrop.compare import paired_error, predictive_sd
 from spikedrop.errors import InputError
+from spikedrop.layers import Layer
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs
 from spikedrop.spiking.allocation import allocate
 from spikedrop.spiking.conversion import Conversion, Neuron, calibrate
 from spikedrop.spiking.reference import simulate
+from spikedrop.spiking.rounded import forward_rounded
 from spikedrop.spiking.sampler import Hold, make_simulator, sample_snn
 
 #: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
@@ -129,14 +133,15 @@ def accuracy_per_spike(
         Steps of the charge-keeping neuron at the highest rate, and window lengths of
         ``integrate_first``.
     digits
-        Window lengths of ``radix``, in steps: binary digits.
+        Window lengths of ``radix``, in steps: bits of an activation.
 
     Returns
     -------
     pandas.DataFrame
-        One row a setting: ``neuron``, ``varied`` (rate or steps), ``rate (Hz)`` (none for neurons
-        that integrate first), ``steps``, ``latency`` (steps until the readout is whole), ``spikes``
-        of a presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
+        One row a setting: ``neuron``, ``kind`` (`Conversion.kind`: SNN for rate codes, quantised,
+        bit-serial), ``varied`` (rate or steps), ``rate (Hz)`` (none for neurons that integrate
+        first), ``steps``, ``latency`` (steps until the readout is whole), ``spikes`` of a
+        presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
     """
     ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
     runs = []
@@ -151,9 +156,9 @@ def accuracy_per_spike(
         ]
     runs += [("keeps charge", "steps", rate, keeps, t) for t in windows]
     first = calibrate(network, x_train, neuron="integrate_first")
-    runs += [("integrates first", "steps", np.nan, first, t) for t in windows]
+    runs += [("quantised (integrates first)", "steps", np.nan, first, t) for t in windows]
     radix = calibrate(network, x_train, neuron="radix")
-    runs += [("radix", "steps", np.nan, radix, t) for t in digits]
+    runs += [("bit-serial (radix)", "steps", np.nan, radix, t) for t in digits]
     rows = []
     for neuron, varied, rate, conversion, t in sorted(runs, key=lambda run: run[:2]):
         snn = sample_snn(network, conversion, x, draws=draws, seed=seed, steps=t)
@@ -161,6 +166,7 @@ def accuracy_per_spike(
         rows.append(
             {
                 "neuron": neuron,
+                "kind": conversion.kind,
                 "varied": varied,
                 "rate (Hz)": rate,
                 "steps": t,
@@ -171,6 +177,55 @@ def accuracy_per_spike(
             }
         )
     return pd.DataFrame(rows)
+
+
+def rounding_gap(
+    network: Network, conversion: Conversion, x: np.ndarray, *, draws: int, seed: int, steps: int
+) -> float:
+    """Largest difference between neurons that integrate first and the rounded network they equal.
+
+    Both run in double precision with the same masks: `spikedrop.spiking.reference.simulate` with
+    spikes, `spikedrop.spiking.rounded.forward_rounded` without time. (In single precision a charge
+    within rounding of half a level may go to the other one.)
+
+    Parameters
+    ----------
+    network, x, seed : see `sample_ann`
+    conversion : Conversion
+        Of ``integrate_first`` or ``radix`` neurons.
+    draws : int
+        At least 2.
+    steps : int
+        Of a window.
+
+    Returns
+    -------
+    float
+        In units of the mean predictive sd of these draws; 0 is equal.
+
+    Raises
+    ------
+    InputError
+        If `draws` is below 2, or the neuron fires while it integrates.
+    """
+    draws = whole_number("draws", draws, least=2)
+    x = check_inputs(network, x, draws, "draw").astype(np.float64)
+    double = replace(network, layers=tuple(_double(layer) for layer in network.layers))
+    pairs = []
+    for draw in range(draws):
+        masks = network_masks(network, seed, draw)
+        rounded = forward_rounded(double, conversion, x, masks, steps=steps)
+        pairs.append((simulate(double, conversion, x, masks, steps=steps)[0], rounded))
+    spiking, rounded = np.swapaxes(pairs, 0, 1)
+    return float(np.abs(spiking - rounded).max() / rounded.std(axis=0, ddof=1).mean())
+
+
+def _double(layer: Layer) -> Layer:
+    if layer.weights is None:
+        return layer
+    return replace(
+        layer, weights=layer.weights.astype(np.float64), bias=layer.bias.astype(np.float64)
+    )
 
 
 def hold_table(

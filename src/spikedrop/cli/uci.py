@@ -19,7 +19,12 @@ def uci(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the scores here, too.")] = None,
     layers: Annotated[
-        int, typer.Option(min=1, max=100, help="Hidden layers; the published figures have 1.")
+        int,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Hidden layers; published figures are for 1, and the authors' own for 2.",
+        ),
     ] = 2,
     splits: Annotated[
         int | None,
@@ -34,7 +39,8 @@ def uci(
     """Score permanent dropout and its spiking twin on UCI regression, by the published protocol.
 
     Dropout rate, weight decay and noise precision are chosen on held-out training rows of each
-    split; test rows are used for the scores alone, which are printed beside the published ones.
+    split; test rows are used for the scores alone, which are printed beside the published ones,
+    each with its number of hidden layers.
 
     Example: spikedrop uci data/uci --sets concrete,wine --json scores.json
     """

@@ -2,14 +2,16 @@
 
 from spikedrop.energy.constants import constants, devices, limits, price_table
 from spikedrop.energy.counts import Counts, Operations, sharing_table
-from spikedrop.energy.joules import Joules, against, break_even, energy, energy_table
+from spikedrop.energy.joules import Joules, break_even, energy, energy_table
 from spikedrop.energy.operations import count_ann_operations, count_operations
 from spikedrop.energy.quantised import quantised, sample_quantised
+from spikedrop.energy.ratio import Ratio, against, joule_ratio, same_silicon
 
 __all__ = [
     "Counts",
     "Joules",
     "Operations",
+    "Ratio",
     "against",
     "break_even",
     "constants",
@@ -18,9 +20,11 @@ __all__ = [
     "devices",
     "energy",
     "energy_table",
+    "joule_ratio",
     "limits",
     "price_table",
     "quantised",
+    "same_silicon",
     "sample_quantised",
     "sharing_table",
 ]

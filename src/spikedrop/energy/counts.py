@@ -32,6 +32,9 @@ with :math:`T_i` the time steps in which neuron i is at work. The conventions:
 - The input is a constant current, not spikes: one multiply-accumulate for every first weight, once
   a presentation. A linear layer in the middle that has weights and no neurons passes its sums on at
   every step: one for every weight behind it, every step.
+- Shifts: a weight that a spike of a ``radix`` neuron meets is shifted by the place of the bit, so a
+  shift for each synaptic operation. Doubling the membrane once a step instead would need fewer;
+  the price of a shift begins at nothing (`spikedrop.energy.bills`).
 - Mask bits: one for every unit, channel or weight that may be dropped, whether it is drawn or read
   from a store; for Gaussian dropout a number, not a bit. With scope ``draw`` all observations of a
   draw share them, so a prediction bears its part.
@@ -66,11 +69,14 @@ class Counts:
         Multiply-accumulates; those of a spiking network are what its constant input takes.
     macs_nonzero : float
         Those among them whose input is not zero: what hardware that skips zeros does.
+    shifts : float
+        Weights that are shifted by the place of a bit: those of a bit-serial network.
 
     Examples
     --------
-    >>> Counts(spikes=2.0) + 3 * Counts(spikes=1.0, macs=5.0)
-    Counts(spikes=5.0, synaptic=0.0, updates=0.0, mask_bits=0.0, macs=15.0, macs_nonzero=0.0)
+    >>> total = Counts(spikes=2.0) + 3 * Counts(spikes=1.0, macs=5.0)
+    >>> total.spikes, total.macs, total.synaptic
+    (5.0, 15.0, 0.0)
     """
 
     spikes: float = 0.0
@@ -79,6 +85,7 @@ class Counts:
     mask_bits: float = 0.0
     macs: float = 0.0
     macs_nonzero: float = 0.0
+    shifts: float = 0.0
 
     def __add__(self, other: Counts) -> Counts:
         """Add kind by kind."""
@@ -109,11 +116,14 @@ class Operations:
         then ``neurons``, ``fan_out`` (weights that one of its spikes meets, mean over neurons),
         ``rate`` (spikes per neuron and step in which it may fire, dropped ones included) and
         ``shared`` (whether the layer lies before the first mask).
+    kind : {"SNN", "quantised", "bit-serial", "ANN"}
+        What the network is; see `spikedrop.spiking.conversion.Conversion.kind`.
     """
 
     once: Counts
     draw: Counts
     layers: pd.DataFrame
+    kind: str = "SNN"
 
     @property
     def alone(self) -> Counts:

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from spikedrop.arguments import one_of, whole_number
+from spikedrop.energy.bills import Memory, bills, price_range, runs
 from spikedrop.energy.constants import devices, limits, price
 from spikedrop.energy.counts import Counts, Operations
 from spikedrop.errors import InputError
-
-Memory = Literal["none", "chip", "dram"]
-MEMORIES: dict[Memory, str] = {"none": "", "chip": "memory_bit", "dram": "dram_bit"}
-#: Bits of a weight, and of a membrane, on devices whose prices are of bare arithmetic.
-BITS = {"45nm fp32": (32, 32), "45nm int8": (8, 24), "45nm int4": (4, 24)}
-FAIR = ("45nm int8", "45nm int4")
-WORDS = ("spikes win", "not decided", "spikes lose")
 
 
 class Joules(NamedTuple):
@@ -43,8 +36,13 @@ def energy(
 
     over kinds of operations k, their numbers :math:`N_k` and published prices :math:`e_k`; the
     interval runs from all the smallest to all the largest prices. Prices of chips are of whole
-    operations; those of bare arithmetic (``45nm ...``) can be completed by reading memory. Neither
-    random bits nor idle time, input and output have a price here.
+    operations; those of bare arithmetic (``45nm ...``) can be completed by reading memory. Nobody
+    whose figures are in the table gives a price for a mask bit, or for the shift of a weight that a
+    bit-serial network needs: both are ranges that begin at nothing
+    (`spikedrop.energy.bills.price_range`). Idle time, input and output have no price here.
+
+    The interval of one network is not that of a comparison: two networks on one device share their
+    prices, see `spikedrop.energy.joule_ratio`.
 
     Parameters
     ----------
@@ -52,7 +50,9 @@ def energy(
         Counts are those of one draw.
     device : str
         One of `spikedrop.energy.constants.devices`. A spiking network needs a device with a price
-        for ``synaptic``, an artificial one for ``mac``. The multiply-accumulates of a constant
+        for ``synaptic``, an artificial one for ``mac``, a quantised or bit-serial one of neurons
+        that integrate first a device whose neurons are not fixed
+        (`spikedrop.energy.bills.GATED`). The multiply-accumulates of a constant
         input are priced as synaptic operations where there is no ``mac``.
     draws : int
     shared : bool
@@ -74,7 +74,8 @@ def energy(
     Raises
     ------
     InputError
-        If the device is unknown, or has no price for what is done, or `draws` is below 1.
+        If the device is unknown, cannot run the network, or has no price for what is done, or
+        `draws` is below 1.
 
     Examples
     --------
@@ -84,47 +85,17 @@ def energy(
     >>> f"{low:.3g} to {high:.3g} J"
     '2.41e-05 to 2.79e-05 J'
     """
-    draws = whole_number("draws", draws, least=1)
-    one_of("memory", memory, tuple(MEMORIES))
-    if not isinstance(device, str):
-        one_of("device", device, devices())
-    one = work if isinstance(work, Counts) else work.of(1, shared=shared)
-    total = draws * work if isinstance(work, Counts) else work.of(draws, shared=shared)
-    prices = {kind: price(device, kind) for kind in ("mac", "synaptic", "update", "spike")}
-    if total.synaptic and prices["synaptic"] is None:
-        raise InputError(
-            f"device {device!r} has no published price of a synaptic operation: for spikes use "
-            f"{devices('synaptic')}, or count the artificial network."
-        )
-    if not total.synaptic and total.macs and prices["mac"] is None:
-        raise InputError(
-            f"device {device!r} runs spikes and the work has none: use {devices('mac')}, or "
-            "count the spiking network."
-        )
-    macs = total.macs_nonzero if skip_zeros else total.macs
-    numbers = {
-        "mac": macs,
-        "synaptic": total.synaptic,
-        "update": total.updates,
-        "spike": total.spikes,
-    }
-    low = high = 0.0
-    for kind, number in numbers.items():
-        each = prices[kind] or (prices["synaptic"] if kind == "mac" else None) or (0.0, 0.0)
-        low, high = low + number * each[0], high + number * each[1]
-    if memory != "none" and device in BITS:
-        weight, state = BITS[device]
-        bit = price(device, MEMORIES[memory])
-        spiking = weight * total.synaptic + 2 * state * total.updates
-        low += bit[0] * (weight * min(one.macs, macs) + spiking)
-        high += bit[1] * (weight * macs + spiking)
-    return Joules(low, high)
+    setting = {"shared": shared, "skip_zeros": skip_zeros, "memory": memory}
+    fewest, most = bills(work, device, draws, **setting)
+    low = sum(number * price_range(name)[0] for name, number in fewest.items())
+    high = sum(number * price_range(name)[1] for name, number in most.items())
+    return Joules(float(low), float(high))
 
 
 def energy_table(
     works: Mapping[str, Operations], draws: int, *, memory: Memory = "chip"
 ) -> pd.DataFrame:
-    """Joules of one prediction, for every network on every device that has prices for it.
+    """Joules of one prediction, for every network on every device that has prices and runs it.
 
     Parameters
     ----------
@@ -136,56 +107,22 @@ def energy_table(
     Returns
     -------
     pandas.DataFrame
-        Columns ``network``, ``kind`` (ANN or SNN), ``device``, ``shared``, ``zeros skipped``,
-        ``low`` and ``high`` (joules): with and without sharing, and for artificial networks with
-        and without the skipping of zeros.
+        Columns ``network``, ``kind`` (ANN, SNN, quantised or bit-serial), ``device``, ``shared``,
+        ``zeros skipped``, ``low`` and ``high`` (joules): with and without sharing, and for
+        artificial networks with and without the skipping of zeros.
     """
     rows = []
     for name, work in works.items():
-        spiking = work.alone.synaptic > 0
+        spiking = work.kind != "ANN"
         skips = (False,) if spiking else (False, True)
         for device in devices("synaptic" if spiking else "mac"):
+            if not runs(work, device):
+                continue
             for shared, skip in product((True, False), skips):
                 joules = energy(work, device, draws, shared=shared, skip_zeros=skip, memory=memory)
-                kind = "SNN" if spiking else "ANN"
-                rows.append((name, kind, device, shared, skip, *joules))
+                rows.append((name, work.kind, device, shared, skip, *joules))
     columns = ["network", "kind", "device", "shared", "zeros skipped", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def against(table: pd.DataFrame) -> pd.DataFrame:
-    """Say for every spiking row of `energy_table` whether it takes less than an integer ANN.
-
-    The opponents are the artificial network with 8-bit and with 4-bit integers at 45 nm, doing the
-    same draws with the same sharing and skipping no zeros. Where two intervals overlap, nothing is
-    decided.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``network``, ``device``, ``shared``, and for each opponent ``... ratio`` (low and
-        high, of the spiking joules to the opponent's; below 1 spikes win) and ``...``: one of
-        ``spikes win``, ``not decided``, ``spikes lose``.
-
-    Raises
-    ------
-    InputError
-        If the table has no artificial network.
-    """
-    opponents = table[(table["kind"] == "ANN") & ~table["zeros skipped"]]
-    opponents = opponents[opponents["device"].isin(FAIR)].set_index(["device", "shared"])
-    if opponents.empty:
-        raise InputError("the table has no artificial network: give `energy_table` one, too.")
-    rows = []
-    for row in table[table["kind"] == "SNN"].itertuples():
-        found = {"network": row.network, "device": row.device, "shared": row.shared}
-        for device in FAIR:
-            other = opponents.loc[(device, row.shared)]
-            ratio = (row.low / other["high"], row.high / other["low"])
-            word = WORDS[0] if ratio[1] < 1 else WORDS[2] if ratio[0] > 1 else WORDS[1]
-            found[f"{device} ratio"], found[device] = ratio, word
-        rows.append(found)
-    return pd.DataFrame(rows)
 
 
 def break_even(spiking: Operations, artificial: Operations, *, bits: int = 8) -> pd.DataFrame:

@@ -99,9 +99,11 @@ def count_operations(
         for name, windows in busy.items():
             updates = float(network.units(name) * steps * windows)
             mean[name] = replace(mean[name], updates=updates)
+        if conversion.kind == "bit-serial":
+            mean = {name: replace(one, shifts=one.synaptic) for name, one in mean.items()}
         return mean
 
-    found = _operations(network, measure, scope, len(x))
+    found = _operations(network, measure, scope, len(x), conversion.kind)
     layers = found.layers
     layers["fan_out"] = [
         fan_out(network, name, met) if name in repeats else 0.0 for name in layers.index
@@ -154,11 +156,11 @@ def count_ann_operations(
                 add_work(work, artificial_work(network, x[rows.start : rows.stop], masks, met))
         return {name: (1 / (len(numbers) * len(x))) * counts for name, counts in work.items()}
 
-    return _operations(network, measure, scope, len(x))
+    return _operations(network, measure, scope, len(x), "ANN")
 
 
 def _operations(
-    network: Network, measure: Callable[[bool], Work], scope: Scope, rows: int
+    network: Network, measure: Callable[[bool], Work], scope: Scope, rows: int, kind: str
 ) -> Operations:
     """Put the layers' work together: shared, of each draw, and of a draw alone."""
     drawn = differs(network)
@@ -182,4 +184,4 @@ def _operations(
     table["neurons"] = [network.units(layer.name) * layer.spiking for layer in network.layers]
     table["fan_out"] = table["rate"] = 0.0
     table["shared"] = [not drawn[layer.name] for layer in network.layers]
-    return Operations(once, draw, table)
+    return Operations(once, draw, table, kind)

@@ -13,6 +13,8 @@ COLOURS = {
     "wrong": _PALETTE[3],
     "other": _PALETTE[4],
     "floor": _PALETTE[7],
+    "quantised": _PALETTE[9],
+    "bit-serial": _PALETTE[5],
 }
 """One colour a role, the same in every figure; all from seaborn's `colorblind` palette."""
 

@@ -18,7 +18,8 @@ def joule_intervals(
 ) -> Axes:
     """Intervals of joules on a logarithmic axis, a line a row, from `energy_table`.
 
-    Spiking and artificial networks differ in colour; an interval of one number is a dot.
+    Each kind of network has a colour: artificial, spiking (rate codes), quantised, bit-serial. An
+    interval of one number is a dot.
     """
     if ax is None:
         style()
@@ -37,7 +38,7 @@ def joule_intervals(
     ax.grid(axis="x", color=COLOURS["floor"], alpha=0.3)
     for kind in dict.fromkeys(table["kind"]):
         ax.plot([], [], color=COLOURS[kind.lower()], lw=5, alpha=0.6, label=kind)
-    ax.figure.legend(fontsize="small", loc="outside upper center", ncols=2)
+    ax.figure.legend(fontsize="small", loc="outside upper center", ncols=4)
     return ax
 
 
@@ -48,14 +49,13 @@ def operations_by_layer(works: Mapping[str, Operations], ax: Axes | None = None)
     of a spiking network that hears the constant input has multiply-accumulates as well.
     """
     ax = axes(ax)
-    palette = iter(COLOURS[name] for name in ("snn", "other", "truth", "wrong", "floor"))
+    rates = iter(COLOURS[role] for role in ("snn", "other", "truth", "wrong", "floor"))
     used = sum(w.layers["synaptic"] + w.layers["macs"] for w in works.values()) > 0
     layers = list(used.index[used])
     width = 0.8 / len(works)
     for i, (name, work) in enumerate(works.items()):
-        spiking = work.alone.synaptic > 0
         number = work.layers["synaptic"] + work.layers["macs"]
-        colour = next(palette) if spiking else COLOURS["ann"]
+        colour = next(rates) if work.kind == "SNN" else COLOURS[work.kind.lower()]
         at = np.arange(len(layers)) + (i - (len(works) - 1) / 2) * width
         ax.bar(at, number[used], width, color=colour, label=name)
     ax.set_xticks(range(len(layers)), layers)

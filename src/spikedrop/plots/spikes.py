@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -157,13 +156,19 @@ def converter_spread(
 
 
 def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
-    """Paired error against steps, rate and spikes, a line a neuron; see `accuracy_per_spike`."""
+    """Paired error against steps, rate and spikes, a line a neuron; see `accuracy_per_spike`.
+
+    Rate codes have solid lines in the colours of spiking networks. Neurons that send a rounded
+    activation have dashed lines in colours of their own.
+    """
     style()
     figure, panels = plt.subplots(1, 3, figsize=(8.5, 3.4), sharey=True)
-    names = sorted(table["neuron"].unique())
-    looks = dict(
-        zip(names, zip(sns.color_palette("colorblind"), "osD^v", strict=False), strict=True)
-    )
+    kinds = table.drop_duplicates("neuron").set_index("neuron")["kind"].sort_index()
+    rates = iter(COLOURS[role] for role in ("snn", "other", "wrong", "truth"))
+    looks = {
+        neuron: (next(rates), marker, "-") if kind == "SNN" else (COLOURS[kind], marker, "--")
+        for (neuron, kind), marker in zip(kinds.items(), "osD^v", strict=True)
+    }
     shown = (
         (
             panels[0],
@@ -176,23 +181,31 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
     )
     for ax, rows, column, label in shown:
         for neuron, points in rows.groupby("neuron", sort=False):
-            colour, marker = looks[neuron]
+            colour, marker, line = looks[neuron]
             points = points.sort_values(column)
             ax.plot(
-                points[column], points["error"], marker=marker, ms=5, color=colour, label=neuron
-            )
+                points[column], points["error"], line, marker=marker, ms=5, color=colour,
+                label=neuron,
+            )  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel=label)
     _ticks_at(panels[1], np.sort(table["rate (Hz)"].dropna().unique()))
-    panels[0].set_ylabel("mean |SNN - ANN|\n(predictive sd)")
+    panels[0].set_ylabel("mean difference from the ANN\n(predictive sd)")
     figure.legend(*panels[2].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return panels
 
 
-def cost_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Microseconds of a draw for one observation, a bar a sampler; see `cost_table`."""
+def cost_bars(
+    table: pd.DataFrame, ax: Axes | None = None, *, kinds: Mapping[str, str] | None = None
+) -> Axes:
+    """Microseconds of a draw for one observation, a bar a sampler; see `cost_table`.
+
+    `kinds` gives samplers that are not a rate code the colour of what they are:
+    `Conversion.kind` by the name of the sampler.
+    """
     ax = axes(ax)
     time = table["us a draw"].astype(float)
-    colours = [COLOURS["ann" if name == "ANN" else "snn"] for name in table.index]
+    roles = {name: kind.lower() for name, kind in (kinds or {}).items()} | {"ANN": "ann"}
+    colours = [COLOURS[roles.get(name, "snn")] for name in table.index]
     bars = ax.barh(table.index, time, color=colours)
     ax.bar_label(bars, fmt="{:,.3g}", padding=3)
     ax.invert_yaxis()

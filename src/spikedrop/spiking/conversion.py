@@ -17,6 +17,16 @@ Neuron = Literal["charge_keeping", "rectified", "integrate_first", "radix"]
 NEURONS: tuple[Neuron, ...] = ("charge_keeping", "rectified", "integrate_first", "radix")
 MAX_RADIX_STEPS = 20  # digits that float32 counts exactly
 WINDOWED = ("integrate_first", "radix")  # neurons that integrate first and fire afterwards
+Kind = Literal["SNN", "quantised", "bit-serial"]
+#: What a network of these neurons is. Only the first two send a rate code; the others equal an
+#: artificial network with rounded activations (`spikedrop.spiking.rounded`), and tables and figures
+#: do not count them among the spiking networks.
+KINDS: dict[Neuron, Kind] = {
+    "charge_keeping": "SNN",
+    "rectified": "SNN",
+    "integrate_first": "quantised",
+    "radix": "bit-serial",
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +48,18 @@ class Conversion:
         :math:`n = \max(0, \lfloor v \rfloor)`, :math:`v \leftarrow v - n`; negative charge stays.
         ``rectified``: Nengo's `SpikingRectifiedLinear`, which adds :math:`\max(J, 0)\,dt`.
         ``integrate_first``: a layer integrates for the whole window in which the layer below
-        fires, and fires in the window after it, at most one spike a step. Rounding is its only
-        error. Hardware: a gate a layer (fire or integrate), and one window of latency a layer;
-        where branches of different depth meet, the shallower repeats its window.
+        fires, and fires in the window after it, at most one spike a step. It equals, to rounding
+        of floating point, an artificial network whose activations are rounded to T levels: time
+        only counts the level out (`spikedrop.spiking.rounded`, which has the equation). Tables
+        and figures call it *quantised*. Hardware: a gate a layer (fire or integrate), and one
+        window of latency a layer; where branches of different depth meet, the shallower repeats
+        its window.
         ``radix``: the same windows, but the threshold halves at every step, and a spike at step
-        k of T counts :math:`2^{T-1-k}`: the binary digits of the charge. Hardware: besides the
-        gate, synapses that scale with the step (a shift by one bit), or spikes with a payload.
+        k of T counts :math:`2^{T-1-k}`. It equals an artificial network whose activations are
+        rounded to T bits and multiplied one bit plane at a time, most significant first: *bit-
+        serial* arithmetic. The literature on spikes calls it radix encoding (Wang et al. 2021,
+        arXiv:2105.06943). Hardware: besides the gate, synapses that scale with the step (a shift
+        by one bit), or graded spikes, which carry a number.
     initial_charge : float
         Voltage at the start of a presentation, in units of the threshold, below 1. One half
         turns rounding down into rounding to the nearest spike.
@@ -82,6 +98,15 @@ class Conversion:
     def windowed(self) -> bool:
         """Whether layers integrate for a whole window before they fire."""
         return self.neuron in WINDOWED
+
+    @property
+    def kind(self) -> Kind:
+        """What a network of these neurons is: a rate code (``SNN``), quantised or bit-serial.
+
+        >>> [Conversion((500.0,), neuron).kind for neuron in NEURONS]
+        ['SNN', 'SNN', 'quantised', 'bit-serial']
+        """
+        return KINDS[self.neuron]
 
     def levels(self, steps: int) -> int:
         """Quanta of charge that stand for full scale, the activation ``1 / (g dt)``.

@@ -103,8 +103,9 @@ def neurons(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Drive integrate-and-fire neurons; see `Conversion` for the four kinds.
 
-    They start from `start`, which broadcasts to one step of the current, or else from the
-    conversion's initial charge.
+    The two that integrate first round their charge and send the result: `spikedrop.spiking.rounded`
+    is the same without time. All start from `start`, which broadcasts to one step of the current,
+    or else from the conversion's initial charge.
 
     Hand-worked: charge 0.5 and -0.9 of current over one second leave -0.4 and no spike; 2.5 more
     leave 0.1 and two spikes.

@@ -105,9 +105,11 @@ def sample_snn(
         First steps left out of the average, while deeper layers find their rates and synapses
         fill; by default a fifth of `steps`, and none for neurons that integrate first.
     hold : {"presentation", "step"}, or a mapping
-        ``step`` redraws the masks at every time step. It is wrong, and kept as a control: the
-        masks average out and the spread shrinks as one over the square root of `steps`. A
-        mapping from names of layers redraws the masks of some: ``{"dense_2": "step"}``.
+        ``step`` redraws the masks at every time step. For the samples of the artificial network
+        with permanent dropout that is wrong, and kept as a control: the masks average out, and the
+        spread shrinks (`spikedrop.fidelity.spikes_seen`). Time steps as draws are another method,
+        for networks trained on spikes (AOT-SNN, arXiv:2304.10191, arXiv:2412.00278). A mapping
+        from names of layers redraws the masks of some: ``{"dense_2": "step"}``.
     backend : {"engine", "numpy", "nengo", "nengo_dl"}
         The same dynamics: compiled, many draws at a time; in plain NumPy, to be read; on Nengo,
         one presentation at a time; on NengoDL. For neurons that integrate first the last two

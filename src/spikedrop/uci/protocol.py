@@ -36,7 +36,7 @@ class Protocol:
     ----------
     layers : int
         Hidden layers, each with the set's `n_hidden` units. The published figures are for one; the
-        same authors' programs offer two, which do better on most sets.
+        same authors give figures for two beside their programs (`spikedrop.uci.published`).
     more_rates : tuple of float
         Dropout rates to choose from besides the set's own, which end at 0.1.
     decays : tuple of float

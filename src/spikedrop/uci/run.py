@@ -50,11 +50,13 @@ def run_set(
     Returns
     -------
     list of dict
-        Two, for ``network`` ``ann`` and ``snn``, each with ``set``, ``network``, ``rmse`` (unit of
-        the target, lower is better), ``log_likelihood`` (nats an observation, higher is better),
-        their standard errors ``rmse_se`` and ``log_likelihood_se``, the number of ``splits``, and
-        ``seconds`` of one core, added over splits: for the ANN training and sampling, for the SNN
-        sampling alone.
+        Two, for ``network`` ``ann`` and ``snn``, each with ``set``, ``network``, ``layers`` (hidden
+        layers), ``rmse`` (unit of the target, lower is better), ``log_likelihood`` (nats an
+        observation, higher is better), their standard errors ``rmse_se`` and
+        ``log_likelihood_se``, the number of ``splits``, and ``seconds`` of one core, added over
+        splits: for the ANN training and sampling, for the SNN sampling alone. The one of the SNN
+        has ``..._difference`` as well, SNN less ANN, with ``..._difference_se``: the standard error
+        of the *paired* difference, because both networks saw the same splits.
 
         .. math:: \mathrm{se} = s / \sqrt{n}
 
@@ -66,7 +68,7 @@ def run_set(
         If `splits` or `jobs` cannot be used, or `work` cannot be written to.
     """
     results = split_results(data, protocol, work=work, splits=splits, jobs=jobs, progress=progress)
-    return [summary(data.name, network, results) for network in ("ann", "snn")]
+    return summaries(data.name, protocol.layers, results)
 
 
 def split_results(
@@ -116,9 +118,38 @@ def summary(
     row: dict[str, object] = {"set": name, "network": network}
     for key in ("rmse", "log_likelihood"):
         row[key] = float(values[key].mean())
-        spread = values[key].std(ddof=1) if len(results) > 1 else 0.0
-        row[f"{key}_se"] = round(float(spread / np.sqrt(len(results))), 12)
+        row[f"{key}_se"] = _standard_error(values[key])
     return {**row, "splits": len(results), "seconds": float(values["seconds"].sum())}
+
+
+def _standard_error(values: np.ndarray) -> float:
+    spread = values.std(ddof=1) if len(values) > 1 else 0.0
+    return round(float(spread / np.sqrt(len(values))), 12)
+
+
+def summaries(
+    name: str, layers: int, results: Sequence[dict[str, dict[str, float]]]
+) -> list[dict[str, object]]:
+    """Average both networks' scores over splits, and their paired differences; see `run_set`.
+
+    Two splits whose differences are 1 and 3: the standard error is 1, though RMSE itself varies
+    by 100 from split to split.
+
+    >>> scores = [(1.0, 2.0), (101.0, 104.0)]
+    >>> splits = [{network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0}
+    ...     for network, r in zip(("ann", "snn"), pair)} for pair in scores]
+    >>> ann, snn = summaries("mine", 2, splits)
+    >>> snn["rmse_difference"], snn["rmse_difference_se"], ann["rmse_se"], ann["layers"]
+    (2.0, 1.0, 50.0, 2)
+    """
+    rows = [summary(name, network, results) for network in ("ann", "snn")]
+    for row in rows:
+        row["layers"] = layers
+    for key in ("rmse", "log_likelihood"):
+        apart = np.array([result["snn"][key] - result["ann"][key] for result in results])
+        rows[1][f"{key}_difference"] = float(apart.mean())
+        rows[1][f"{key}_difference_se"] = _standard_error(apart)
+    return rows
 
 
 def write_json(file: Path, value: object) -> None:
