@@ -3,6 +3,7 @@
 from spikedrop.data.almanac import load_almanac
 from spikedrop.data.baseline import (
     Baseline,
+    all_baselines,
     boosting_baseline,
     naive_mean,
     recorded_null,
@@ -38,6 +39,7 @@ __all__ = [
     "Screen",
     "SingleGrowths",
     "Split",
+    "all_baselines",
     "attach_features",
     "boosting_baseline",
     "compare_screens",

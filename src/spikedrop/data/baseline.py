@@ -233,3 +233,27 @@ def boosting_baseline(
         model.fit(np.vstack([train, train[:, design.swap]]), np.tile(growth[rows], 2))
         predicted = (model.predict(test) + model.predict(test[:, design.swap])) / 2
     return Baseline(growth[parts.test], predicted)
+
+
+def all_baselines(
+    screen: Screen, parts: Split, *, trees: int = 150, seed: int = 0
+) -> dict[str, Baseline]:
+    """Every model to beat on one split, by the name under which it stands in tables.
+
+    `recorded_null`, `single_drug_null`, `training_null`, `naive_mean` and `boosting_baseline`;
+    arguments as in the last.
+
+    Examples:
+        >>> from spikedrop.data import simulate_screen, split
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> [*all_baselines(screen, split(screen.pairs, seed=0), trees=2)]
+        ['null model, recorded', 'null model, one-drug records', 'null model, training records',
+         'naive mean', 'boosted trees']
+    """
+    return {
+        "null model, recorded": recorded_null(screen, parts),
+        "null model, one-drug records": single_drug_null(screen, parts),
+        "null model, training records": training_null(screen, parts),
+        "naive mean": naive_mean(screen, parts),
+        "boosted trees": boosting_baseline(screen, parts, trees=trees, seed=seed),
+    }

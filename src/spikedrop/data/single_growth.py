@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import get_args
 
 import numpy as np
@@ -108,8 +109,8 @@ class SingleGrowths:
         if used.shape != (len(rows),):
             raise InputError(f"used has shape {used.shape}; expected one truth for each record.")
         keys = [condition_keys(rows, side) for side in SIDES]
-        index = pd.MultiIndex.from_frame(self.table[KEYS])
-        at = np.stack([index.get_indexer(pd.MultiIndex.from_frame(k)) for k in keys], axis=1)
+        at = [self._index.get_indexer(pd.MultiIndex.from_frame(k)) for k in keys]
+        at = np.stack(at, axis=1)
         growth = self.table["growth_fraction"].to_numpy()[at]
         readings = np.where(at >= 0, self.table["readings"].to_numpy()[at], 0)
         if used.any() and "expected_growth_fraction" in rows:
@@ -136,12 +137,20 @@ class SingleGrowths:
             known[turn, side] = False
         return growth, known
 
+    @cached_property
+    def _index(self) -> pd.MultiIndex:
+        return pd.MultiIndex.from_frame(self.table[KEYS])
+
+    @cached_property
+    def _rows_of(self) -> tuple[dict, dict]:
+        """Rows of the table by drug, and by laboratory, line and drug."""
+        return tuple(self.table.groupby(names).indices for names in ("drug", KEYS[:-1]))
+
     def _filled(self, keys: pd.DataFrame, new_line: np.ndarray) -> np.ndarray:
         """Growth at conditions that no other record tells of, axis (row,), from those near them."""
         growth, dose = (self.table[name].to_numpy() for name in ("growth_fraction", KEYS[-1]))
         line_of = self.table["cell_line"].to_numpy()
-        drugs = self.table.groupby("drug").indices
-        places = self.table.groupby(KEYS[:-1]).indices
+        drugs, places = self._rows_of
         mean, nothing = growth.mean(), np.array([], int)
 
         def near(lab: str, line: str, drug: int, at: float, new: bool) -> float:
