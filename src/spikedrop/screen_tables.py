@@ -95,7 +95,7 @@ def synergy_of(
     >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
     >>> parts = split(screen.pairs, seed=0)
     >>> results = {"rows": {"null model": recorded_null(screen, parts)}}
-    >>> synergy_of(results, screen, {"rows": parts})["AUC at 0.2"].to_list()
+    >>> synergy_of(results, screen, {"rows": parts}, threshold=0.0)["AUC at 0"].to_list()
     [0.5]
     """
     recorded = screen.pairs["expected_growth_fraction"].to_numpy(float)
