@@ -51,6 +51,7 @@ PARTS = {
     "budget": "spend joules, seconds or operations on steps, rate and draws",
     "plots": "every figure of the chapters",
     "example": "the running example of the book",
+    "screen_tables": "who predicts growth, and who predicts synergy",
     "shipped": "two models on data that ship with scikit-learn",
     "cli": "the command line",
     "errors": "the errors a user can do something about",

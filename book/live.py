@@ -41,7 +41,7 @@ def live_data(example: Example) -> dict[str, object]:
     """Return what the browser computes from, as plain lists and numbers.
 
     ``currents`` are the first layer's values before rectification, axes (dose, unit), because
-    only one input changes; ``layers`` the maps behind it. ``dropped_from`` tells for every layer,
+    only the dose changes; ``layers`` the maps behind it. ``dropped_from`` tells for every layer,
     draw and unit the position in ``rates`` from which on it is silent: a unit that is dropped at
     one rate is dropped at every higher one, and so these are the masks of the package. ``tops``
     are the activations that calibrated scales refer to.

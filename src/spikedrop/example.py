@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
+from spikedrop.arguments import one_of
 from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
 from spikedrop.network import Network
+from spikedrop.scores import synergy_score
 from spikedrop.training import Noise, train
 
-SIMULATED_RECORDS = 12_000  # enough to learn from, few enough to train on in a minute
+Target = Literal["growth", "score"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +27,11 @@ class Example:
     ----------
     screen : Screen
     parts : Split
+        A record without an expected growth is in no part where the target is the score.
     design : Design
     x, y : numpy.ndarray
-        Inputs (record, input) and growth fractions (record,) of all pair records.
+        Inputs (record, input) and targets (record,) of all pair records: the growth fraction, or
+        the synergy score, expected less measured growth, which is NaN where nothing was expected.
     network : Network
         Trained on ``parts.train``.
     """
@@ -67,6 +72,7 @@ def running_example(
     by: str = "rows",
     member: int = 0,
     noise: Noise = "constant",
+    target: Target = "growth",
 ) -> Example:
     """Open the screen, split it, and train the network, or load it if `work` has it.
 
@@ -77,7 +83,7 @@ def running_example(
     work : path
         Folder of trained networks; the file name carries everything the training depends on.
     records : int, optional
-        Pair records; by default all real ones, or 12,000 simulated ones.
+        Pair records; by default all real ones, or as many simulated ones as `open_screen` makes.
     seed : int
         Of the simulated screen or the choice of records, the split and the training.
     hidden, dropout, epochs : see `spikedrop.training.train`
@@ -88,9 +94,9 @@ def running_example(
     noise : str
         A constant noise to be chosen afterwards, or one that the network predicts, see
         `spikedrop.training.train`.
+    target : str
+        What the network predicts: the growth of a pair, or its synergy score.
     """
-    if records is None and not data:
-        records = SIMULATED_RECORDS
     screen = open_screen(data, seed=seed, n_records=records)
     parts = split(screen.pairs, by, seed=seed, validation=0.06)
     return trained_example(
@@ -103,6 +109,7 @@ def running_example(
         epochs=epochs,
         member=member,
         noise=noise,
+        target=target,
     )
 
 
@@ -117,18 +124,27 @@ def trained_example(
     epochs: int = 60,
     member: int = 0,
     noise: Noise = "constant",
+    target: Target = "growth",
 ) -> Example:
     """Train the example's network on any split of a screen, or load it if `work` has it.
 
-    See `running_example` for the arguments; ``parts.test`` is not looked at.
+    Its inputs are descriptors, doses, expression, and the growth under each drug alone as the
+    training records tell it (``alone_by`` of `fit_design`). See `running_example` for the
+    arguments; ``parts.test`` is not looked at.
     """
-    by = parts.by
-    design = fit_design(screen, parts.train)
-    x = design.matrix(screen.pairs)
-    y = screen.pairs["growth_fraction"].to_numpy(float)
+    one_of("target", target, get_args(Target))
+    by, y = parts.by, screen.pairs["growth_fraction"].to_numpy(float)
+    if target == "score":
+        y = synergy_score(screen.pairs["expected_growth_fraction"].to_numpy(float), y)
+        rows = (part[np.isfinite(y[part])] for part in (parts.train, parts.validation, parts.test))
+        parts = Split(*rows, by)
+    design = fit_design(screen, parts.train, alone_by=by)
+    trained = np.zeros(len(screen.pairs), bool)
+    trained[parts.train] = True
+    x = design.matrix(screen.pairs, trained)
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + parts.train.tobytes())
     digest.update(repr((tuple(hidden), dropout, epochs, seed, member)).encode())
-    kind = "network" if noise == "constant" else noise
+    kind = ("network" if noise == "constant" else noise) + ("-score" if target == "score" else "")
     model = train(
         x[parts.train],
         y[parts.train],

@@ -13,7 +13,7 @@ from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
 STEMS = ("ComboDrugGrowth_Nov2017", "ComboDrugGrowth_extract")
-SIMULATED_RECORDS = 20_000
+SIMULATED_RECORDS = 12_000
 
 
 def find_records(folder: str | Path) -> Path:
@@ -45,7 +45,7 @@ def open_screen(folder: str | Path = "", *, seed: int = 0, n_records: int | None
     Args:
         folder: folder of the real records; empty text for the simulated screen.
         seed: seed of the simulation, or of the choice of records.
-        n_records: pair records; None means 20,000 simulated ones or all real ones. Fewer real
+        n_records: pair records; None means 12,000 simulated ones or all real ones. Fewer real
             ones are chosen at random, and more than there are is all of them.
 
     Raises:

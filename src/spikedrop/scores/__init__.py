@@ -36,9 +36,10 @@ from spikedrop.scores.density import (
 from spikedrop.scores.detection import detection_auc, detection_table, uncertainties
 from spikedrop.scores.information import expected_entropy, mutual_information, predictive_entropy
 from spikedrop.scores.noise import fit_noise_sd, mean_and_noise
+from spikedrop.scores.points import point_samples, point_table, synergy_score, synergy_table
 from spikedrop.scores.proper import crps, crps_values, interval_score, interval_scores
 from spikedrop.scores.refusal import error_correlation, risk_coverage, risk_coverage_area
-from spikedrop.scores.table import method_table, rate_table, score_table
+from spikedrop.scores.table import fitted_point, method_table, rate_table, score_table
 
 __all__ = [
     "accuracy_of_kept",
@@ -57,6 +58,7 @@ __all__ = [
     "expected_calibration_error",
     "expected_entropy",
     "fit_noise_sd",
+    "fitted_point",
     "gaussian_log_densities",
     "gaussian_log_likelihood",
     "interval_coverage",
@@ -70,6 +72,8 @@ __all__ = [
     "mutual_information",
     "paired_bootstrap",
     "pit",
+    "point_samples",
+    "point_table",
     "predictive_entropy",
     "predictive_moments",
     "r2",
@@ -81,6 +85,8 @@ __all__ = [
     "rmse",
     "score_table",
     "sharpness",
+    "synergy_score",
+    "synergy_table",
     "uncertainties",
     "width",
 ]

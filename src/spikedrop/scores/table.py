@@ -26,6 +26,7 @@ from spikedrop.scores.calibration import (
 )
 from spikedrop.scores.density import gaussian_log_densities, log_densities, log_likelihood
 from spikedrop.scores.noise import fit_noise_sd
+from spikedrop.scores.points import point_samples
 from spikedrop.scores.proper import crps_values, interval_scores
 from spikedrop.scores.refusal import error_correlation, rank_correlation, risk_of
 
@@ -125,6 +126,7 @@ def score_table(
     resamples: int = 1000,
     confidence: float = 0.95,
     unit: str = "unit of y",
+    beside: Mapping[str, tuple[np.ndarray, float | np.ndarray]] | None = None,
 ) -> pd.DataFrame:
     """Every score for the ANN and the SNN, and a bootstrap interval of their difference.
 
@@ -147,13 +149,17 @@ def score_table(
         Of the bootstrap.
     unit : str
         The unit of `y`, for the table.
+    beside : mapping, optional
+        Other methods on the same observations, such as a null model: name to samples and noise sd,
+        as in `method_table`. Each is a column; one that does not exist everywhere is scored where
+        it does, and the column's name says on what share of the rows.
 
     Returns
     -------
     pandas.DataFrame
         One row a score; columns ``ANN``, ``SNN``, ``SNN - ANN``, ``low`` and ``high`` of the
-        difference, ``better`` (the direction) and ``unit``. A score that has no answer, such as a
-        ranking by constant predictions, is NaN.
+        difference, those of `beside`, ``better`` (the direction) and ``unit``. A score that has no
+        answer, such as a ranking by constant predictions, is NaN.
 
     Raises
     ------
@@ -196,6 +202,11 @@ def score_table(
     )
     table["SNN - ANN"] = table["SNN"] - table["ANN"]
     table["low"], table["high"] = low, high
+    for name, (samples, noise) in (beside or {}).items():
+        samples, there, share = _existing(samples, y)
+        other = scored(samples, there, noise, level)
+        column = name if share == 1 else f"{name}, {100 * share:.1f} % of rows"
+        table[column] = [score.of(other) for score in scores.values()]
     table["better"] = [score.better for score in scores.values()]
     table["unit"] = [unit if score.unit is None else score.unit for score in scores.values()]
     return table
@@ -208,21 +219,74 @@ def method_table(
 
     `methods` maps a name to predictive samples (draw, observation[, 1]) and the noise sd chosen
     for them on validation records; `y` has axis (observation,). RMSE and noise in the unit of y,
-    log likelihood in nats.
+    log likelihood in nats. An array (draw, observation) may hold NaN where a method does not
+    exist (`point_samples` of a null model): it is scored on the other rows, and ``rows covered``
+    is their share.
+
+    >>> half = np.array([[0.5, np.nan, 2.0], [0.5, np.nan, 2.0]])
+    >>> table = method_table({"null model": (half, 0.5)}, np.array([0.0, 1.0, 2.0]))
+    >>> table["rows covered"].round(2).to_dict()
+    {'null model': 0.67}
     """
-    rows = {
-        name: {
-            "R2": r2(samples, y),
-            "RMSE": rmse(samples, y),
+    rows = {}
+    for name, (samples, noise_sd) in methods.items():
+        samples, there, share = _existing(samples, y)
+        rows[name] = {
+            "rows covered": share,
+            "R2": r2(samples, there),
+            "RMSE": rmse(samples, there),
             "noise sd": noise_sd,
             "sd of draws": float(predictive_moments(samples)[1].mean()),
-            "log likelihood": log_likelihood(samples, y, noise_sd),
-            "90 % coverage": coverage(samples, y, noise_sd),
-            "sd tracks error": error_correlation(samples, y),
+            "log likelihood": log_likelihood(samples, there, noise_sd),
+            "90 % coverage": coverage(samples, there, noise_sd),
+            "sd tracks error": error_correlation(samples, there),
         }
-        for name, (samples, noise_sd) in methods.items()
-    }
     return pd.DataFrame(rows).T
+
+
+def fitted_point(
+    validation: tuple[np.ndarray, np.ndarray], predicted: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Give a model without a spread the noise of its validation records, for `method_table`.
+
+    Parameters
+    ----------
+    validation : pair of numpy.ndarray
+        Its predictions on the validation records and what was observed there, axis (row,); NaN
+        where the model does not exist.
+    predicted : numpy.ndarray
+        Its predictions, axis (observation,).
+
+    Returns
+    -------
+    samples, noise_sd : array and float
+        Two equal draws of the predictions, axes (draw, observation); and the root mean squared
+        error on the validation records, which is the noise of the greatest likelihood.
+
+    Examples
+    --------
+    >>> before, observed = np.array([0.0, np.nan]), np.array([0.3, 9.0])
+    >>> samples, noise_sd = fitted_point((before, observed), np.ones(2))
+    >>> samples.shape, noise_sd
+    ((2, 2), 0.3)
+    """
+    before, observed = validation
+    before, observed, _ = _existing(point_samples(before), np.asarray(observed, float))
+    if not before.size:
+        raise InputError("validation: the model exists on none of these records.")
+    return point_samples(predicted), rmse(before, observed)
+
+
+def _existing(
+    samples: xr.DataArray | np.ndarray, y: np.ndarray
+) -> tuple[xr.DataArray | np.ndarray, np.ndarray, float]:
+    """Leave out the observations where a plain array of samples is NaN; the share that stays."""
+    if not isinstance(samples, np.ndarray) or samples.ndim != 2 or not np.isnan(samples).any():
+        return samples, y, 1.0
+    here = ~np.isnan(samples).any(axis=0)
+    if here.shape != np.shape(y):
+        raise InputError(f"samples has shape {samples.shape}, and y {np.shape(y)}.")
+    return samples[:, here], y[here], float(here.mean())
 
 
 def rate_table(
@@ -245,4 +309,5 @@ def rate_table(
         held_out = sample_ann(other, validation[0], draws=draws, seed=seed)
         samples = sample_ann(other, test[0], draws=draws, seed=seed)
         methods[rate] = (samples, fit_noise_sd(held_out, validation[1]))
-    return method_table(methods, test[1]).rename_axis("dropout rate")
+    table = method_table(methods, test[1]).drop(columns="rows covered")
+    return table.rename_axis("dropout rate")

@@ -1,0 +1,177 @@
+"""Tables of the models of a screen: who predicts growth, and who predicts synergy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from spikedrop.ann import sample_ann
+from spikedrop.data import Baseline, Screen, Split, naive_mean, recorded_null, training_null
+from spikedrop.errors import InputError
+from spikedrop.example import Example
+from spikedrop.scores import fitted_point, point_table, synergy_score, synergy_table
+
+INDEX = ["held out", "model"]
+Results = Mapping[str, Mapping[str, Baseline]]
+
+
+def growth_table(results: Results, *, beside: str | None = None) -> pd.DataFrame:
+    """Tabulate `spikedrop.scores.point_table` for each split and model.
+
+    Parameters
+    ----------
+    results : mapping
+        Split to model to predictions of its test records, as `spikedrop.data.all_baselines` gives
+        them for one split.
+    beside : str, optional
+        A model whose R2 on the rows of every other is a column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index (``held out``, ``model``).
+
+    Raises
+    ------
+    InputError
+        If there is no result, or `beside` is not among the models of a split.
+
+    Examples
+    --------
+    >>> y = np.array([0.0, 1.0])
+    >>> growth_table({"rows": {"exact": Baseline(y, y)}})["R2"].to_dict()
+    {('rows', 'exact'): 1.0}
+    """
+    tables = {}
+    for by, models in _some(results).items():
+        measured = next(iter(models.values())).measured
+        predicted = {name: model.predicted for name, model in models.items()}
+        tables[by] = point_table(predicted, measured, beside=beside)
+    return pd.concat(tables, names=INDEX)
+
+
+def synergy_of(
+    results: Results,
+    screen: Screen,
+    splits: Mapping[str, Split],
+    *,
+    of_score: Results | None = None,
+    threshold: float = 0.2,
+) -> pd.DataFrame:
+    """Tabulate `spikedrop.scores.synergy_table` for each split and model.
+
+    A model of growth predicts the score that remains: the recorded expected growth less its
+    prediction.
+
+    Parameters
+    ----------
+    results : mapping
+        As in `growth_table`, on the test records of `splits`.
+    screen : Screen
+        With expected growth.
+    splits : mapping
+        Split by its name.
+    of_score : mapping, optional
+        Models that predict the score itself, in the same form.
+    threshold : float
+        A score above it counts as synergistic.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index (``held out``, ``model``).
+
+    Raises
+    ------
+    InputError
+        If there is no result, or a model's rows are not those of its split.
+
+    Examples
+    --------
+    >>> from spikedrop.data import recorded_null, simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> parts = split(screen.pairs, seed=0)
+    >>> results = {"rows": {"null model": recorded_null(screen, parts)}}
+    >>> synergy_of(results, screen, {"rows": parts}, threshold=0.0)["AUC at 0"].to_list()
+    [0.5]
+    """
+    recorded = screen.pairs["expected_growth_fraction"].to_numpy(float)
+    tables = {}
+    for by, models in _some(results).items():
+        expected = recorded[splits[by].test]
+        measured = next(iter(models.values())).measured
+        if measured.shape != expected.shape:
+            raise InputError(
+                f"{by}: {len(measured)} predictions, and {len(expected)} test records of the split."
+            )
+        predicted = {name: synergy_score(expected, m.predicted) for name, m in models.items()}
+        predicted |= {name: m.predicted for name, m in (of_score or {}).get(by, {}).items()}
+        tables[by] = synergy_table(
+            predicted, synergy_score(expected, measured), threshold=threshold
+        )
+    return pd.concat(tables, names=INDEX)
+
+
+def _some(results: Results) -> Results:
+    if not results or not all(results.values()):
+        raise InputError("results: give at least one split, and one model for each.")
+    return results
+
+
+def network_baseline(example: Example, rows: np.ndarray, *, draws: int, seed: int) -> Baseline:
+    """Predict records by the mean over draws of permanent dropout, as one model among others.
+
+    `rows` are positions in the pair records, `draws` and `seed` those of `sample_ann`. Measured
+    is the example's target: growth, or the synergy score.
+    """
+    samples = sample_ann(example.network, example.x[rows], draws=draws, seed=seed)
+    return Baseline(example.y[rows], samples.mean("draw").to_numpy()[:, 0])
+
+
+def null_methods(
+    screen: Screen, parts: Split, rows: np.ndarray | None = None
+) -> dict[str, tuple[np.ndarray, float]]:
+    """Give the null models and the naive mean a noise, for `spikedrop.scores.method_table`.
+
+    The noise of each is chosen on the validation records, as that of the networks. A model that
+    exists on none of them, such as a null model of new drugs, is left out.
+
+    Parameters
+    ----------
+    screen : Screen
+    parts : Split
+        With validation rows.
+    rows : numpy.ndarray, optional
+        Positions of the records to predict; by default ``parts.test``.
+
+    Returns
+    -------
+    dict
+        Name to samples, axes (2, row), NaN where the model does not exist, and noise sd.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> methods = null_methods(screen, split(screen.pairs, seed=0))
+    >>> {name: samples.shape for name, (samples, noise_sd) in methods.items()}
+    {'null model, recorded': (2, 60), 'null model, training records': (2, 60),
+     'naive mean': (2, 60)}
+    """
+    rows = parts.test if rows is None else rows
+    models = {
+        "null model, recorded": recorded_null,
+        "null model, training records": training_null,
+        "naive mean": naive_mean,
+    }
+    methods = {}
+    for name, model in models.items():
+        before, now = (
+            model(screen, replace(parts, test=which)) for which in (parts.validation, rows)
+        )
+        if before.covered.any():
+            methods[name] = fitted_point((before.predicted, before.measured), now.predicted)
+    return methods
