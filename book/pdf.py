@@ -18,6 +18,7 @@ from book.check import outside
 from book.tree import BookError, Tree, load_yaml, toc_pages
 
 NAME = "spikedrop.pdf"
+LOADING_SECONDS = 600
 #: Where the opening page offers the PDF once there is one.
 MARK = "<!-- the link to the PDF -->"
 LINK = f'<p id="pdf"><a href="../{NAME}" download>The whole book as one PDF</a></p>'
@@ -44,7 +45,8 @@ def print_book(tree: Tree, browser: Browser) -> Path:
     target = tree.html / NAME
     page = browser.new_page()
     try:
-        page.goto(document.resolve().as_uri())
+        # All pages at once, formulas included: on a busy machine more than the usual half minute.
+        page.goto(document.resolve().as_uri(), timeout=1000 * LOADING_SECONDS)
         page.evaluate("() => MathJax.startup.promise")
         headings = page.evaluate(
             "() => [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')]"
