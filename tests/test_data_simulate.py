@@ -184,7 +184,7 @@ def test_some_pairs_have_whole_grids(screen):
 
 
 def test_learnable_like_the_real_screen(screen):
-    """From features only, boosting explains 0.79 of rows and 0.70 of unseen pairs in the real one."""
+    """Boosting on features explains 0.79 of real random rows and 0.70 of real unseen pairs."""
     rows = boosting_baseline(screen, split(screen.pairs, "rows", seed=0), alone=False).r2
     pairs = boosting_baseline(screen, split(screen.pairs, "pairs", seed=0), alone=False).r2
     assert rows == pytest.approx(0.80, abs=0.05)
