@@ -439,6 +439,17 @@ def test_crps_standard_error_is_the_bootstraps(noise):
     assert paired.high < 0.2 * crps_equivalence(a, a + 0.01, y, noise_sd=noise).high
 
 
+@pytest.mark.parametrize("noise", [0.001, 0.05, 1.0, 30.0])
+def test_the_score_with_noise_is_that_of_all_pairs(noise):
+    """Far below and far above the spread of the draws: the spline, and every pair."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 400, 3)) * np.array([0.1, 1, 10]) + 100
+    y = np.full(3, 100.5)
+    found = crps_equivalence(a, b, y, noise_sd=noise)
+    exact = scores.crps(b, y, noise) / scores.crps(a, y, noise)
+    assert found.estimate == pytest.approx(abs(exact - 1), abs=1e-7)
+
+
 def test_noise_of_the_score_is_checked():
     a, y = np.random.default_rng(0).normal(size=(20, 3)), np.zeros(3)
     for noise, says in (
