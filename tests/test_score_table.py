@@ -163,3 +163,15 @@ ANN, SNN, Y = world(6, 4)
 def test_bad_input_is_named(call, says):
     with pytest.raises(InputError, match=says):
         call()
+
+
+def test_a_model_may_be_missing_at_an_observation_and_not_in_some_draws():
+    """NaN in every draw: left out, and the share is told. NaN in one draw: a fault, refused."""
+    missing, broken = SNN.copy(), SNN.copy()
+    missing[:, 0], broken[0, 0] = np.nan, np.nan
+    table = scores.method_table({"whole": (SNN, 0.3), "part": (missing, 0.3)}, Y)
+    without = scores.method_table({"part": (SNN[:, 1:], 0.3)}, Y[1:])
+    shared = [name for name in without.columns if "rows" not in name and "covered" not in name]
+    assert table.loc["part", shared].tolist() == without.loc["part", shared].tolist()
+    with pytest.raises(InputError, match=r"NaN.*draw 0, observation 0"):
+        scores.method_table({"broken": (broken, 0.3)}, Y)

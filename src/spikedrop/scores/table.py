@@ -280,10 +280,16 @@ def fitted_point(
 def _existing(
     samples: xr.DataArray | np.ndarray, y: np.ndarray
 ) -> tuple[xr.DataArray | np.ndarray, np.ndarray, float]:
-    """Leave out the observations where a plain array of samples is NaN; the share that stays."""
-    if not isinstance(samples, np.ndarray) or samples.ndim != 2 or not np.isnan(samples).any():
+    """Leave out the observations where every draw of a plain array is NaN; the share that stays.
+
+    There the model does not exist. NaN in some draws alone is a fault, and is left for the scores
+    to refuse.
+    """
+    if not isinstance(samples, np.ndarray) or samples.ndim != 2 or samples.dtype.kind != "f":
         return samples, y, 1.0
-    here = ~np.isnan(samples).any(axis=0)
+    here = ~np.isnan(samples).all(axis=0)
+    if here.all():
+        return samples, y, 1.0
     if here.shape != np.shape(y):
         raise InputError(f"samples has shape {samples.shape}, and y {np.shape(y)}.")
     return samples[:, here], y[here], float(here.mean())
