@@ -93,9 +93,13 @@ def test_a_null_model_that_exists_nowhere_has_no_score(screen):
     assert null.coverage == 0 and np.isnan(null.r2)
 
 
-def test_the_naive_mean_is_the_least_squares_fit(screen):
+@pytest.mark.parametrize("target", ["growth", "score"])
+def test_the_naive_mean_is_the_least_squares_fit(screen, target):
     parts = split(screen.pairs, "rows", seed=0)
-    result = naive_mean(screen, parts)
+    result = naive_mean(screen, parts, target=target)
+    y = screen.pairs["growth_fraction"]
+    if target == "score":
+        y = screen.pairs["expected_growth_fraction"] - y
 
     def dummies(rows):
         words = [screen.pairs[name].iloc[rows].astype(str) for name in ("drug_a", "drug_b")]
@@ -108,11 +112,23 @@ def test_the_naive_mean_is_the_least_squares_fit(screen):
             [drugs, OneHotEncoder(categories=[lines], sparse_output=False).fit_transform(line)]
         )
 
-    reference = Ridge(alpha=1e-8).fit(
-        dummies(parts.train), screen.pairs["growth_fraction"].iloc[parts.train]
-    )
+    reference = Ridge(alpha=1e-8).fit(dummies(parts.train), y.iloc[parts.train])
+    np.testing.assert_array_equal(result.measured, y.iloc[parts.test])
     np.testing.assert_allclose(result.predicted, reference.predict(dummies(parts.test)), atol=1e-6)
     assert result.coverage == 1
+
+
+def test_the_naive_mean_of_the_score_leaves_out_what_was_not_expected(screen):
+    """Expected growth missing in one training row: as if the row were not there."""
+    parts = split(screen.pairs, "rows", seed=0)
+    gone, rest = parts.train[0], replace(parts, train=parts.train[1:])
+    pairs = screen.pairs.copy()
+    pairs.loc[pairs.index[gone], "expected_growth_fraction"] = np.nan
+    less = naive_mean(replace(screen, pairs=pairs), parts, target="score")
+    without = naive_mean(screen, rest, target="score")
+    np.testing.assert_array_equal(less.predicted, without.predicted)
+    with pytest.raises(InputError, match="target='growht'"):
+        naive_mean(screen, parts, target="growht")
 
 
 def test_what_was_never_seen_has_no_effect(screen):

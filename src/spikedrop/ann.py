@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
 from spikedrop.engine import chunks, load, run_ann
-from spikedrop.layers import linear, masked, with_masked_weights
+from spikedrop.layers import Layer, linear, masked, with_masked_weights
 from spikedrop.masks import Scope, blocks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, check_job, check_network, collect, rows_of_masks
 
 
+def rectified(_: Layer, h: np.ndarray) -> np.ndarray:
+    """Activation of a hidden layer: max(h, 0)."""
+    return np.maximum(h, 0)
+
+
 def forward(
-    network: Network, x: np.ndarray, masks: dict[str, np.ndarray] | None = None
+    network: Network,
+    x: np.ndarray,
+    masks: dict[str, np.ndarray] | None = None,
+    activate: Callable[[Layer, np.ndarray], np.ndarray] = rectified,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Run the network once, in plain NumPy.
 
@@ -24,6 +34,8 @@ def forward(
         Axes (observation, feature), as `check_inputs` returns them.
     masks : dict of numpy.ndarray, optional
         As `network_masks` returns them; without, the plain network without dropout.
+    activate : callable
+        Activation of each hidden layer, of the layer and its input.
 
     Returns
     -------
@@ -40,7 +52,7 @@ def forward(
             below = [values[source] for source in layer.sources]
             h = linear(with_masked_weights(layer, masks), below)
         if layer.spiking:
-            h = np.maximum(h, 0)
+            h = activate(layer, h)
             activations.append(h)
         values[layer.name] = masked(layer, h, masks)
     return network.join(values), activations

@@ -6,17 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
-from spikedrop.arguments import one_of
 from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
+from spikedrop.data.screen import Target, target_of
 from spikedrop.network import Network
-from spikedrop.scores import synergy_score
 from spikedrop.training import Noise, train
-
-Target = Literal["growth", "score"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +128,8 @@ def trained_example(
     training records tell it (``alone_by`` of `fit_design`). See `running_example` for the
     arguments; ``parts.test`` is not looked at.
     """
-    one_of("target", target, get_args(Target))
-    by, y = parts.by, screen.pairs["growth_fraction"].to_numpy(float)
+    by, y = parts.by, target_of(screen, target)
     if target == "score":
-        y = synergy_score(screen.pairs["expected_growth_fraction"].to_numpy(float), y)
         rows = (part[np.isfinite(y[part])] for part in (parts.train, parts.validation, parts.test))
         parts = Split(*rows, by)
     design = fit_design(screen, parts.train, alone_by=by)

@@ -14,6 +14,7 @@ from spikedrop.errors import InputError
 from spikedrop.example import Example
 from spikedrop.scores import fitted_point, point_table, synergy_score, synergy_table
 
+NAIVE = "naive mean of the score"
 INDEX = ["held out", "model"]
 Results = Mapping[str, Mapping[str, Baseline]]
 
@@ -64,7 +65,8 @@ def synergy_of(
     """Tabulate `spikedrop.scores.synergy_table` for each split and model.
 
     A model of growth predicts the score that remains: the recorded expected growth less its
-    prediction.
+    prediction. The naive mean of the score itself stands beside them: an effect of each drug and
+    of the line finds many high scores without knowing anything of the pair.
 
     Parameters
     ----------
@@ -95,8 +97,8 @@ def synergy_of(
     >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
     >>> parts = split(screen.pairs, seed=0)
     >>> results = {"rows": {"null model": recorded_null(screen, parts)}}
-    >>> synergy_of(results, screen, {"rows": parts}, threshold=0.0)["AUC at 0"].to_list()
-    [0.5]
+    >>> synergy_of(results, screen, {"rows": parts}, threshold=0.0)["AUC at 0"].round(2).to_dict()
+    {('rows', 'null model'): 0.5, ('rows', 'naive mean of the score'): 0.44}
     """
     recorded = screen.pairs["expected_growth_fraction"].to_numpy(float)
     tables = {}
@@ -108,6 +110,7 @@ def synergy_of(
                 f"{by}: {len(measured)} predictions, and {len(expected)} test records of the split."
             )
         predicted = {name: synergy_score(expected, m.predicted) for name, m in models.items()}
+        predicted[NAIVE] = naive_mean(screen, splits[by], target="score").predicted
         predicted |= {name: m.predicted for name, m in (of_score or {}).get(by, {}).items()}
         tables[by] = synergy_table(
             predicted, synergy_score(expected, measured), threshold=threshold

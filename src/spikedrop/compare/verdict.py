@@ -66,6 +66,10 @@ def compare(
       but the error of a draw, which is never 0);
     - else *not enough draws to tell*.
 
+    The unit is the sd of the draws of `a` at hand. A hundred draws of a heavy-tailed law have an sd
+    that is often a fifth below that of the law, and a difference is as much larger in it: near a
+    margin *different* is then said more often than `level`.
+
     Below `fewest_draws` nothing is equivalent, and a difference is shown by the error of a draw, by
     draws far off and by the exact test alone, because the other bounds ask for means of many draws.
 
@@ -183,12 +187,14 @@ def _reason(verdict: Verdict, criteria: tuple[Criterion, ...], largest: float | 
     """Say why, in one sentence, with the numbers that decide."""
     if verdict == "equivalent":
         rare = next(one for one in criteria if one.name == FAR_OFF)
-        seen = f"in {rare.estimate:.2g} of the draws" if rare.estimate else "in no draw"
-        top = "" if largest is None else f" (the largest was {largest:.2g} sd)"
+        share = f"{rare.estimate:.2g} of the draws" if rare.estimate else "no draw"
+        if largest is None:
+            what = f"{share} lay more than {FAR:g} sd outside all draws of the reference"
+        else:
+            what = f"{share} had an error beyond {FAR:g} sd (the largest was {largest:.2g} sd)"
         return (
-            f"all {len(criteria)} criteria are within their margins. Errors beyond {FAR:g} sd were "
-            f"seen {seen}{top}, which leaves at most {100 * rare.high:.2g} % of draws to them, at "
-            "any observation."
+            f"all {len(criteria)} criteria are within their margins. At any observation {what}, "
+            f"which leaves at most {100 * rare.high:.2g} % of draws to such."
         )
     if verdict == "different":
         worst = max(

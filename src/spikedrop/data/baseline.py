@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from spikedrop.arguments import whole_number
 from spikedrop.data.design import fit_design
-from spikedrop.data.screen import Screen
+from spikedrop.data.screen import Screen, Target, target_of
 from spikedrop.data.simulate import expected_growth
 from spikedrop.data.single_growth import (
     KEYS,
@@ -137,8 +137,11 @@ def training_null(screen: Screen, parts: Split) -> Baseline:
     return Baseline(test["growth_fraction"].to_numpy(float), predicted)
 
 
-def naive_mean(screen: Screen, parts: Split) -> Baseline:
+def naive_mean(screen: Screen, parts: Split, *, target: Target = "growth") -> Baseline:
     r"""Predict growth from an effect of each drug and one of the cell line, whatever the doses.
+
+    Or predict the synergy score so, which is a null model of synergy: some drugs and lines have
+    higher scores than others whatever they are paired with.
 
     .. math:: \hat y = \mu + u_a + u_b + v_\mathrm{line}
 
@@ -148,6 +151,8 @@ def naive_mean(screen: Screen, parts: Split) -> Baseline:
     Args:
         screen: records.
         parts: rows to learn from (training) and to predict (test).
+        target: "growth", or "score", expected less measured growth; training rows without an
+            expected growth are left out.
 
     Examples:
         >>> from spikedrop.data import simulate_screen, split
@@ -155,20 +160,21 @@ def naive_mean(screen: Screen, parts: Split) -> Baseline:
         >>> naive_mean(screen, split(screen.pairs, seed=0)).coverage
         1.0
     """
-    train, test = (screen.pairs.iloc[rows] for rows in (parts.train, parts.test))
+    y = target_of(screen, target)
+    learnt = parts.train[np.isfinite(y[parts.train])]
+    train, test = (screen.pairs.iloc[rows] for rows in (learnt, parts.test))
     if not len(train):
         raise InputError("no training row: a mean needs at least one.")
     drugs, lines = np.unique(train[["drug_a", "drug_b"]]), train["cell_line"].unique()
-    growth = train["growth_fraction"].to_numpy(float)
-    mean = growth.mean()
+    mean = y[learnt].mean()
     of_train, of_test = ((_drugs(rows, drugs), _named(rows, lines)) for rows in (train, test))
     x = sparse.hstack(of_train, "csr")
-    effects = np.linalg.lstsq((x.T @ x).toarray(), x.T @ (growth - mean), rcond=None)[0]
+    effects = np.linalg.lstsq((x.T @ x).toarray(), x.T @ (y[learnt] - mean), rcond=None)[0]
     predicted = np.full(len(test), mean)
     for used, asked, effect in zip(of_train, of_test, np.split(effects, [len(drugs)]), strict=True):
         weight = np.asarray(used.sum(axis=0)).ravel()
         predicted += asked @ (effect - np.average(effect, weights=weight))
-    return Baseline(test["growth_fraction"].to_numpy(float), predicted)
+    return Baseline(y[parts.test], predicted)
 
 
 def _drugs(rows: pd.DataFrame, drugs: np.ndarray) -> sparse.csr_matrix:

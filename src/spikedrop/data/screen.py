@@ -1,11 +1,16 @@
 """A drug-pair screen in memory: tidy records, features, and how they were read."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from spikedrop.arguments import one_of
 from spikedrop.errors import InputError
+
+Target = Literal["growth", "score"]
 
 _FINITE = pa.Check(lambda values: values.abs() < float("inf"), error="must be finite")
 _AT_LEAST_ONE = pa.Check.ge(1)
@@ -181,3 +186,23 @@ class Screen:
                     f"{self.source}: the table `{schema.name}` breaks its schema: {error}; "
                     "see the columns in the documentation of Screen."
                 ) from error
+
+
+def target_of(screen: Screen, target: Target) -> np.ndarray:
+    """What is to be predicted of each pair record, shape (record,).
+
+    The growth fraction, or the synergy score: expected less measured growth, NaN where nothing was
+    expected.
+
+    Examples:
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> growth, score = (target_of(screen, target) for target in ("growth", "score"))
+        >>> bool(np.allclose(growth + score, screen.pairs["expected_growth_fraction"]))
+        True
+    """
+    one_of("target", target, get_args(Target))
+    growth = screen.pairs["growth_fraction"].to_numpy(float)
+    if target == "growth":
+        return growth
+    return screen.pairs["expected_growth_fraction"].to_numpy(float) - growth

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikedrop.ann import forward
 from spikedrop.errors import InputError
-from spikedrop.layers import linear, masked, with_masked_weights
+from spikedrop.layers import Layer
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
 
@@ -112,15 +113,9 @@ def forward_rounded(
     >>> forward_rounded(network, conversion, np.array([[0.3]]), steps=4).tolist()
     [[0.25]]
     """
-    masks, values = masks or {}, network.split(x)
     scales = dict(zip((layer.name for layer in network.hidden), conversion.scales_hz, strict=True))
-    for layer in network.layers:
-        if layer.op == "input":
-            h = values[layer.name]
-        else:
-            below = [values[source] for source in layer.sources]
-            h = linear(with_masked_weights(layer, masks), below)
-        if layer.spiking:
-            h = round_activation(h, scales[layer.name], conversion, steps)
-        values[layer.name] = masked(layer, h, masks)
-    return network.join(values)
+
+    def rounded(layer: Layer, h: np.ndarray) -> np.ndarray:
+        return round_activation(h, scales[layer.name], conversion, steps)
+
+    return forward(network, x, masks, rounded)[0]
