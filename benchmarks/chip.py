@@ -62,7 +62,7 @@ def main() -> None:
     samples = bits_samples(network, conversion, x, bits=(8, 7, 6, 5, 4, 3), **again)
     print(bits_table(samples).round(4).to_string(index=False))
     print(neuron_table(chip, x, **again).round(4).to_string())
-    print("one spike a step at most: 8 bits, by firing rate and steps")
+    print("one spike per step at most: 8 bits, by firing rate and steps")
     print(
         "rate_hz  steps  saturated  spikes   SNN    quantised ANN  chip  (mean error / sd)  verdict"
     )

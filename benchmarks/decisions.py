@@ -4,7 +4,7 @@
 
 Prints, for each policy and round, the mean regret over searches with its standard error, and the
 difference from the greedy choice by the same network, search by search. Trained networks are kept
-in the work folder, so an interrupted run goes on where it stopped.
+in the work folder, so an interrupted run resumes where it stopped.
 """
 
 from __future__ import annotations

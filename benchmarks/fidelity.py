@@ -17,7 +17,7 @@ from spikedrop.network import Network
 from spikedrop.spiking.conversion import KINDS
 
 BISECTED = ("rectified", "charge_keeping")  # the rate sets the spikes
-WINDOWS = {  # one spike a step, or one bit: the number of steps sets the spikes
+WINDOWS = {  # one spike per step, or one bit: the number of steps sets the spikes
     "integrate_first": (50, 75, 100, 150, 200, 250, 300, 350, 400, 450, 500),
     "radix": range(4, 13),
 }

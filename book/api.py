@@ -21,7 +21,7 @@ PARTS = {
     "masks": "which units are silent in a draw",
     "linear_gaussian": "a case whose Bayesian answer is known exactly",
     "convertible": "names of the Keras layers that can be converted, and what to do about others",
-    "files": "what others hand in, read with every check before memory is taken",
+    "files": "untrusted files, read with every check before memory is taken",
     "training": "fit a Keras network with dropout",
     "fitting": "fit a small dense network with dropout, in plain NumPy",
     "engine": "both samplers, compiled: many draws of many inputs at once",

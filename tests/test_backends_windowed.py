@@ -179,7 +179,7 @@ def test_every_spike_under_a_changing_current(neuron):
 
 @pytest.mark.parametrize("kind", KINDS.values())
 def test_the_rate_is_the_mean_of_a_firing_window(kind):
-    """Within a quantum, of thirty constant currents, up to one spike a step."""
+    """Within a quantum, of thirty constant currents, up to one spike per step."""
     steps = 16
     currents = np.linspace(-200, 1100, 30)
     neuron = kind(steps, amplitude=0.5)

@@ -139,7 +139,7 @@ def lone_neuron(bias, threshold, start=0, **hardware):
     [
         (3, 2, {}, [1, 1, 0, 1, 1, 1, 0, 1]),  # charge 5 4 3 6 5 4 3 6: what is over stays
         (3, 2, {"reset": "zero"}, [1, 0, 1, 0, 1, 0, 1, 0]),  # 5 3 6 3 6 3 6 3: it is lost
-        (9, 0, {}, [1] * 8),  # more than a threshold a step: one spike a step, no more
+        (9, 0, {}, [1] * 8),  # more than a threshold a step: one spike per step, no more
         (-3, 11, {}, [1, 0, 0, 0, 0, 0, 0, 0]),  # 8, of which 4 go; 1, and down
     ],
 )
@@ -198,7 +198,7 @@ def test_many_bits_without_spikes_are_the_ann(name):
 
 
 def float_spikes(network, conversion, x, masks, steps):
-    """Charge-keeping neurons in floating point, at most one spike a step; a chain of layers."""
+    """Charge-keeping neurons in floating point, at most one spike per step; a chain of layers."""
     currents, maps = host_currents(network, x), neuron_maps(network)
     gains = [scale * conversion.dt for scale in conversion.scales_hz]
     sent, below, spikes = None, None, []
@@ -240,7 +240,7 @@ def test_it_tends_to_the_quantised_ann_as_steps_grow():
     network = chain(0.2, 0.2)
     conversion = calibrate(network, inputs(network, 300, seed=2), rate_hz=200)
     chip = quantise(network, conversion, bits=5, steps=1600)
-    x = inputs(network, 20) / 2  # nothing beyond one spike a step
+    x = inputs(network, 20) / 2  # nothing beyond one spike per step
     limit = sample_integers(chip, x, draws=20, seed=0)
     error = [
         np.abs(sample_chip(chip, x, draws=20, seed=0, steps=t) - limit).mean() for t in (200, 1600)

@@ -200,7 +200,7 @@ MODELS = {
 TABLES = {
     "csv missing": (hm.gone("x.csv"), SAMPLE, "x.csv: No such file"),
     "csv a folder": (hm.folder_instead("x.csv"), SAMPLE, "is a folder"),
-    "csv a pipe": (fifo, SAMPLE, "is no regular file"),
+    "csv a pipe": (fifo, SAMPLE, "is not a regular file"),
     "csv empty": (hm.content("x.csv", ""), SAMPLE, "the file is empty"),
     "csv without rows": (hm.content("x.csv", HEADER), SAMPLE, "has no rows"),
     "csv without names": (hm.content("x.csv", "1,2,3\n4,5,6\n"), SAMPLE, "line 1: holds numbers"),

@@ -60,7 +60,7 @@ def test_the_two_files_may_be_named(folder):
     [
         ("drug_features.csv", "1.5", "much", ["line 2", "rdkit.a", "'much'"]),
         ("drug_features.csv", ",3", ",inf", ["line 3", "rdkit.b", "not a finite number"]),
-        ("drug_features.csv", "752,", "740,", ["line 3", "NSC", "twice"]),
+        ("drug_features.csv", "752,", "740,", ["line 3", "NSC", "duplicate"]),
         ("drug_features.csv", "752,", "7x,", ["line 3", "NSC", "'7x'"]),
         ("drug_features.csv", "NSC", "NCS", ["NSC (nearest here: NCS)"]),
         ("cell_features.csv", "SR,", ",", ["line 2", "CELLNAME", "blank"]),

@@ -116,7 +116,7 @@ def test_other_seeds_and_draws_have_other_masks(seeds, draws):
     first=st.integers(0, 10**6),
 )
 def test_the_two_networks_have_the_same_units_silent(seed, rate, scope, first):
-    """One neuron an output: an output is 0 where its unit is dropped, and only there."""
+    """One neuron per output: an output is 0 where its unit is dropped, and only there."""
     eye, none = np.eye(8, dtype="float32"), np.zeros(8, "float32")
     network = Network.chain((Layer("h", eye, none, rate),), Layer("y", eye, none))
     x = np.ones((5, 8), "float32")

@@ -153,8 +153,8 @@ BAD = {
     "half": (spoil("index_test_0.txt", lambda t: "1.5"), "1.5 is none of the 60 rows"),
     "feature": (spoil("index_features.txt", lambda t: "0 1"), "column 1 is the target"),
     "overlap": (spoil("index_test_2.txt", lambda t: " ".join(map(str, range(60)))), "also in"),
-    "twice": (spoil("index_test_2.txt", lambda t: t + t), "twice"),
-    "no splits": (spoil("n_splits.txt", lambda t: "0"), "0 is no whole number"),
+    "twice": (spoil("index_test_2.txt", lambda t: t + t), "duplicate"),
+    "no splits": (spoil("n_splits.txt", lambda t: "0"), "0 is not a whole number"),
     "rate": (spoil("dropout_rates.txt", lambda t: "1.0"), "between 0 and 1"),
     "few rows": (
         spoil("index_train_0.txt", lambda t: "\n".join(t.split()[:5])),

@@ -250,7 +250,7 @@
     put("error", wide > 1e-9 ? `${(found.gap / wide).toFixed(3)} sd` : `${found.gap.toFixed(4)} (no sd)`);
     put("spikes", Math.round(found.spikes).toLocaleString("en"));
     const describe = (name, text) => root.querySelector(`#live-${name}`).setAttribute("aria-label", text);
-    describe("raster", `Spikes of draw ${now.draw}, a row a neuron; ${Math.round(found.spikes)} a presentation on average.`);
+    describe("raster", `Spikes of draw ${now.draw}, one row per neuron; ${Math.round(found.spikes)} a presentation on average.`);
     describe("readout", `Mean readout of draw ${now.draw} so far: it ends at ${found.shown.mean.toFixed(3)}, the artificial network gives ${found.ann[now.draw].toFixed(3)}.`);
     describe("densities", `Predictive densities: artificial ${a.toFixed(3)}, sd ${wide.toFixed(3)}; spiking ${b.toFixed(3)}, sd ${wideSnn.toFixed(3)}.`);
     describe("curve", `Growth against dose with the artificial network's band; the spiking spread stands at the chosen dose.`);

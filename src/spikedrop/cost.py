@@ -108,7 +108,7 @@ def cost_table(
     Returns
     -------
     pandas.DataFrame
-        A row a sampler: ``steps``, ``us a draw``, ``against the ANN`` (times the ANN's cost;
+        One row per sampler: ``steps``, ``us a draw``, ``against the ANN`` (times the ANN's cost;
         lower is better) and, for neurons that fire while they integrate, ``products alone``: the
         time of the products over the sampler's (higher is better; above 1 it is faster than they).
     """

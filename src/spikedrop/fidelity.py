@@ -70,7 +70,7 @@ def fidelity_table(
     Returns
     -------
     pandas.DataFrame
-        One row a setting: ``setting``, ``neuron``, ``synapse (ms)``, ``rate (Hz)``, ``steps``,
+        One row per setting: ``setting``, ``neuron``, ``synapse (ms)``, ``rate (Hz)``, ``steps``,
         ``error``, ``error p95``, ``bias`` (all in predictive sd, lower is better), ``sd ratio``
         and ``spikes`` of a presentation.
     """
@@ -138,7 +138,7 @@ def accuracy_per_spike(
     Returns
     -------
     pandas.DataFrame
-        One row a setting: ``neuron``, ``kind`` (`Conversion.kind`: SNN for rate codes, quantised,
+        One row per setting: ``neuron``, ``kind`` (`Conversion.kind`: SNN for rate codes, quantised,
         bit-serial), ``varied`` (rate or steps), ``rate (Hz)`` (none for neurons that integrate
         first), ``steps``, ``latency`` (steps until the readout is whole), ``spikes`` of a
         presentation, ``error`` and ``error p95`` (predictive sd, lower is better).

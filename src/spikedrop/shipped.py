@@ -165,7 +165,7 @@ def digits_example(
 
 
 def strange_digits(x: np.ndarray, *, seed: int) -> dict[str, np.ndarray]:
-    """Make images that are no digits, or not as they were learnt, from images that are.
+    """Make out-of-distribution images from images of digits.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ class VarianceComponents:
         return self.between / self._positive_total()
 
     def shares(self) -> pd.DataFrame:
-        """Share of each part in the total, one row an observation; rows add up to 1."""
+        """Share of each part in the total, one row per observation; rows add up to 1."""
         total = self._positive_total()
         parts = ("mask", "spikes", "covariance", "charge")
         return pd.DataFrame({part: np.ravel(getattr(self, part) / total) for part in parts})

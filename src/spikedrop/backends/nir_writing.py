@@ -27,7 +27,7 @@ DYNAMICS = {
     "time": "one step adds the current once: v += I",
     "readout": "mean over steps of what the output node receives",
 }
-PAYLOAD = "spike's worth"  # names the layers put in where it meets no weights
+PAYLOAD = "spike value"  # names the layers put in where it meets no weights
 
 
 def import_nir() -> object:

@@ -22,7 +22,7 @@ class IntegrateFirstRectifiedLinear(nengo.RectifiedLinear):
         n &= [v \ge 1], \quad v \leftarrow v - n \quad
         \text{in windows } w + 1, \ldots, \text{last, each from } v = q
 
-    At most one spike a step; the output is ``amplitude * n / dt``. All input counts before the
+    At most one spike per step; the output is ``amplitude * n / dt``. All input counts before the
     first spike, so the order in which it comes does not matter.
 
     Parameters

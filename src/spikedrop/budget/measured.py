@@ -38,7 +38,7 @@ def measured_errors(
     ----------
     network, x_train, x, y, seed, neuron : see `spikedrop.budget.plan_budget`
     cells : pandas.DataFrame
-        A row a setting, with ``steps``, ``rate (Hz)``, ``draws`` and ``quantity``.
+        One row per setting, with ``steps``, ``rate (Hz)``, ``draws`` and ``quantity``.
 
     Returns
     -------

@@ -88,7 +88,7 @@ def settings_of(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return the pilot's steps and rates, checked; by default those of the neuron."""
     one_of("neuron", neuron, NEURONS)
-    if rates_hz is None:  # windows have one spike a step, or one bit: their steps set the spikes
+    if rates_hz is None:  # windows have one spike per step, or one bit: their steps set the spikes
         rates_hz = (500.0,) if neuron in WINDOWED else RATES_HZ
     steps = _numbers("steps", STEPS[neuron] if steps is None else steps)
     rates_hz = _numbers("rates_hz", rates_hz)

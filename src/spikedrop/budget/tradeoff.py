@@ -103,7 +103,7 @@ class Tradeoff:
         Returns
         -------
         pandas.DataFrame
-            A row a setting that the budget can pay: ``steps``, ``rate (Hz)``, ``draws``,
+            One row per setting that the budget can pay: ``steps``, ``rate (Hz)``, ``draws``,
             ``error``, its parts ``conversion`` and ``sampling`` (in predictive sd; their squares
             add up), ``cost`` and ``cost, low`` in the unit of the budget.
         """

@@ -69,7 +69,7 @@ def bits_table(samples: Mapping[Key, xr.DataArray]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a sample: ``sampler``, ``bits`` (none where weights are floating point), then the
+        One row per sample: ``sampler``, ``bits`` (none where weights are floating point), then the
         columns of `judged`. What the quantised ANN errs by is due to the weights; what the chip
         errs by beyond that, to spikes.
     """
@@ -87,7 +87,7 @@ def judged(ann: xr.DataArray, samples: Mapping[object, xr.DataArray]) -> pd.Data
     Returns
     -------
     pandas.DataFrame
-        A row a sample: ``error`` (mean), ``error p95``, ``bias``, in predictive sd, lower is
+        One row per sample: ``error`` (mean), ``error p95``, ``bias``, in predictive sd, lower is
         better; ``sd ratio``, 1 is faithful; ``verdict`` at the default margin; ``spikes`` of a
         presentation, none where nothing spikes.
     """

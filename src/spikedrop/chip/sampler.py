@@ -144,7 +144,7 @@ def sample_integers(
     r"""Sample the classical network with the chip's integer weights and biases, without spikes.
 
     Layer by layer :math:`r = \max(0, (\sum_i z_i r_i w_{ij} 2^e + b) / \theta)`, in spikes a step:
-    what the chip tends to in a long presentation, if no neuron is driven beyond one spike a step
+    what the chip tends to in a long presentation, if no neuron is driven beyond one spike per step
     and none forgets charge. What it differs by from `sample_ann` is the rounding of the weights
     alone.
 

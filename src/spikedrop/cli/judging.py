@@ -11,7 +11,7 @@ from spikedrop.cli.app import MOST, Json, Seed, tell
 from spikedrop.errors import InputError
 
 Truth = Annotated[
-    Path | None, typer.Option(help="What was observed, one row an observation; for the CRPS.")
+    Path | None, typer.Option(help="What was observed, one row per observation; for the CRPS.")
 ]
 TruthColumn = Annotated[str | None, typer.Option(help="The column of the truth's table.")]
 

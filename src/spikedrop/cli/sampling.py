@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CALIBRATION_ROWS = 4096
 TABLES = (".csv", ".parquet")
 ModelFile = Annotated[Path, typer.Argument(help="A trained Keras model with dropout: .keras.")]
-Inputs = Annotated[Path, typer.Argument(help="One row an observation: .parquet, .csv or .npy.")]
+Inputs = Annotated[Path, typer.Argument(help="One row per observation: .parquet, .csv or .npy.")]
 Percentile = Annotated[
     float | None,
     typer.Option(
@@ -74,7 +74,7 @@ def sample(
 ) -> None:
     """Sample the predictive distribution of a model at every row, into a Zarr store.
 
-    Running the same command again after an interruption goes on where it stopped, and the result
+    Running the same command again after an interruption resumes where it stopped, and the result
     has the same bytes. Another model, other inputs or settings are refused.
 
     Example: spikedrop sample model.keras inputs.parquet -o draws.zarr --draws 200 --seed 0

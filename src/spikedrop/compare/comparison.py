@@ -87,7 +87,7 @@ class Comparison:
         return self.samples[1].all()
 
     def table(self) -> pd.DataFrame:
-        """One row a criterion: estimate, bounds, margin and answer; unpaired, the global test."""
+        """One row per criterion: estimate, bounds, margin and answer; unpaired, the global test."""
         rows = [
             {
                 "criterion": one.name,
@@ -168,8 +168,8 @@ class Comparison:
         Returns
         -------
         pandas.DataFrame
-            One row a distance: ``mean`` over observations; of the noise floor ``floor`` (mean) and
-            ``floor 95 %``; ``beyond floor``, the share of observations beyond that quantile;
+            One row per distance: ``mean`` over observations; ``floor`` (mean) and ``floor 95 %`` of
+            the noise floor; ``beyond floor``, the share of observations beyond that quantile;
             ``found (Holm)`` and ``found (B-H)``, the number of observations where SciPy's test
             rejects after correction. Last row: the classifier's area under the ROC curve.
         """

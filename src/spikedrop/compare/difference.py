@@ -252,7 +252,7 @@ def pointwise_p_values(
     Returns
     -------
     pandas.DataFrame
-        One row an observation: ``p``; ``holm``, adjusted so that *any* false alarm among all
+        One row per observation: ``p``; ``holm``, adjusted so that *any* false alarm among all
         observations has probability at most the level (Holm 1979); ``benjamini_hochberg``,
         adjusted so that the expected share of false alarms among those found is at most the level
         (Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x).

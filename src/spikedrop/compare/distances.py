@@ -41,7 +41,7 @@ def distances(
     Returns
     -------
     pandas.DataFrame
-        One row an observation; columns ``ks``, ``anderson_darling``, ``wasserstein``, ``energy``,
+        One row per observation; columns ``ks``, ``anderson_darling``, ``wasserstein``, ``energy``,
         ``mmd``.
 
     Raises

@@ -64,11 +64,6 @@ def fewest_draws(level: float = 0.05) -> int:
     return math.ceil(math.log(level) / math.log(1 - RARE))
 
 
-def enough_draws(draws: int, level: float) -> bool:
-    """Whether a sample is large enough to say what its law never does; see `fewest_draws`."""
-    return draws >= fewest_draws(level)
-
-
 def pairing_fault(a: object, b: object) -> str | None:
     """Say what forbids that draw s of both samples had the same masks; None if nothing does.
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from spikedrop.compare.criteria import WORST, Claim, Criterion, size_bounds
-from spikedrop.compare.draws import both, centre_and_sd, enough_draws
+from spikedrop.compare.draws import both, centre_and_sd, fewest_draws
 from spikedrop.compare.gap import Gap, Square, root_of
 from spikedrop.compare.kernel import side_by_side
 
@@ -88,7 +88,7 @@ def moment_equivalence(
             if name in errors:
                 errors[name].append(np.sqrt((root**2).sum(axis=0)))
     freedom = len(x) - 1 if claim.paired else len(x) + len(y) - 2
-    known = enough_draws(min(len(x), len(y)), claim.level)
+    known = min(len(x), len(y)) >= fewest_draws(claim.level)
     found = [
         _overall(name, np.concatenate(gaps[name]), square, freedom, claim, known=known)
         for name, square in squares.items()

@@ -160,7 +160,7 @@ def certificate(ann: xr.DataArray | np.ndarray, snn: xr.DataArray | np.ndarray) 
     Returns
     -------
     pandas.DataFrame
-        One row an observation; ``wasserstein`` and ``bound``, both in predictive sd.
+        One row per observation; ``wasserstein`` and ``bound``, both in predictive sd.
 
     Examples
     --------

@@ -104,7 +104,7 @@ def power_table(
     Returns
     -------
     pandas.DataFrame
-        One row a setting: ``change`` ("shift" or "spread"), ``size``, ``draws``, and a rate for
+        One row per setting: ``change`` ("shift" or "spread"), ``size``, ``draws``, and a rate for
         each verdict.
     """
     x = as_draws(pool, "pool", outputs=True)

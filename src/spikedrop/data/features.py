@@ -40,7 +40,7 @@ def load_features(
         the cell lines, shape (cell_line, 1 + features), index `cell_line`, first column `panel`.
 
     Raises:
-        InputError: a file or its key column is missing, a key is blank or stands there twice, or
+        InputError: a file or its key column is missing, a key is blank or is a duplicate, or
             a value is not a finite number; the message names the file, the line and the column.
     """
     drug_path = _find(folder, DRUG_FILES) if drugs is None else Path(drugs)
@@ -85,7 +85,7 @@ def _read(path: Path, key: str, label: str) -> pd.DataFrame:
     if table.empty:
         raise InputError(f"{path}: a header and no rows. Export the table again.")
     keys = table[key].fillna("").map(clean_name)
-    for wrong, what in ((keys == "", "is blank"), (keys.duplicated(), "stands there twice")):
+    for wrong, what in ((keys == "", "is blank"), (keys.duplicated(), "is a duplicate")):
         if wrong.any():
             row = int(np.argmax(wrong))
             line = csvs.line_of(path, row)

@@ -111,10 +111,10 @@ class Operations:
     draw : Counts
         Work done again in every draw.
     layers : pandas.DataFrame
-        A row a layer, in order; of one draw that shares nothing. The columns of `Counts`, at the
-        layer that does the work (synaptic operations where spikes arrive, spikes where they leave),
-        then ``neurons``, ``fan_out`` (weights that one of its spikes meets, mean over neurons),
-        ``rate`` (spikes per neuron and step in which it may fire, dropped ones included) and
+        One row per layer, in order; of one draw that shares nothing. The columns of `Counts`, at
+        the layer that does the work (synaptic operations where spikes arrive, spikes where they
+        leave), then ``neurons``, ``fan_out`` (weights that one of its spikes meets, mean over
+        neurons), ``rate`` (spikes per neuron and step in which it may fire, dropped ones included) and
         ``shared`` (whether the layer lies before the first mask).
     kind : {"SNN", "quantised", "bit-serial", "ANN"}
         What the network is; see `spikedrop.spiking.conversion.Conversion.kind`.
@@ -143,8 +143,8 @@ def sharing_table(works: Mapping[str, Operations], draws: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a network: ``once`` and ``each draw``; ``shared`` and ``alone``, the operations of a
-        prediction from so many draws; ``saved``, the share of operations that sharing saves.
+        One row per network: ``once`` and ``each draw``; ``shared`` and ``alone``, the operations of
+        a prediction from so many draws; ``saved``, the share of operations that sharing saves.
     """
     rows = {}
     for name, work in works.items():

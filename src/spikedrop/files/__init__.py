@@ -1,4 +1,4 @@
-"""What strangers hand in: model files, arrays and tables; every check before memory is taken.
+"""Untrusted files: model files, arrays and tables; every check before memory is taken.
 
 CONTRIBUTING.md lists the threats and what guards against each.
 """

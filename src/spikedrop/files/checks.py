@@ -27,7 +27,7 @@ def regular_file(path: Path, suffixes: Sequence[str], what: str) -> int:
     if stat.S_ISDIR(found.st_mode):
         raise InputError(f"{path}: is a folder; give the path of {what}.")
     if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"{path}: is no regular file; give the path of {what}.")
+        raise InputError(f"{path}: is not a regular file; give the path of {what}.")
     if path.suffix.lower() not in suffixes:
         raise InputError(
             f"{path}: unknown kind of file {path.suffix!r}; {what} ends in {', '.join(suffixes)}."

@@ -201,7 +201,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
             )
     names = sorted(member.filename for member in members)
     if len(set(names)) < len(names):
-        raise InputError(f"{path}: a member stands there twice.")
+        raise InputError(f"{path}: a member is a duplicate.")
     if not {CONFIG, WEIGHTS} <= set(names) <= {CONFIG, WEIGHTS, METADATA}:
         raise InputError(
             f"{path}: holds {', '.join(map(repr, names[:5])) or 'nothing'}; a model holds "

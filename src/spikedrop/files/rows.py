@@ -18,7 +18,7 @@ BLOCK_BYTES = 1 << 24  # looked through at a time
 
 
 def read_rows(path: str | Path, *, without: str | None = None) -> np.ndarray:
-    """Read the inputs of a network: one row an observation.
+    """Read the inputs of a network: one row per observation.
 
     A `.npy` file stays on disk and is read piece by piece (`numpy.memmap`); tables are read into
     memory as float64.
@@ -87,7 +87,7 @@ def read_table(path: str | Path, target: str) -> tuple[np.ndarray, np.ndarray, l
 
 
 def read_column(path: str | Path, target: str | None = None) -> np.ndarray:
-    """Read one number an observation: a `.npy` array of one axis, or a column of a table.
+    """Read one number per observation: a `.npy` array of one axis, or a column of a table.
 
     Axis (row,), float64 (float32 of an array in float32). Without `target` the table must have
     only one column. Raises `InputError` as `read_rows`.
@@ -97,7 +97,7 @@ def read_column(path: str | Path, target: str | None = None) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         array = _read_npy(path)
         if array.ndim != 1 and array.shape[1:] != (1,):
-            raise InputError(f"{path}: has shape {array.shape}; expected one number a row.")
+            raise InputError(f"{path}: has shape {array.shape}; expected one number per row.")
         kind = array.dtype if array.dtype == np.float32 else np.float64
         return np.asarray(array, kind).reshape(-1)
     table = open_columns(path, () if target is None else (target,))

@@ -16,7 +16,7 @@ COLOURS = {
     "quantised": _PALETTE[9],
     "bit-serial": _PALETTE[5],
 }
-"""One colour a role, the same in every figure; all from seaborn's `colorblind` palette."""
+"""One colour per role, the same in every figure; all from seaborn's `colorblind` palette."""
 
 
 def style() -> None:

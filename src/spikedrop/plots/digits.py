@@ -80,7 +80,7 @@ def digits_and_draws(
 
 
 def two_doubts(frames: Mapping[str, pd.DataFrame], ax: Axes | None = None, *, of: str) -> Axes:
-    """Entropy against mutual information, a mark an observation, a colour a kind of images.
+    """Entropy against mutual information, one mark per observation, a colour a kind of images.
 
     `frames` maps a kind to `spikedrop.scores.uncertainties`, at most four; `of` names the network
     whose columns are shown. On the line all doubt is between the draws.

@@ -17,7 +17,7 @@ from spikedrop.predictive import as_samples
 
 
 def mask_image(masks: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
-    """Show masks as a picture: a row a draw, a column a unit, dark where the unit is silent.
+    """Show masks as a picture: one row per draw, one column per unit, dark where silent.
 
     `masks` has axes (draw, unit).
     """

@@ -16,7 +16,7 @@ from spikedrop.plots import COLOURS, axes, style
 def joule_intervals(
     table: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "joules of one prediction"
 ) -> Axes:
-    """Intervals of joules on a logarithmic axis, a line a row, from `energy_table`.
+    """Intervals of joules on a logarithmic axis, one line per row, from `energy_table`.
 
     Each kind of network has a colour: artificial, spiking (rate codes), quantised, bit-serial. An
     interval of one number is a dot.

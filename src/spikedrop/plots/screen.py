@@ -305,7 +305,7 @@ def predicted_against_measured(
 
 
 def explained(r2: Mapping[str, float], ceiling: float, ax: Axes | None = None) -> Axes:
-    """Draw the explained share of variance, one bar a split, under the ceiling noise sets.
+    """Draw the explained share of variance, one bar per split, under the ceiling noise sets.
 
     Args:
         r2: split -> R2, higher is better.

@@ -79,7 +79,7 @@ def rate_code(
 
 
 def error_against_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Mean paired error against time steps, a line a setting, with a 1/T guide.
+    """Mean paired error against time steps, one line per setting, with a 1/T guide.
 
     `table` has columns ``steps``, ``setting``, ``neuron`` and ``error`` (predictive sd).
     """
@@ -156,7 +156,7 @@ def converter_spread(
 
 
 def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
-    """Paired error against steps, rate and spikes, a line a neuron; see `accuracy_per_spike`.
+    """Paired error against steps, rate and spikes, one line per neuron; see `accuracy_per_spike`.
 
     Rate codes have solid lines in the colours of spiking networks. Neurons that send a rounded
     activation have dashed lines in colours of their own.
@@ -197,7 +197,7 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
 def cost_bars(
     table: pd.DataFrame, ax: Axes | None = None, *, kinds: Mapping[str, str] | None = None
 ) -> Axes:
-    """Microseconds of a draw for one observation, a bar a sampler; see `cost_table`.
+    """Microseconds of a draw for one observation, one bar per sampler; see `cost_table`.
 
     `kinds` gives samplers that are not a rate code the colour of what they are:
     `Conversion.kind` by the name of the sampler.

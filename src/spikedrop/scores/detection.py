@@ -34,7 +34,7 @@ def uncertainties(samples: Mapping[str, xr.DataArray | np.ndarray]) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        One row an observation; a column ``measure, name`` for each.
+        One row per observation; a column ``measure, name`` for each.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def detection_table(familiar: pd.DataFrame, strange: Mapping[str, pd.DataFrame])
     Returns
     -------
     pandas.DataFrame
-        One row a kind, the columns of `familiar`; higher is better.
+        One row per kind, the columns of `familiar`; higher is better.
 
     Raises
     ------

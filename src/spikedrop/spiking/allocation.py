@@ -33,7 +33,7 @@ def allocate(
 
     with means over training rows and masks (a Lagrange multiplier; own derivation). The result
     fires as many spikes as `conversion`, up to rounding, unless a neuron that integrates first
-    would need more than one spike a step; it gets what its window holds.
+    would need more than one spike per step; it gets what its window holds.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def allocate(
     before = sum((g * a).sum() for g, a in zip(conversion.scales_hz, mean, strict=True))
     after = sum((g * a).sum() for g, a in zip(scales, mean, strict=True))
     scales = [g * (before / after) for g in scales]
-    if conversion.windowed:  # at most one spike a step: leave room for the largest activation
+    if conversion.windowed:  # at most one spike per step: leave room for the largest activation
         room = [1 / (HEADROOM * conversion.dt * np.maximum(p, 1e-30)) for p in peak]
         scales = [np.minimum(g, most) for g, most in zip(scales, room, strict=True)]
     return replace(conversion, scales_hz=tuple(scales))

@@ -48,10 +48,10 @@ class Conversion:
         :math:`n = \max(0, \lfloor v \rfloor)`, :math:`v \leftarrow v - n`; negative charge stays.
         ``rectified``: Nengo's `SpikingRectifiedLinear`, which adds :math:`\max(J, 0)\,dt`.
         ``integrate_first``: a layer integrates for the whole window in which the layer below
-        fires, and fires in the window after it, at most one spike a step. It equals, to rounding
+        fires, and fires in the window after it, at most one spike per step. It equals, to rounding
         of floating point, an artificial network whose activations are rounded to T levels: time
         only counts the level out (`spikedrop.spiking.rounded`, which has the equation). Tables
-        and figures call it *quantised*. Hardware: a gate a layer (fire or integrate), and one
+        and figures call it *quantised*. Hardware: one gate per layer (fire or integrate), and one
         window of latency a layer; where branches of different depth meet, the shallower repeats
         its window.
         ``radix``: the same windows, but the threshold halves at every step, and a spike at step
@@ -152,7 +152,7 @@ def calibrate(
         Hertz at the percentile.
     percentile : float, optional
         Between 0 and 100. By default 98, and 99.9 for neurons that integrate first: they send at
-        most one spike a step, and what is beyond ``1 / dt`` is lost.
+        most one spike per step, and what is beyond ``1 / dt`` is lost.
     neuron, initial_charge, synapse_s, dt : see `Conversion`
 
     Raises

@@ -1,6 +1,6 @@
 """Neurons that are driven beyond what their presentation can hold: counted, and said.
 
-A neuron that sends at most one spike a step cannot stand for more than ``1 / (g dt)``, its full
+A neuron that sends at most one spike per step cannot stand for more than ``1 / (g dt)``, its full
 scale; what is beyond is lost. Every program reports the share of such neurons, layer by layer and
 observation by observation; the samplers gather them here and warn once a call.
 """

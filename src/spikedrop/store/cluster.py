@@ -61,7 +61,7 @@ class Model(WorkerPlugin):
             return  # the worker that wrote it was lost before it could say so
         if layout.attributes["versions"] != (here := versions(job.backend)):
             raise InputError(
-                f"worker {self.address} has {here}; the store was begun with "
+                f"worker {self.address} has {here}; the store was created with "
                 f"{layout.attributes['versions']}: install the same everywhere."
             )
         with self.one_at_a_time:

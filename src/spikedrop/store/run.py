@@ -199,7 +199,7 @@ def _check_same(layout: Layout, attributes: dict[str, object], grid: Grid) -> No
     if differ:
         raise InputError(
             f"{layout.path}: holds other samples ({'; '.join(differ)}). Use another path, or what "
-            "it was begun with."
+            "it was created with."
         )
 
 

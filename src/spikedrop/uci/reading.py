@@ -104,7 +104,7 @@ def read_set(name: str, folder: Path) -> RegressionSet:
     Raises
     ------
     InputError
-        Naming the file and the line, if a file is missing, holds what is no number, or disagrees
+        Naming the file and the line, if a file is missing, holds what is not a number, or disagrees
         with another; if a test row is also a training row; or if too few rows are left to train.
     """
     data = _table(folder / "data.txt")
@@ -202,14 +202,14 @@ def _indices(file: Path, end: int, what: str) -> np.ndarray:
             f"counted from 0. Is one of the two files cut off?"
         )
     if len(np.unique(values)) < len(values):
-        raise InputError(f"{file}: a number stands there twice. Fetch the set again.")
+        raise InputError(f"{file}: a number is a duplicate. Fetch the set again.")
     return values.astype(np.int64)
 
 
 def _counts(file: Path) -> np.ndarray:
     values = _table(file).ravel()
     if not ((values >= 1) & (values == np.floor(values)) & (values < 1e6)).all():
-        raise InputError(f"{file}: {values[0]:g} is no whole number of at least 1.")
+        raise InputError(f"{file}: {values[0]:g} is not a whole number of at least 1.")
     return values.astype(int)
 
 
