@@ -67,7 +67,7 @@ def compare(
     - else *not enough draws to tell*.
 
     The unit is the sd of the draws of `a` at hand. A hundred draws of a heavy-tailed law have an sd
-    that is often a fifth below that of the law, and a difference is as much larger in it: near a
+    that is often a tenth below that of the law, and a difference is as much larger in it: near a
     margin *different* is then said more often than `level`.
 
     Below `fewest_draws` nothing is equivalent, and a difference is shown by the error of a draw, by

@@ -114,8 +114,8 @@ class Operations:
         One row per layer, in order; of one draw that shares nothing. The columns of `Counts`, at
         the layer that does the work (synaptic operations where spikes arrive, spikes where they
         leave), then ``neurons``, ``fan_out`` (weights that one of its spikes meets, mean over
-        neurons), ``rate`` (spikes per neuron and step in which it may fire, dropped ones included) and
-        ``shared`` (whether the layer lies before the first mask).
+        neurons), ``rate`` (spikes per neuron and step in which it may fire, dropped ones
+        included) and ``shared`` (whether the layer lies before the first mask).
     kind : {"SNN", "quantised", "bit-serial", "ANN"}
         What the network is; see `spikedrop.spiking.conversion.Conversion.kind`.
     """
