@@ -17,6 +17,7 @@ from book.api import write_api_pages
 from book.execute import fingerprint, notebook_defaults
 from book.facts import SCREEN, page_values
 from book.live import live_values, write_live
+from book.real_run import real_values
 from book.tree import FOLDERS, BookError, Tree, load_yaml
 from book.uci import uci_values
 from book.values import Figure, Value, derived, fill, glued_values, merge, names_shown
@@ -43,7 +44,7 @@ def stage(tree: Tree) -> None:
     for path in sorted((tree.root / "book").glob("*.bib")):
         shutil.copy(path, pages)
     facts_on_pages |= write_api_pages(tree.root / "src", pages / "api") | live_values()
-    facts_on_pages |= uci_values() | derived(values)
+    facts_on_pages |= uci_values() | derived(values) | real_values()
     write_live(tree.work, pages / "_static")
     for path in sorted((tree.root / "book").glob("*.md")):
         text = fill(path.read_text(encoding="utf-8"), values | facts_on_pages, path.name)

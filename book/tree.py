@@ -31,11 +31,12 @@ class Tree:
 
     lane: str
     root: Path = ROOT
+    folder: str = ""
 
     @property
     def out(self) -> Path:
-        """Everything this lane makes, but for the full lane's site."""
-        return self.root / "_build" / self.lane
+        """Everything this lane makes, but for the full lane's site; in `folder` if it is named."""
+        return self.root / "_build" / (self.folder or self.lane)
 
     @property
     def executed(self) -> Path:

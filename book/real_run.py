@@ -1,0 +1,92 @@
+"""Record chapters on real records: ``SPIKEDROP_DATA=folder python -m book.real_run [CHAPTER...]``.
+
+The chapters (by default those of which pages show recorded values) run with the full values, in
+`_build/real`. What they record goes into the package, `src/spikedrop/real_run.json`, from where
+pages and chapters show it beside their own run. Chapters that are not named keep their record.
+"""
+
+import argparse
+import datetime
+import json
+import sys
+
+import nbformat
+
+from book.execute import data_folder, execute_chapter, prepare
+from book.facts import git_commit, machine
+from book.tree import ROOT, BookError, Tree
+from book.values import Figure, Value, derived, glued_values
+from spikedrop.real_run import read_real_run, recorded_chapters
+from spikedrop.uci import write_json
+
+RECORDED = ROOT / "src" / "spikedrop" / "real_run.json"
+CHAPTERS = ("02_permanent_dropout", "05_comparison", "07_calibration")
+COMMAND = "SPIKEDROP_DATA=FOLDER python -m book.real_run"
+
+
+def record(tree: Tree, chapters: list[str], data: str) -> None:
+    """Execute the chapters on the records in `data` and write down what each recorded."""
+    commit, changed = git_commit(tree.root)
+    if changed:
+        raise BookError("files differ from the commit: commit them first, or the record is false.")
+    parameters = prepare(tree, data)
+    if unknown := sorted(set(chapters) - set(parameters)):
+        raise BookError(f"no chapter {unknown[0]!r}; the chapters are {sorted(parameters)}.")
+    for chapter in chapters:
+        execute_chapter(tree, chapter, parameters[chapter])
+        notebook = nbformat.read(tree.executed / f"{chapter}.ipynb", as_version=4)
+        found = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
+        found[chapter] = {
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "commit": commit,
+            "machine": machine(),
+            "command": f"{COMMAND} {chapter}",
+            "values": {
+                name: value
+                for name, value in glued_values(notebook, chapter).items()
+                if not isinstance(value, Figure) and "\n" not in str(value)
+            },
+        }
+        write_json(RECORDED, dict(sorted(found.items())))
+        print(f"{chapter}: {len(found[chapter]['values'])} values recorded", flush=True)
+
+
+def real_values() -> dict[str, Value]:
+    """Return what was recorded as values ``real_NAME`` for the pages, and where it comes from.
+
+    ``real_runs`` says when and at which commit, ``real_times`` the same for each chapter as a
+    table, and ``real_command`` how to do it again.
+
+    Examples
+    --------
+    >>> real_values()["real_verdict_paired"]
+    'equivalent'
+    """
+    runs = [read_real_run(chapter) for chapter in recorded_chapters()]
+    values = {name: value for run in runs for name, value in run.values.items()}
+    values |= derived(values)
+    dates = dict.fromkeys((run.date, run.commit[:10]) for run in runs)
+    said = "; ".join(f"{date}, commit {commit}" for date, commit in dates)
+    lines = ["| chapter | date | commit | machine |", "|---|---|---|---|"]
+    lines += [f"| {run.chapter} | {run.date} | {run.commit} | {run.machine} |" for run in runs]
+    where = {"real_runs": said, "real_times": "\n".join(lines), "real_command": COMMAND}
+    return {f"real_{name}": value for name, value in values.items()} | where
+
+
+def main() -> int:
+    """Record; 0 if every chapter ran to its end."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help=", ".join(CHAPTERS))
+    named = parser.parse_args().chapters
+    try:
+        if not (data := data_folder()):
+            raise BookError("SPIKEDROP_DATA is not set: name the folder of the real records.")
+        record(Tree("full", folder="real"), named or list(CHAPTERS), data)
+    except BookError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
