@@ -17,7 +17,8 @@ MOST_ROWS = 40
 NUMBER = r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?\s*%?"
 #: What stands where a result should stand.
 PLACEHOLDERS = (
-    r"\bwas not run\b|\bnot run yet\b|\b(TODO|TBD|FIXME)\b|[Ll]orem ipsum|\bcoming soon\b"
+    r"\bwas not run\b|\bnot recorded\b|\bnot run yet\b|\b(TODO|TBD|FIXME)\b|[Ll]orem ipsum"
+    r"|\bcoming soon\b"
 )
 #: How Python shows an object to a programmer.
 OBJECTS = (

@@ -41,14 +41,14 @@ def record(tree: Tree, chapters: list[str], data: str) -> None:
             "commit": commit,
             "machine": machine(),
             "command": f"{COMMAND} {chapter}",
-            "values": {
+            "results": {
                 name: value
                 for name, value in glued_values(notebook, chapter).items()
                 if not isinstance(value, Figure) and "\n" not in str(value)
             },
         }
         write_json(RECORDED, dict(sorted(found.items())))
-        print(f"{chapter}: {len(found[chapter]['values'])} values recorded", flush=True)
+        print(f"{chapter}: {len(found[chapter]['results'])} values recorded", flush=True)
 
 
 def real_values() -> dict[str, Value]:
@@ -63,7 +63,7 @@ def real_values() -> dict[str, Value]:
     'equivalent'
     """
     runs = [read_real_run(chapter) for chapter in recorded_chapters()]
-    values = {name: value for run in runs for name, value in run.values.items()}
+    values = {name: value for run in runs for name, value in run.results.items()}
     values |= derived(values)
     dates = dict.fromkeys((run.date, run.commit[:10]) for run in runs)
     said = "; ".join(f"{date}, commit {commit}" for date, commit in dates)

@@ -36,7 +36,7 @@ class RealRun:
         In words.
     command : str
         That makes the same again.
-    values : dict
+    results : dict
         What the chapter recorded by name: finite or infinite numbers, NaN, short texts.
     """
 
@@ -45,7 +45,7 @@ class RealRun:
     commit: str
     machine: str
     command: str
-    values: Mapping[str, Value]
+    results: Mapping[str, Value]
 
 
 def beside_recorded(
@@ -75,7 +75,7 @@ def beside_recorded(
     ['different', 'equivalent']
     """
     run = _read(file).get(chapter)
-    recorded = run.values if run else {}
+    recorded = run.results if run else {}
     when = f"real records, run on {run.date}" if run else "real records"
     return pd.DataFrame(
         {
@@ -111,7 +111,7 @@ def read_real_run(chapter: str, file: str | Path | None = None) -> RealRun:
 
     Examples
     --------
-    >>> read_real_run("05_comparison").values["verdict_paired"]
+    >>> read_real_run("05_comparison").results["verdict_paired"]
     'equivalent'
     """
     runs = _read(file)
