@@ -13,7 +13,6 @@ printed and put into `_build/screen.json`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import pandas as pd
 from benchmarks.work import FOLDER, SEED
 from spikedrop.data import all_baselines
 from spikedrop.example import Example, running_example
+from spikedrop.files.records import write_json
 from spikedrop.screen_tables import growth_table, network_baseline, synergy_of
 
 SPLITS = ("rows", "pairs")
@@ -42,6 +42,11 @@ def tables(growth: Example, score: Example) -> tuple[pd.DataFrame, pd.DataFrame]
     )
 
 
+def plain(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """Return a table as JSON can hold it: what is not there is null."""
+    return table.astype(object).where(table.notna(), None).to_dict("index")
+
+
 def main() -> None:
     """Train what is missing, score, print, and write the figures down."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -59,12 +64,11 @@ def main() -> None:
         print(f"\n{title}, held out: {by}\n{of_growth.round(4)}\n\nsynergy\n{of_synergy.round(4)}")
         written[by] = {
             "source": title,
-            "growth": of_growth.loc[by].to_dict("index"),
-            "synergy": of_synergy.loc[by].to_dict("index"),
+            "growth": plain(of_growth.loc[by]),
+            "synergy": plain(of_synergy.loc[by]),
         }
     Path(FOLDER).mkdir(exist_ok=True)
-    text = json.dumps(written, indent=1).replace("NaN", "null")
-    (Path(FOLDER) / "screen.json").write_text(text + "\n", encoding="utf-8")
+    write_json(Path(FOLDER) / "screen.json", written)
 
 
 if __name__ == "__main__":

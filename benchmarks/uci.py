@@ -16,6 +16,7 @@ from pathlib import Path
 from book.facts import git_commit, machine
 from book.tree import ROOT
 from spikedrop import uci
+from spikedrop.files.records import write_json
 
 RECORDED = ROOT / "src" / "spikedrop" / "uci" / "recorded.json"
 
@@ -47,7 +48,7 @@ def main() -> None:
         "command": shlex.join(["python", "-m", "benchmarks.uci", "FOLDER", *arguments.jobs]),
         "rows": rows,
     }
-    uci.write_json(RECORDED, found)
+    write_json(RECORDED, found)
     print(uci.format_table(rows))
     print(f"recorded in {RECORDED.relative_to(ROOT)}", file=sys.stderr)
 

@@ -16,8 +16,8 @@ from book.execute import data_folder, execute_chapter, prepare
 from book.facts import git_commit, machine
 from book.tree import ROOT, BookError, Tree
 from book.values import Figure, Value, derived, glued_values
+from spikedrop.files.records import write_json
 from spikedrop.real_run import read_real_run, recorded_chapters
-from spikedrop.uci import write_json
 
 RECORDED = ROOT / "src" / "spikedrop" / "real_run.json"
 CHAPTERS = ("02_permanent_dropout", "05_comparison", "07_calibration")
@@ -42,7 +42,7 @@ def record(tree: Tree, chapters: list[str], data: str) -> None:
             "machine": machine(),
             "command": f"{COMMAND} {chapter}",
             "results": {
-                name: value
+                name: None if value != value else value  # NaN, which JSON does not have
                 for name, value in glued_values(notebook, chapter).items()
                 if not isinstance(value, Figure) and "\n" not in str(value)
             },

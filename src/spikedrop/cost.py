@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pandas as pd
 
 from spikedrop.ann import sample_ann
 from spikedrop.errors import InputError
+from spikedrop.files.records import read_record
 from spikedrop.network import Network
 from spikedrop.quiet import import_tensorflow
 from spikedrop.spiking.conversion import Conversion
@@ -302,8 +302,11 @@ def read_benchmark(file: str | Path | None = None) -> Benchmark:
     True
     """
     path = files("spikedrop") / "benchmark.json" if file is None else Path(file)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Benchmark(found["date"], found["commit"], found["machine"], tuple(found["figures"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a benchmark: {error!r}. Run: make bench") from error
+    return read_record(
+        path,
+        lambda found: Benchmark(
+            found["date"], found["commit"], found["machine"], tuple(found["figures"])
+        ),
+        what="a benchmark",
+        command="make bench",
+    )

@@ -7,7 +7,6 @@ they recorded into ``real_run.json``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from spikedrop.errors import InputError
+from spikedrop.files.records import read_record
 
-Value = float | str
+Value = float | str | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RealRun:
     command : str
         That makes the same again.
     results : dict
-        What the chapter recorded by name: finite or infinite numbers, NaN, short texts.
+        What the chapter recorded by name: numbers and short texts, None for NaN.
     """
 
     chapter: str
@@ -122,10 +122,9 @@ def read_real_run(chapter: str, file: str | Path | None = None) -> RealRun:
 
 def _read(file: str | Path | None) -> dict[str, RealRun]:
     path = files("spikedrop") / "real_run.json" if file is None else Path(file)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: RealRun(name, **run) for name, run in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} is not a recorded run: {error!r}. Run: python -m book.real_run"
-        ) from error
+    return read_record(
+        path,
+        lambda found: {name: RealRun(name, **run) for name, run in found.items()},
+        what="a recorded run",
+        command="python -m book.real_run",
+    )

@@ -9,6 +9,7 @@ import typer
 
 from spikedrop.cli.app import Seed
 from spikedrop.errors import InputError
+from spikedrop.files.records import write_json
 
 
 def uci(
@@ -59,5 +60,5 @@ def uci(
     for data in read:
         rows += part.run_set(data, protocol, work=work, splits=splits, jobs=jobs)
         if json is not None:
-            part.write_json(json, rows)
+            write_json(json, rows)
     typer.echo(part.format_table(rows))

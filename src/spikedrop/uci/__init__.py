@@ -10,7 +10,7 @@ from spikedrop.uci.protocol import Protocol, fit_rows, fit_split, run_split
 from spikedrop.uci.published import PUBLISHED, SOURCES, published_name
 from spikedrop.uci.reading import RegressionSet, find_sets, read_set
 from spikedrop.uci.recorded import Recorded, read_recorded
-from spikedrop.uci.run import run_set, split_results, write_json
+from spikedrop.uci.run import run_set, split_results
 from spikedrop.uci.table import format_table, table_cells
 
 __all__ = [
@@ -30,5 +30,4 @@ __all__ = [
     "run_split",
     "split_results",
     "table_cells",
-    "write_json",
 ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from spikedrop.errors import InputError
+from spikedrop.files.records import read_record
 
 KEYS = ("date", "commit", "machine", "command")
 
@@ -55,10 +54,9 @@ def read_recorded(file: str | Path | None = None) -> Recorded:
     ['ann', 'snn']
     """
     path = files("spikedrop.uci") / "recorded.json" if file is None else Path(file)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Recorded(*(found[key] for key in KEYS), tuple(found["rows"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is not a recorded run: {error!r}. Run: python -m benchmarks.uci"
-        ) from error
+    return read_record(
+        path,
+        lambda found: Recorded(*(found[key] for key in KEYS), tuple(found["rows"])),
+        what="a recorded run",
+        command="python -m benchmarks.uci",
+    )

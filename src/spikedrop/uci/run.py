@@ -14,6 +14,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from spikedrop.errors import InputError
+from spikedrop.files.records import write_json
 from spikedrop.uci.protocol import Protocol, run_split
 from spikedrop.uci.reading import RegressionSet
 
@@ -150,13 +151,6 @@ def summaries(
         rows[1][f"{key}_difference"] = float(apart.mean())
         rows[1][f"{key}_difference_se"] = _standard_error(apart)
     return rows
-
-
-def write_json(file: Path, value: object) -> None:
-    """Write a file whole or not at all."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    part.replace(file)
 
 
 def _key(data: RegressionSet, protocol: Protocol) -> str:

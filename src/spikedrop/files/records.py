@@ -1,0 +1,59 @@
+"""Results that were computed once and are kept as a small JSON file with the package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spikedrop.errors import InputError
+from spikedrop.files.writing import written
+
+Record = TypeVar("Record")
+
+
+def read_record(
+    file: Path | Traversable, build: Callable[[Any], Record], *, what: str, command: str
+) -> Record:
+    """Read a recorded run.
+
+    Parameters
+    ----------
+    file : path
+    build : callable
+        Makes the record from what the file holds; a key it misses or a value of another type
+        means that the file is another one.
+    what : str
+        What the file should be, for the error, with its article.
+    command : str
+        That writes such a file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or `build` cannot use it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder, "run.json"), {"date": "2026-01-02"})
+    ...     read_record(Path(folder, "run.json"), lambda run: run["date"], what="", command="")
+    '2026-01-02'
+    """
+    try:
+        return build(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is not {what}: {error!r}. Run: {command}") from error
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write a JSON file whole or not at all, for people to read too.
+
+    Raises `ValueError` for NaN and infinity, which JSON does not have.
+    """
+    text = json.dumps(value, indent=2, allow_nan=False)
+    with written(file) as part:
+        part.write_text(text + "\n", encoding="utf-8")
