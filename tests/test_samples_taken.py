@@ -78,7 +78,7 @@ TAKERS = {
     },
     **{
         name: one(getattr(scores, name), Y, noise_sd=0.3)
-        for name in ("log_densities", "log_likelihood")
+        for name in ("fit_noise_factor", "log_densities", "log_likelihood")
     },
     **{
         name: one(getattr(scores, name), least=2)

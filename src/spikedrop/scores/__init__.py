@@ -35,7 +35,7 @@ from spikedrop.scores.density import (
 )
 from spikedrop.scores.detection import detection_auc, detection_table, uncertainties
 from spikedrop.scores.information import expected_entropy, mutual_information, predictive_entropy
-from spikedrop.scores.noise import fit_noise_sd, mean_and_noise
+from spikedrop.scores.noise import fit_noise_factor, fit_noise_sd, mean_and_noise
 from spikedrop.scores.points import point_samples, point_table, synergy_score, synergy_table
 from spikedrop.scores.proper import crps, crps_values, interval_score, interval_scores
 from spikedrop.scores.refusal import error_correlation, risk_coverage, risk_coverage_area
@@ -57,6 +57,7 @@ __all__ = [
     "error_correlation",
     "expected_calibration_error",
     "expected_entropy",
+    "fit_noise_factor",
     "fit_noise_sd",
     "fitted_point",
     "gaussian_log_densities",
