@@ -99,6 +99,7 @@ TAKERS = {
         name: classes(getattr(scores, name))
         for name in ("expected_entropy", "mutual_information", "predictive_entropy")
     },
+    "refusal_table": one(scores.refusal_table, Y, least=2, seed=0, resamples=5),
     "uncertainties": Taker(lambda p: scores.uncertainties({"ANN": p}), (P,)),
     "ranking_agreement": two(scores.ranking_agreement, by="sd"),
     "method_table": Taker(

@@ -38,7 +38,12 @@ from spikedrop.scores.information import expected_entropy, mutual_information, p
 from spikedrop.scores.noise import fit_noise_factor, fit_noise_sd, mean_and_noise
 from spikedrop.scores.points import point_samples, point_table, synergy_score, synergy_table
 from spikedrop.scores.proper import crps, crps_values, interval_score, interval_scores
-from spikedrop.scores.refusal import error_correlation, risk_coverage, risk_coverage_area
+from spikedrop.scores.refusal import (
+    error_correlation,
+    refusal_table,
+    risk_coverage,
+    risk_coverage_area,
+)
 from spikedrop.scores.table import fitted_point, method_table, rate_table, score_table
 
 __all__ = [
@@ -80,6 +85,7 @@ __all__ = [
     "r2",
     "ranking_agreement",
     "rate_table",
+    "refusal_table",
     "reliability",
     "risk_coverage",
     "risk_coverage_area",
