@@ -15,7 +15,7 @@ from scipy import stats
 from spikedrop.errors import InputError
 from spikedrop.predictive import Samples, as_samples, observed
 from spikedrop.scores._checks import finite, level_of, pair
-from spikedrop.scores.calibration import predictive_moments
+from spikedrop.scores.calibration import bounds_of, predictive_moments
 
 
 def conformal_interval(
@@ -281,13 +281,31 @@ def divided_coverage(
             noise_sd=noise_sd,
             groups=None if groups is None else unit[kept],
         )
-        inside = (low <= y[others]) & (y[others] <= high)
-        if groups is None:
-            shares.append(np.mean(inside))
-        else:
-            _, group, size = np.unique(unit[others], return_inverse=True, return_counts=True)
-            shares.append(np.mean(np.bincount(group, inside) / size))
+        shares.append(group_coverage(low, high, y[others], unit[others]))
     return np.array(shares)
+
+
+def group_coverage(
+    lower: np.ndarray, upper: np.ndarray, y: np.ndarray, groups: np.ndarray
+) -> float:
+    r"""Mean over groups of the share of a group's observations inside their intervals.
+
+    .. math:: \frac{1}{K} \sum_{k=1}^{K} \frac{1}{n_k} \sum_{j=1}^{n_k} 1\{l_{kj} \le y_{kj}
+              \le u_{kj}\}
+
+    What intervals for new groups are promised for: a large group counts as much as a small one.
+    `spikedrop.scores.interval_coverage` counts rows. All have axis (observation,). Raises
+    `InputError` if a lower end is above its upper one, or an observation has no group.
+
+    >>> y = np.array([0.0, 0.0, 0.0, 5.0])
+    >>> group_coverage(y - y, y - y + 1, y, np.array([7, 7, 7, 9]))  # a whole one, and none
+    0.5
+    """
+    lower, upper, y = bounds_of(lower, upper, y)
+    inside = (lower <= y) & (y <= upper)
+    labels = group_labels(groups, len(y))
+    _, group, size = np.unique(labels, return_inverse=True, return_counts=True)
+    return float(np.mean(np.bincount(group, inside) / size))
 
 
 def coverage_limits(
@@ -338,7 +356,7 @@ def group_labels(groups: np.ndarray, rows: int) -> np.ndarray:
     if labels.shape != (rows,) or labels.dtype.kind not in "biuSU":
         raise InputError(
             f"groups has shape {labels.shape} and type {labels.dtype}; expected one label, a whole "
-            f"number or text, for each of {rows} held-out rows."
+            f"number or text, for each of {rows} rows."
         )
     return labels
 

@@ -81,8 +81,9 @@ def add_noise_head(
     squares = np.square(np.asarray(y, np.float64) - model.predict(x, verbose=0)[:, 0])
     typical = squares.mean()
     hidden = features.predict(x, verbose=0).astype(np.float64)
-    centre, scale = hidden.mean(axis=0), hidden.std(axis=0)
-    scale[scale == 0] = 1.0  # a unit that never fires
+    centre = hidden.mean(axis=0)
+    # One scale for all units: over its own small sd a rare unit would weigh more than it was seen.
+    scale = hidden.std(axis=0).max() or 1.0
     found = []
     for penalty in PENALTIES:
         fit = GammaRegressor(alpha=penalty, solver="newton-cholesky", max_iter=1000)
