@@ -31,7 +31,7 @@ def add_noise_head(
     r"""Give a trained model of one output a second one, the log variance of its noise.
 
     The weights of the model are kept, and with them every draw of its mean. Trained together, mean
-    and variance spoil each other: rows with a large stated variance weigh little in the mean
+    and variance can spoil each other: rows with a large stated variance weigh little in the mean
     (Seitzer et al. 2022, arXiv:2203.09168). Here the new output is linear in the last hidden layer
     h, as the mean is, and minimises, on training rows with dropout off,
 

@@ -226,7 +226,8 @@ def truth_table(
     >>> exact = true + 0.01 * np.array([[-1], [1]])
     >>> truth_table(screen, np.arange(300), {"exact": (exact, 0.09)})["exact"].round(2).to_dict()
     {'fitted noise': 0.09, 'sd of draws': 0.01, 'error': 0.09, 'assay noise': 0.09,
-     'own error': 0.0, 'assay noise and own error': 0.09, "truth inside the draws' 90 % interval": 1.0}
+     'own error': 0.0, 'assay noise and own error': 0.09,
+     "truth inside the draws' 90 % interval": 1.0}
     """
     records = screen.pairs.iloc[rows]
     measured = records["growth_fraction"].to_numpy(float)

@@ -1,9 +1,9 @@
 """Scores of predictive samples against what was observed.
 
 All take samples with axes (draw, observation[, 1]) and observations (observation,). Where a score
-takes `noise_sd`, it is the observation noise in the unit of the observations: one number, one for
-each observation, or one for each draw and observation. Those of classifiers take probabilities,
-axes (draw, observation, class).
+takes `noise_sd`, it is the sd of an observation about its draw, in the unit of the observations:
+one number, one for each observation, or one for each draw and observation. Those of classifiers
+take probabilities, axes (draw, observation, class).
 """
 
 from spikedrop.scores.accuracy import kendall_tau, r2, ranking_agreement, rmse
