@@ -106,6 +106,23 @@ def test_the_file_opens_without_this_package_and_is_not_mistaken(trained):
         train(x, y, (x, y), seed=0, file=file)
 
 
+def test_a_unit_that_hardly_fires_has_little_say():
+    """One unit fires in a few of 2,000 rows, by a thousandth, and by 1 on a new row.
+
+    In units of its own sd on the training rows that would be thousands, and the stated noise of
+    the new row without bound; the noise is 1 everywhere.
+    """
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(-1, 1, size=(2000, 1)).astype("float32"), rng.normal(size=2000)
+    model = build_model(1, hidden=(2,), dropout=0.01, seed=0)
+    model.set_weights(
+        [np.ones((1, 2)), np.array([1.0, -0.999]), np.zeros((2, 1)), np.zeros(1)],
+    )
+    assert 0 < (x > 0.999).sum() < 10
+    both = add_noise_head(model, x[:1500], y[:1500], (x[1500:], y[1500:]), seed=0)
+    assert np.abs(both(np.array([[0.0], [2.0]])).numpy()[:, 1]).max() < 1
+
+
 def test_a_mean_that_cannot_get_a_head_is_refused():
     x, y, _ = rows(50, 3)
     model = build_model(3, hidden=(4,), seed=0)

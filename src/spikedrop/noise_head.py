@@ -35,11 +35,12 @@ def add_noise_head(
     (Seitzer et al. 2022, arXiv:2203.09168). Here the new output is linear in the last hidden layer
     h, as the mean is, and minimises, on training rows with dropout off,
 
-    .. math:: \tfrac1n \sum_i \bigl( v_i + r_i^2\, e^{-v_i} \bigr) + \lambda\, \lVert w \rVert^2,
-              \qquad v_i = w^\top z(h_i) + b, \qquad r_i = y_i - f(x_i)
+    .. math:: \tfrac1n \sum_i \bigl( v_i + r_i^2\, e^{-v_i} \bigr)
+              + \tfrac{\lambda}{2} \lVert w \rVert^2,
+              \qquad v_i = w^\top h_i / s + b, \qquad r_i = y_i - f(x_i)
 
-    with z the standardised h. That is a gamma regression of the squared errors with a log link, a
-    convex problem, so nothing depends on a start. A network has seen its training rows and errs
+    with s the largest sd of a unit of h. That is a gamma regression of the squared errors with a
+    log link, a convex problem, so nothing depends on a start. A network has seen its training rows and errs
     less there than on others, so they give the shape of the noise, and not its level:
     :math:`\lambda` is the one of `PENALTIES`, and the constant added to v the one, with the
     greatest likelihood of the validation rows (`spikedrop.scores.fit_noise_factor`).
