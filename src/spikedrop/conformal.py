@@ -47,7 +47,8 @@ def conformal_interval(
     Rows of one drug pair rise and fall together, so the rows of a pair that was never measured are
     not exchangeable with single held-out rows. With `groups` the pairs are: :math:`\hat q` is then
     the `group_quantile` of the scores, and the interval holds a row of a new group with
-    probability at least `level`.
+    probability at least `level`. Pairs that share a drug depend on one another, too; pairs divided
+    at random are exchangeable all the same, and pairs of a drug that no other pair has are not.
 
     Parameters
     ----------

@@ -40,8 +40,8 @@ def add_noise_head(
               \qquad v_i = w^\top h_i / s + b, \qquad r_i = y_i - f(x_i)
 
     with s the largest sd of a unit of h. That is a gamma regression of the squared errors with a
-    log link, a convex problem, so nothing depends on a start. A network has seen its training rows and errs
-    less there than on others, so they give the shape of the noise, and not its level:
+    log link, a convex problem, so nothing depends on a start. A network has seen its training rows
+    and errs less there than on others, so they give the shape of the noise, and not its level:
     :math:`\lambda` is the one of `PENALTIES`, and the constant added to v the one, with the
     greatest likelihood of the validation rows (`spikedrop.scores.fit_noise_factor`).
 
