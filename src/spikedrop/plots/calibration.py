@@ -168,5 +168,5 @@ def coverage_of_divisions(
     for name, share in others.items():
         ax.axvline(100 * share, color=colours[name], ls=":", lw=2, label=name)
     ax.set(xlabel="records inside their interval, mean over tested pairs (%)", ylabel="divisions")
-    ax.legend()
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
