@@ -12,6 +12,7 @@ from spikedrop.scores import (
     error_correlation,
     kendall_tau,
     ranking_agreement,
+    refusal_table,
     risk_coverage,
     risk_coverage_area,
 )
@@ -120,6 +121,36 @@ def test_error_correlation_is_scipys():
     assert error_correlation(samples, y) == pytest.approx(expected)
 
 
+def test_the_rules_of_refusal_by_hand():
+    """Means 1 to 4 with errors 4, 1, 3, 2 and spreads 1, 3, 2, 4; two are kept."""
+    samples = draws_with([1, 2, 3, 4], [1, 3, 2, 4])
+    table = refusal_table(samples, np.array([5.0, 1, 6, 2]), seed=0, resamples=10)
+    assert table["mean |error|"].to_dict() == pytest.approx(
+        {"spread": 3.5, "high mean": 2.5, "low mean": 2.5, "chance": 2.5, "oracle": 1.5}
+    )
+    assert table["spread's less this"].tolist() == pytest.approx([0, 1, 1, 1, 2])
+    assert (table.loc["spread", ["low", "high"]] == 0).all()
+
+
+def test_a_spread_that_copies_the_mean_has_nothing_on_the_control():
+    """Errors grow with the mean. A copied spread ties exactly; one that knows the errors wins.
+
+    2,000 records of Gaussian errors: the difference of two halves has an sd of 0.02, the spread's
+    gain is 0.4, and an interval that reached 0 would be twenty sd away.
+    """
+    rng = np.random.default_rng(0)
+    mean, scale = rng.uniform(1, 2, size=(2, 2000))
+    y = mean + mean * scale**3 * rng.normal(size=2000) / 4
+    copied = refusal_table(draws_with(mean, mean), y, seed=0, resamples=100)
+    assert (copied.loc["low mean"].iloc[1:] == 0).all()
+    assert copied.loc["chance", "high"] < 0
+    knowing = refusal_table(draws_with(mean, mean * scale**3), y, seed=0, resamples=100)
+    assert (knowing.loc[["low mean", "high mean", "chance"], "high"] < 0).all()
+    assert knowing.loc["oracle", "low"] > 0
+    curve = risk_coverage(draws_with(mean, mean * scale**3), y)[1]
+    assert knowing.loc["spread", "mean |error|"] == pytest.approx(curve[999])
+
+
 SAMPLES, Y = np.arange(12.0).reshape(3, 4) ** 2, np.arange(4.0)
 
 
@@ -133,6 +164,7 @@ SAMPLES, Y = np.arange(12.0).reshape(3, 4) ** 2, np.arange(4.0)
         (lambda: risk_coverage(SAMPLES[:1], Y), "1 draws"),
         (lambda: risk_coverage_area(SAMPLES * np.nan, Y), "hold NaN"),
         (lambda: error_correlation(SAMPLES[:1], Y), "1 draws"),
+        (lambda: refusal_table(SAMPLES, Y, kept=1, seed=0), "kept=1"),
     ],
 )
 def test_bad_input_is_named(call, says):

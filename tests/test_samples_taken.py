@@ -78,7 +78,7 @@ TAKERS = {
     },
     **{
         name: one(getattr(scores, name), Y, noise_sd=0.3)
-        for name in ("log_densities", "log_likelihood")
+        for name in ("fit_noise_factor", "log_densities", "log_likelihood")
     },
     **{
         name: one(getattr(scores, name), least=2)
@@ -99,6 +99,7 @@ TAKERS = {
         name: classes(getattr(scores, name))
         for name in ("expected_entropy", "mutual_information", "predictive_entropy")
     },
+    "refusal_table": one(scores.refusal_table, Y, least=2, seed=0, resamples=5),
     "uncertainties": Taker(lambda p: scores.uncertainties({"ANN": p}), (P,)),
     "ranking_agreement": two(scores.ranking_agreement, by="sd"),
     "method_table": Taker(

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
 from spikedrop.data.screen import Target, target_of
 from spikedrop.network import Network
 from spikedrop.training import Noise, train
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,17 +142,23 @@ def trained_example(
     x = design.matrix(screen.pairs, trained)
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + parts.train.tobytes())
     digest.update(repr((tuple(hidden), dropout, epochs, seed, member)).encode())
-    kind = ("network" if noise == "constant" else noise) + ("-score" if target == "score" else "")
-    model = train(
-        x[parts.train],
-        y[parts.train],
-        (x[parts.validation], y[parts.validation]),
-        seed=seed + 1000 * member,
-        hidden=hidden,
-        dropout=dropout,
-        epochs=epochs,
-        swap=design.swap,
-        noise=noise,
-        file=Path(work) / f"{kind}-{by}-{member}-{digest.hexdigest()[:16]}.keras",
-    )
+
+    def trained_as(kind: str, **how: object) -> keras.Model:
+        name = kind + ("-score" if target == "score" else "")
+        return train(
+            x[parts.train],
+            y[parts.train],
+            (x[parts.validation], y[parts.validation]),
+            seed=seed + 1000 * member,
+            hidden=hidden,
+            dropout=dropout,
+            epochs=epochs,
+            swap=design.swap,
+            file=Path(work) / f"{name}-{by}-{member}-{digest.hexdigest()[:16]}.keras",
+            **how,
+        )
+
+    model = trained_as("network")
+    if noise == "heteroscedastic":
+        model = trained_as("noise-head", noise=noise, mean=model)
     return Example(screen, parts, design, x, y, Network.from_keras(model))

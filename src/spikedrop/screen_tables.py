@@ -1,4 +1,4 @@
-"""Tables of the models of a screen: who predicts growth, and who predicts synergy."""
+"""Tables of the models of a screen: who predicts growth, who predicts synergy, and the truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from spikedrop.ann import sample_ann
 from spikedrop.data import Baseline, Screen, Split, naive_mean, recorded_null, training_null
 from spikedrop.errors import InputError
 from spikedrop.example import Example
-from spikedrop.scores import fitted_point, point_table, synergy_score, synergy_table
+from spikedrop.scores import (
+    coverage,
+    fitted_point,
+    point_table,
+    rmse,
+    sharpness,
+    synergy_score,
+    synergy_table,
+)
 
 NAIVE = "naive mean of the score"
 INDEX = ["held out", "model"]
@@ -178,3 +186,69 @@ def null_methods(
         if before.covered.any():
             methods[name] = fitted_point((before.predicted, before.measured), now.predicted)
     return methods
+
+
+def truth_table(
+    screen: Screen, rows: np.ndarray, methods: Mapping[str, tuple[np.ndarray, float]]
+) -> pd.DataFrame:
+    r"""Hold draws and fitted noise against the true growth of a simulated screen.
+
+    An error has two parts, the noise of the measurement and the network's own error, and as they
+    are independent their variances add:
+
+    .. math:: \underbrace{\mathrm E\,(y - \bar y)^2}_{\text{error}^2} =
+              \underbrace{\mathrm E\,(y - t)^2}_{\text{assay noise}^2} +
+              \underbrace{\mathrm E\,(t - \bar y)^2}_{\text{own error}^2}
+
+    with t the true growth. A noise that is fitted to measurements holds whatever of both the draws
+    miss. With few records the two sides differ by the chance that noise and own error agree in
+    sign.
+
+    Parameters
+    ----------
+    screen : Screen
+    rows : numpy.ndarray
+        Positions of pair records.
+    methods : mapping
+        Name to samples of these records, axes (draw, row[, 1]), and the noise sd.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One column per method; rows in growth fraction but for the last, a share. What needs the
+        truth is NaN for a real screen, where it is unknown.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> true = screen.pairs["true_growth_fraction"].to_numpy()
+    >>> exact = true + 0.01 * np.array([[-1], [1]])
+    >>> truth_table(screen, np.arange(300), {"exact": (exact, 0.09)})["exact"].round(2).to_dict()
+    {'fitted noise': 0.09, 'sd of draws': 0.01, 'error': 0.09, 'assay noise': 0.09,
+     'own error': 0.0, 'assay noise and own error': 0.09,
+     "truth inside the draws' 90 % interval": 1.0}
+    """
+    records = screen.pairs.iloc[rows]
+    measured = records["growth_fraction"].to_numpy(float)
+    known = "true_growth_fraction" in records
+    columns = {}
+    for name, (samples, noise_sd) in methods.items():
+        column = {
+            "fitted noise": noise_sd,
+            "sd of draws": sharpness(samples),
+            "error": rmse(samples, measured),
+        }
+        assay = own = inside = np.nan
+        if known:
+            true = records["true_growth_fraction"].to_numpy(float)
+            assay = np.sqrt(np.mean(records["noise_sd_fraction"] ** 2))
+            own, inside = rmse(samples, true), coverage(samples, true)
+        column |= {
+            "assay noise": assay,
+            "own error": own,
+            "assay noise and own error": np.hypot(assay, own),
+            "truth inside the draws' 90 % interval": inside,
+        }
+        columns[name] = column
+    return pd.DataFrame(columns).astype(float)

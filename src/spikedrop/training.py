@@ -14,6 +14,7 @@ from spikedrop.errors import InputError
 from spikedrop.files.models import load_keras
 from spikedrop.files.named import Columns, save_named
 from spikedrop.fitting import check_rates, whole
+from spikedrop.noise_head import add_noise_head
 from spikedrop.quiet import import_keras, import_tensorflow, keras_defaults, retracing_unmentioned
 
 if TYPE_CHECKING:
@@ -68,22 +69,6 @@ def build_model(
     return keras.Sequential(layers)
 
 
-def gaussian_nll(y: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    r"""Negative log likelihood of each row, up to a constant, in nats; lower is better.
-
-    .. math:: \tfrac12 \bigl( v + (y - \mu)^2 e^{-v} \bigr)
-
-    with `y` on axis (row,) and `outputs` on axes (row, 2): the mean :math:`\mu` and the log
-    variance :math:`v` (Nix & Weigend 1994, doi:10.1109/ICNN.1994.374138).
-
-    >>> gaussian_nll(np.array([2.0]), np.array([[0.0, 0.0]])).numpy().tolist()  # (0 + 4) / 2
-    [2.0]
-    """
-    tf = import_tensorflow()
-    mean, log_variance = outputs[:, 0], outputs[:, 1]
-    return (log_variance + (tf.reshape(y, [-1]) - mean) ** 2 * tf.exp(-log_variance)) / 2
-
-
 @keras_defaults()
 def train(
     x: np.ndarray,
@@ -100,6 +85,7 @@ def train(
     patience: int = 15,
     swap: np.ndarray | None = None,
     noise: Noise = "constant",
+    mean: keras.Model | None = None,
     file: str | Path | None = None,
     verbose: int = 0,
     progress: bool = False,
@@ -109,9 +95,9 @@ def train(
     In float32 with Keras's default settings, whatever keras.json or `keras.config` say, so that
     a seed trains the same network everywhere (`spikedrop.quiet.keras_defaults`).
 
-    With `noise` ``heteroscedastic`` the network learns the logarithm of the noise variance as a
-    second output, and the loss is `gaussian_nll`; `spikedrop.scores.mean_and_noise` splits its
-    samples.
+    With `noise` ``heteroscedastic`` the trained network gets the logarithm of the noise variance as
+    a second output (`spikedrop.noise_head.add_noise_head`) and its mean stays what it was;
+    `spikedrop.scores.mean_and_noise` splits its samples.
 
     Parameters
     ----------
@@ -131,6 +117,9 @@ def train(
         orders, because (A, B) and (B, A) are one experiment.
     noise : {"constant", "heteroscedastic"}
         See `build_model`.
+    mean : keras.Model, optional
+        What the same call returned with constant noise: with `noise` ``heteroscedastic`` it is not
+        trained again.
     file : path, optional
         Where the model is kept as `.keras`. If it exists it is loaded and nothing is trained.
     verbose : int
@@ -143,8 +132,8 @@ def train(
     InputError
         If shapes or names disagree, a value is NaN or infinite, a column varies by less than
         float32 can hold, a number cannot be used, `swap` is not a permutation of the columns,
-        `file` does not end in `.keras` or holds a network with other inputs or outputs, or the
-        training diverges (nothing is saved then).
+        `file` does not end in `.keras` or holds a network with other inputs or outputs, `mean` has
+        others, or the training diverges (nothing is saved then).
     """
     if file is not None and Path(file).suffix != ".keras":
         raise InputError(f"{file}: the model file must end in .keras.")
@@ -163,9 +152,7 @@ def train(
         )
     if swap is not None and not np.array_equal(np.sort(swap), np.arange(x.shape[1])):
         raise InputError(f"swap must be a permutation of the {x.shape[1]} columns of x.")
-    tf = import_tensorflow()
-    import keras
-
+    _check_mean(mean, x.shape[1], noise)
     if file is not None and Path(file).exists():
         model = load_keras(file)
         if model.input_shape != (None, x.shape[1]):
@@ -188,7 +175,56 @@ def train(
         return model
     if swap is not None:
         x, y = np.concatenate([x, x[:, swap]]), np.concatenate([y, y])
-    model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed, noise=noise)
+    if mean is not None:
+        model = mean
+    else:
+        model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed)
+        _fit(
+            model,
+            x,
+            y,
+            validation,
+            seed=seed,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            patience=patience,
+            verbose=verbose,
+            progress=progress,
+        )
+    if noise == "heteroscedastic":
+        model = add_noise_head(model, x, y, validation, seed=seed)
+    if names:
+        model.feature_names_in_ = names
+    if file is not None:
+        file = Path(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{file.stem}.part.keras")  # a torn file must not be loaded later
+        save_named(model, part, Columns(names) if names else None)
+        part.replace(file)
+    return model
+
+
+def _fit(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    patience: int,
+    verbose: int,
+    progress: bool,
+) -> None:
+    """Fit a model of one output; arguments as in `train`, rows shown in both orders already."""
+    tf = import_tensorflow()
+    import keras
+
     batch_size = min(batch_size, len(x))
     steps = len(x) // batch_size  # an epoch; rows that fill no batch wait for the next shuffle
     inputs, targets = tf.constant(x), tf.constant(y)
@@ -205,7 +241,7 @@ def train(
             keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps),
             weight_decay=weight_decay,
         ),
-        loss="mse" if noise == "constant" else gaussian_nll,
+        loss="mse",
     )
     with (
         retracing_unmentioned(),
@@ -227,19 +263,6 @@ def train(
         )
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise InputError(f"the training diverged: learning_rate={learning_rate} is too high.")
-    if noise == "heteroscedastic":  # without its loss, a file opens where this module is unknown
-        weights = model.get_weights()
-        model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed, noise=noise)
-        model.set_weights(weights)
-    if names:
-        model.feature_names_in_ = names
-    if file is not None:
-        file = Path(file)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.stem}.part.keras")  # a torn file must not be loaded later
-        save_named(model, part, Columns(names) if names else None)
-        part.replace(file)
-    return model
 
 
 def fold_scaling(
@@ -265,6 +288,20 @@ def fold_scaling(
     first.set_weights([weights / x_sd[:, None], bias - (x_mean / x_sd) @ weights])
     weights, bias = (np.asarray(w, np.float64) for w in last.get_weights())
     last.set_weights([weights * y_sd, bias * y_sd + y_mean])
+
+
+def _check_mean(mean: keras.Model | None, inputs: int, noise: Noise) -> None:
+    """Refuse a network that cannot be given a noise head."""
+    if mean is None:
+        return
+    if noise != "heteroscedastic":
+        raise InputError("mean is a trained network for noise='heteroscedastic'; leave it out.")
+    shapes = (mean.input_shape, mean.output_shape)
+    if shapes != ((None, inputs), (None, 1)):
+        raise InputError(
+            f"mean has inputs {shapes[0][1:]} and outputs {shapes[1][1:]}; expected ({inputs},) "
+            "and (1,), as `train` returns it with noise='constant'."
+        )
 
 
 def _rows(

@@ -1,4 +1,4 @@
-"""Figures of chapter 7: PIT, refusal, spread against error, and coverage against chance."""
+"""Figures of chapter 7: PIT, refusal, spread against error, coverage of intervals."""
 
 from __future__ import annotations
 
@@ -146,4 +146,27 @@ def coverage_against_chance(
     ax.set_ylim(len(found) - 0.5, -0.5)
     ax.set(xlabel="test records inside their interval (%)")
     ax.legend(loc="lower left")
+    return ax
+
+
+def coverage_of_divisions(
+    shares: np.ndarray,
+    others: Mapping[str, float],
+    level: float = 0.9,
+    ax: Axes | None = None,
+) -> Axes:
+    """Histogram of the coverage over random divisions, with the level that was promised.
+
+    `shares`, axis (division,), comes from `spikedrop.conformal.divided_coverage`; `others` maps a
+    name to a coverage that stands beside it as a vertical line.
+    """
+    ax = axes(ax)
+    ax.hist(100 * shares, bins=15, color=COLOURS["truth"], alpha=0.6, label="divisions")
+    ax.axvline(100 * shares.mean(), color=COLOURS["truth"], lw=1.8, label="their mean")
+    ax.axvline(100 * level, color=COLOURS["floor"], ls="--", lw=1.5, label="promised")
+    colours = _colours(others)
+    for name, share in others.items():
+        ax.axvline(100 * share, color=colours[name], ls=":", lw=2, label=name)
+    ax.set(xlabel="records inside their interval, mean over tested pairs (%)", ylabel="divisions")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax

@@ -1,9 +1,9 @@
 """Scores of predictive samples against what was observed.
 
 All take samples with axes (draw, observation[, 1]) and observations (observation,). Where a score
-takes `noise_sd`, it is the observation noise in the unit of the observations: one number, one for
-each observation, or one for each draw and observation. Those of classifiers take probabilities,
-axes (draw, observation, class).
+takes `noise_sd`, it is the sd of an observation about its draw, in the unit of the observations:
+one number, one for each observation, or one for each draw and observation. Those of classifiers
+take probabilities, axes (draw, observation, class).
 """
 
 from spikedrop.scores.accuracy import kendall_tau, r2, ranking_agreement, rmse
@@ -35,10 +35,15 @@ from spikedrop.scores.density import (
 )
 from spikedrop.scores.detection import detection_auc, detection_table, uncertainties
 from spikedrop.scores.information import expected_entropy, mutual_information, predictive_entropy
-from spikedrop.scores.noise import fit_noise_sd, mean_and_noise
+from spikedrop.scores.noise import fit_noise_factor, fit_noise_sd, mean_and_noise
 from spikedrop.scores.points import point_samples, point_table, synergy_score, synergy_table
 from spikedrop.scores.proper import crps, crps_values, interval_score, interval_scores
-from spikedrop.scores.refusal import error_correlation, risk_coverage, risk_coverage_area
+from spikedrop.scores.refusal import (
+    error_correlation,
+    refusal_table,
+    risk_coverage,
+    risk_coverage_area,
+)
 from spikedrop.scores.table import fitted_point, method_table, rate_table, score_table
 
 __all__ = [
@@ -57,6 +62,7 @@ __all__ = [
     "error_correlation",
     "expected_calibration_error",
     "expected_entropy",
+    "fit_noise_factor",
     "fit_noise_sd",
     "fitted_point",
     "gaussian_log_densities",
@@ -79,6 +85,7 @@ __all__ = [
     "r2",
     "ranking_agreement",
     "rate_table",
+    "refusal_table",
     "reliability",
     "risk_coverage",
     "risk_coverage_area",

@@ -8,7 +8,7 @@ from scipy import optimize
 
 from spikedrop.errors import InputError
 from spikedrop.predictive import as_samples, blocks, per_observation
-from spikedrop.scores._checks import pair
+from spikedrop.scores._checks import noise_of, pair
 from spikedrop.scores.density import log_likelihood
 
 
@@ -18,22 +18,45 @@ def fit_noise_sd(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     .. math:: \hat\sigma = \arg\max_\sigma \sum_i \log \tfrac1S \textstyle\sum_s
               \mathcal N(y_i \mid y^{(s)}_i, \sigma^2)
 
-    Its inverse square is the noise precision (Gal & Ghahramani 2016, arXiv:1506.02142). In the
-    unit of `y`. `samples` has axes (draw, observation[, 1]), `y` (observation,). Raises
-    `InputError` if every draw equals its observation.
+    Its inverse square is the noise precision (Gal & Ghahramani 2016, arXiv:1506.02142). It is the
+    sd of everything that the draws miss: the noise of the measurement, and the error of the
+    network that its masks do not show, whose variances add. In the unit of `y`. `samples` has axes
+    (draw, observation[, 1]), `y` (observation,). Raises `InputError` if every draw equals its
+    observation.
 
     >>> round(fit_noise_sd(np.zeros((1, 2)), np.array([3.0, -3.0])), 3)
     3.0
     """
+    return fit_noise_factor(samples, y, 1.0)
+
+
+def fit_noise_factor(
+    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray
+) -> float:
+    r"""Factor of a stated noise that maximises `log_likelihood`; use validation rows.
+
+    .. math:: \hat c = \arg\max_c \sum_i \log \tfrac1S \textstyle\sum_s
+              \mathcal N(y_i \mid y^{(s)}_i, c^2 \sigma_{si}^2)
+
+    1 if the stated noise has the right level, above 1 if it is too small. `samples` has axes
+    (draw, observation[, 1]), `y` (observation,), `noise_sd` as in `log_likelihood`. Raises
+    `InputError` if every draw equals its observation.
+
+    >>> round(fit_noise_factor(np.zeros((1, 2)), np.array([3.0, -6.0]), np.array([1.0, 2.0])), 3)
+    3.0
+    """
     samples, y = pair(samples, y)
+    noise = noise_of(noise_sd, samples, zero=False)
     # At the optimum the variance is a mean of squared deviations that favours small ones, so the
     # plain mean bounds it from above.
-    squares = per_observation(lambda values, y: ((y - values) ** 2).mean(axis=0), samples, y)
+    squares = per_observation(
+        lambda values, y, noise: (((y - values) / noise) ** 2).mean(axis=0), samples, y, noise
+    )
     top = float(np.sqrt(np.mean(squares)))
     if top == 0:
         raise InputError("every draw equals its observation: there is no noise to estimate.")
     best = optimize.minimize_scalar(
-        lambda log_sd: -log_likelihood(samples, y, float(np.exp(log_sd))),
+        lambda log_factor: -log_likelihood(samples, y, float(np.exp(log_factor)) * noise_sd),
         bounds=(np.log(top) - 6, np.log(top) + 0.01),
         method="bounded",
     )

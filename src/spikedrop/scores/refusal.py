@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from spikedrop.scores._checks import pair
+from spikedrop.scores._checks import level_of, pair
+from spikedrop.scores.bootstrap import paired_bootstrap
 from spikedrop.scores.calibration import predictive_moments
 
 
@@ -83,6 +85,77 @@ def error_correlation(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> floa
     samples, y = pair(samples, y, least=2)
     mean, sd = predictive_moments(samples)
     return rank_correlation(sd, np.abs(y - mean))
+
+
+def refusal_table(
+    samples: xr.DataArray | np.ndarray,
+    y: np.ndarray,
+    noise_sd: float | np.ndarray = 0.0,
+    *,
+    kept: float = 0.5,
+    seed: int,
+    resamples: int = 1000,
+) -> pd.DataFrame:
+    r"""Error of the records kept by the spread, beside a control that knows only the mean.
+
+    A spread that follows the mean orders the errors without knowing anything else, wherever the
+    noise depends on the size of what is measured. So each rule keeps the same share k/N: the
+    smallest :math:`\sigma_i`; the largest or the smallest :math:`\bar y_i`, which need no spread;
+    any (chance); the smallest errors (an oracle). A rule is worth something beyond the mean where
+    its error is below that of the better control.
+
+    Parameters
+    ----------
+    samples : array
+        Axes (draw, observation[, 1]), at least two draws.
+    y : numpy.ndarray
+        Axis (observation,), at least two.
+    noise_sd : float or array
+        As in `risk_coverage`.
+    kept : float
+        Share that is kept, in (0, 1); rounded to whole observations, at least one.
+    seed, resamples : int
+        Of the bootstrap over observations, see `paired_bootstrap`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per rule, with ``mean |error|`` in the unit of `y` (lower is better), ``spread's
+        less this`` (negative where the spread is better), and ``low`` and ``high``, the ends of
+        its 95 % interval.
+
+    Raises
+    ------
+    InputError
+        As `risk_coverage` and `paired_bootstrap`; and if `kept` is not in (0, 1).
+
+    Examples
+    --------
+    Errors of 0, 1 and 5 and spreads in the same order: of three, two are kept.
+
+    >>> samples = np.array([[-1.0, -2.0, -3.0], [1.0, 2.0, 3.0]]) + np.array([1.0, 2.0, 3.0])
+    >>> table = refusal_table(samples, np.array([1.0, 3.0, 8.0]), kept=2 / 3, seed=0, resamples=9)
+    >>> table["mean |error|"].round(3).to_dict()
+    {'spread': 0.5, 'high mean': 3.0, 'low mean': 0.5, 'chance': 2.0, 'oracle': 0.5}
+    """
+    samples, y = pair(samples, y, least=2)
+    level_of(kept, "kept")
+    count = max(1, round(kept * len(y)))
+    mean, sd = predictive_moments(samples, noise_sd)
+    error = np.abs(y - mean)
+    rules = {"spread": sd, "high mean": -mean, "low mean": mean, "chance": 0 * sd, "oracle": error}
+
+    def risks(rows: np.ndarray) -> np.ndarray:
+        return np.array([risk_of(rule[rows], error[rows])[count - 1] for rule in rules.values()])
+
+    def apart(rows: np.ndarray) -> np.ndarray:
+        found = risks(rows)
+        return found[0] - found
+
+    everywhere = np.arange(len(y))
+    low, high = paired_bootstrap(apart, len(y), seed=seed, resamples=resamples)
+    columns = {"mean |error|": risks(everywhere), "spread's less this": apart(everywhere)}
+    return pd.DataFrame(columns | {"low": low, "high": high}, index=list(rules))
 
 
 def risk_of(uncertainty: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -94,7 +94,8 @@ class Fitted:
     mean_y, sd_y : float
         Of the training rows, in the unit of the target.
     noise_sd : float
-        Observation noise in the unit of the target; the precision tau is its inverse square.
+        Sd of what the draws miss, in the unit of the target; the precision tau is its inverse
+        square.
     rate, decay : float
         Dropout rate and weight decay that were chosen.
     validation : float
