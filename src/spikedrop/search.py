@@ -1,23 +1,38 @@
-"""Search a screen round by round: choose drug pairs, measure them, train again, choose the next."""
+"""Search a screen for synergy round by round: choose drug pairs, measure, train again, choose."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from spikedrop.ann import sample_ann
-from spikedrop.data import Screen, Split
-from spikedrop.decisions import Policy, best_regret, choose, group_means, regret
+from spikedrop.controls import Sampler, six_controls
+from spikedrop.data import Screen, Split, fit_design, naive_mean
+from spikedrop.data.screen import target_of
+from spikedrop.decisions import (
+    POLICIES,
+    Policy,
+    agreement_table,
+    choose,
+    greedy_choice,
+    group_means,
+    regret,
+)
 from spikedrop.errors import InputError
-from spikedrop.example import trained_example
+from spikedrop.fitting import fit_network
+from spikedrop.network import Network
 from spikedrop.spiking.conversion import calibrate
-from spikedrop.spiking.sampler import sample_snn
 
-Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""``rule(tested, left, seed)``: which of the pairs `left` to measure next, positions in `left`."""
+
+DIGITS = 10
+"""Time steps of the bit-serial network, each a binary digit."""
 
 
 def pair_numbers(pairs: pd.DataFrame) -> np.ndarray:
@@ -31,47 +46,195 @@ def pair_numbers(pairs: pd.DataFrame) -> np.ndarray:
 
 
 def pair_truth(screen: Screen) -> np.ndarray:
-    """True mean growth fraction of every drug pair over its records, axis (pair,).
+    """True synergy score of every drug pair, mean over its records, axis (pair,).
 
-    Raises `InputError` where the truth is not known: for real records.
+    Expected less true growth, a growth fraction, higher is better; what is expected follows from
+    the true growth under each drug alone (`spikedrop.data.expected_growth`). Raises `InputError`
+    where the truth is not known: for real records.
+
+    >>> from spikedrop.data import simulate_candidates
+    >>> pair_truth(simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)).shape
+    (15,)
     """
-    if "true_growth_fraction" not in screen.pairs:
-        raise InputError(f"{screen.source}: the truth is known of simulated screens alone.")
-    truth = screen.pairs["true_growth_fraction"].to_numpy()[None]
-    return group_means(truth, pair_numbers(screen.pairs))[0]
+    pairs = screen.pairs
+    if "true_growth_fraction" not in pairs:
+        raise InputError(f"{screen.source}: only simulated screens have a known truth.")
+    score = pairs["true_expected_growth_fraction"] - pairs["true_growth_fraction"]
+    return group_means(score.to_numpy()[None], pair_numbers(pairs))[0]
 
 
-def search(
-    predict: Predict | None,
-    truth: np.ndarray,
-    start: np.ndarray,
+@dataclass(frozen=True, eq=False)
+class PairModel:
+    """A network that predicts the synergy score of a record.
+
+    Attributes
+    ----------
+    network : Network
+    x : numpy.ndarray
+        Inputs of all records of the screen, axes (record, input).
+    pairs : numpy.ndarray
+        Number of the drug pair of each record, axis (record,).
+    train : numpy.ndarray
+        Positions of the records that the network learnt from, axis (record,).
+    """
+
+    network: Network
+    x: np.ndarray
+    pairs: np.ndarray
+    train: np.ndarray
+
+    def of_pairs(
+        self, which: np.ndarray, sample: Callable[[np.ndarray], xr.DataArray]
+    ) -> np.ndarray:
+        """Return the mean score of the pairs `which`, sorted, draw by draw, axes (draw, pair).
+
+        `sample` takes inputs and returns samples (draw, record, 1), of mask scope ``draw``.
+        """
+        rows = np.flatnonzero(np.isin(self.pairs, which))
+        return group_means(sample(self.x[rows]), np.searchsorted(which, self.pairs[rows]))
+
+    def snn(self, neuron: str = "charge_keeping") -> Sampler:
+        """Return the spiking sampler, calibrated on the records that were learnt from."""
+        x = self.x[self.train]
+        return Sampler(self.network, calibrate(self.network, x, neuron=neuron))
+
+
+def fit_pairs(
+    screen: Screen,
+    tested: np.ndarray,
     *,
-    policy: Policy | Literal["random"],
-    batch: int,
-    rounds: int,
     seed: int,
-) -> pd.DataFrame:
-    """Choose `batch` candidates a round, `rounds` times, learning in between.
+    hidden: Sequence[int] = (64, 64),
+    dropout: float = 0.1,
+    steps: int = 1500,
+) -> PairModel:
+    """Train a network on the synergy scores of the records of `tested` pairs.
+
+    Its inputs are descriptors, doses and expression. `steps` optimiser steps of 128 rows are
+    taken however few pairs were measured, with a learning rate that falls to zero along a cosine
+    (`spikedrop.fitting.fit_network`). Every record is shown in both orders of its drugs.
 
     Parameters
     ----------
-    predict : callable or None
-        ``predict(tested, left)``: positions of the candidates measured so far and of those left,
-        each sorted; returns predictive samples of the latter, axes (draw, len(left)). Not called
-        by the policy ``random``.
+    screen : Screen
+    tested : numpy.ndarray
+        Numbers of the pairs (`pair_numbers`), axis (pair,).
+    seed : int
+        Of initial weights, order of rows and masks.
+    hidden, dropout : see `spikedrop.fitting.fit_network`
+    steps : int
+        Optimiser steps, up to the next whole epoch.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_candidates
+    >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
+    >>> fit_pairs(screen, np.arange(8), seed=0, hidden=[4], steps=10).train.size
+    16
+    """
+    pairs = pair_numbers(screen.pairs)
+    train = np.flatnonzero(np.isin(pairs, tested))
+    design = fit_design(screen, train)
+    x, y = design.matrix(screen.pairs), target_of(screen, "score")[train]
+    mean, sd = y.mean(), y.std() or 1.0
+    both = np.concatenate([x[train], x[train][:, design.swap]])
+    scaled = np.tile((y - mean) / sd, 2)[:, None]
+    batch = min(128, len(both))
+    network = fit_network(
+        both,
+        scaled,
+        hidden=tuple(hidden),
+        dropout=dropout,
+        head="linear",
+        epochs=-(-steps // (len(both) // batch)),
+        batch_size=batch,
+        learning_rate=2e-3,
+        weight_decay=1e-2,
+        rng=np.random.default_rng(seed),
+    )
+    *below, readout = network.layers
+    weights, bias = readout.weights * np.float32(sd), readout.bias * np.float32(sd)
+    readout = replace(readout, weights=weights, bias=bias + np.float32(mean))
+    return PairModel(replace(network, layers=(*below, readout)), x, pairs, train)
+
+
+def agreement_of_samplers(
+    screen: Screen,
+    known: int,
+    *,
+    batch: int,
+    seed: int,
+    draws: int = 30,
+    steps: int = 50,
+    floors: int = 3,
+    **fit: object,
+) -> pd.DataFrame:
+    """Does a spiking network choose the pairs that the classical network chooses?
+
+    A network is trained on `known` pairs, taken at random; the candidates are the others.
+
+    Parameters
+    ----------
+    screen : Screen
+    known : int
+    batch : int
+    seed : int
+        Of the known pairs, the training, the masks and Thompson's order of draws.
+    draws, steps : see `spikedrop.sample_snn`
+    floors : int
+        ANN sample sets with other masks: the noise floor.
+    **fit : see `fit_pairs`
+
+    Returns
+    -------
+    pandas.DataFrame
+        Agreement with the batch of the ANN, see `spikedrop.decisions.agreement_table`: rows
+        ``SNN`` (rate-coded, same masks), ``ANN, other masks``, the six controls
+        (`spikedrop.controls.six_controls`, same masks) and ``chance``; a column per policy.
+    """
+    count = len(pair_truth(screen))
+    order = np.random.default_rng(seed).permutation(count)
+    model = fit_pairs(screen, order[:known], seed=seed, **fit)
+    candidates = np.sort(order[known:])
+    ann, *others = (
+        model.of_pairs(
+            candidates,
+            lambda x, k=k: sample_ann(model.network, x, draws=draws, seed=seed + 1000 * k),
+        )
+        for k in range(1 + floors)
+    )
+    controls = six_controls(model.network, model.x[model.train])
+    ask = {"draws": draws, "seed": seed, "steps": steps}
+    spiking = {
+        name: [model.of_pairs(candidates, lambda x, sampler=sampler: sampler.sample(x, **ask))]
+        for name, sampler in {"SNN": model.snn(), **controls}.items()
+    }
+    compared = {"SNN": spiking.pop("SNN"), "ANN, other masks": others, **spiking}
+    return agreement_table(ann, compared, batch, seed=seed)
+
+
+def search(
+    rule: Rule, truth: np.ndarray, start: np.ndarray, *, batch: int, rounds: int, seed: int
+) -> pd.DataFrame:
+    """Choose `batch` candidates per round, `rounds` times, learning in between.
+
+    Parameters
+    ----------
+    rule : callable
+        ``rule(tested, left, seed)``: numbers of the candidates measured so far and of those left,
+        each sorted; returns `batch` positions in `left`.
     truth : numpy.ndarray
-        True value of each candidate, axis (candidate,), lower is better; used only to score.
+        True value of each candidate, axis (candidate,), higher is better; used only to score.
     start : numpy.ndarray
-        Positions measured before the search starts.
-    policy : {"random", "greedy", "optimistic", "thompson"}
+        Numbers of the candidates measured before the search starts.
     batch, rounds, seed : int
 
     Returns
     -------
     pandas.DataFrame
         Index ``round`` from 1; columns ``tested`` (candidates chosen so far, without `start`),
-        ``regret`` of all chosen so far against as many best of those not in `start`, and ``best``,
-        the same of the best one (`best_regret`), in the unit of `truth`.
+        ``regret`` of all chosen so far against as many best of those not in `start`, and
+        ``found``, the same of the best `batch` of them, in the unit of `truth`; lower is better.
 
     Raises
     ------
@@ -80,15 +243,15 @@ def search(
 
     Examples
     --------
-    A model that knows the truth has no regret:
+    A rule that knows the truth has no regret:
 
-    >>> truth = np.array([0.5, 0.1, 0.9, 0.3])
-    >>> know = lambda tested, left: truth[None, left]
-    >>> search(know, truth, np.array([2]), policy="greedy", batch=1, rounds=2, seed=0)
-           tested  regret  best
+    >>> truth = np.array([0.5, 0.9, 0.1, 0.7])
+    >>> know = lambda tested, left, seed: [np.argmax(truth[left])]
+    >>> search(know, truth, np.array([2]), batch=1, rounds=2, seed=0)
+           tested  regret  found
     round
-    1           1     0.0   0.0
-    2           2     0.0   0.0
+    1           1     0.0    0.0
+    2           2     0.0    0.0
     """
     truth, start = np.asarray(truth, float), np.unique(start)
     pool = np.setdiff1d(np.arange(len(truth)), start)
@@ -96,16 +259,11 @@ def search(
         raise InputError(
             f"{rounds} rounds of {batch} need as many candidates, and {len(pool)} are left."
         )
-    rng = np.random.default_rng(seed)
     chosen = np.array([], dtype=int)
     rows = []
     for number in range(1, rounds + 1):
         left = np.setdiff1d(pool, chosen)
-        if policy == "random":
-            picked = rng.choice(len(left), size=batch, replace=False)
-        else:
-            samples = predict(np.union1d(start, chosen), left)
-            picked = choose(policy, samples, batch, seed=seed + number)
+        picked = rule(np.union1d(start, chosen), left, seed + number)
         chosen = np.concatenate([chosen, left[picked]])
         where = np.searchsorted(pool, chosen)
         rows.append(
@@ -113,112 +271,110 @@ def search(
                 "round": number,
                 "tested": len(chosen),
                 "regret": regret(truth[pool], where),
-                "best": best_regret(truth[pool], where),
+                "found": regret(truth[pool], where, best=batch),
             }
         )
     return pd.DataFrame(rows).set_index("round")
 
 
-def retrained(
-    screen: Screen,
-    sampler: Literal["ann", "snn"],
-    *,
-    work: str | Path,
-    seed: int,
-    hidden: Sequence[int] = (128, 128),
-    epochs: int = 40,
-    draws: int = 50,
-    digits: int = 10,
-) -> Predict:
-    """Make the ``predict`` of `search` that trains the network anew on all measured pairs.
+def search_rules(
+    screen: Screen, *, batch: int, seed: int, draws: int = 30, **fit: object
+) -> dict[str, Rule]:
+    """Return the rules that `search_table` compares, by name.
 
-    A tenth of the measured records stops the training. The SNN is of ``radix`` neurons, which
-    are simulated at about the price of the ANN, and has the masks of the ANN.
+    Without a network: ``random``; ``null model``, the lowest growth expected of the two drugs
+    alone (to the null model every pair has synergy 0); ``naive mean``, the highest score by an
+    effect of each drug and one of the cell line (`spikedrop.data.naive_mean`), learnt from the
+    tested pairs. With a network that is trained anew on the tested pairs (`fit_pairs`), and each
+    of `spikedrop.decisions.POLICIES`: ``ANN, greedy`` to ``ANN, diverse``, and ``bit-serial,
+    greedy`` to ``bit-serial, diverse`` on spikes, by radix neurons with the masks of the ANN.
 
     Parameters
     ----------
     screen : Screen
-    sampler : {"ann", "snn"}
-    work : path
-        Folder of trained networks; what was trained already is loaded.
-    seed, hidden, epochs : see `running_example`
+    batch : int
+    seed : int
+        Of the training and the masks.
     draws : int
-    digits : int
-        Time steps of the SNN, each a binary digit.
+    **fit : see `fit_pairs`
     """
-    if sampler not in ("ann", "snn"):
-        raise InputError(f"sampler={sampler!r}; use 'ann' or 'snn'.")
-    numbers = pair_numbers(screen.pairs)
+    pairs = pair_numbers(screen.pairs)
+    expected = group_means(screen.pairs["expected_growth_fraction"].to_numpy()[None], pairs)
 
-    def predict(tested: np.ndarray, left: np.ndarray) -> np.ndarray:
-        known = np.flatnonzero(np.isin(numbers, tested))
-        shuffled = np.random.default_rng(seed).permutation(known)
-        cut = max(1, len(known) // 10)
-        parts = Split(
-            np.sort(shuffled[cut:]), np.sort(shuffled[:cut]), np.array([], dtype=int), "pairs"
-        )
-        example = trained_example(screen, parts, work=work, seed=seed, hidden=hidden, epochs=epochs)
-        rows = np.flatnonzero(np.isin(numbers, left))
-        x = example.x[rows]
-        if sampler == "ann":
-            samples = sample_ann(example.network, x, draws=draws, seed=seed)
-        else:
-            conversion = calibrate(example.network, example.x[parts.train], neuron="radix")
-            samples = sample_snn(
-                example.network, conversion, x, draws=draws, seed=seed, steps=digits
+    @lru_cache(maxsize=64)  # all policies start from the same pairs
+    def samples(sampler: str, tested: tuple[int, ...]) -> np.ndarray:
+        model = trained(tested)
+        left = np.setdiff1d(np.arange(pairs.max() + 1), tested)
+        if sampler == "ANN":
+            return model.of_pairs(
+                left, lambda x: sample_ann(model.network, x, draws=draws, seed=seed)
             )
-        return group_means(samples, np.searchsorted(left, numbers[rows]))
+        radix = model.snn("radix")
+        return model.of_pairs(left, lambda x: radix.sample(x, draws=draws, seed=seed, steps=DIGITS))
 
-    return predict
+    @lru_cache(maxsize=64)
+    def trained(tested: tuple[int, ...]) -> PairModel:
+        return fit_pairs(screen, np.array(tested), seed=seed, **fit)
+
+    def random(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).choice(len(left), size=batch, replace=False)
+
+    def null_model(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return greedy_choice(-expected[:, left], batch)
+
+    def naive(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        train, test = (np.flatnonzero(np.isin(pairs, which)) for which in (tested, left))
+        parts = Split(train, test[:0], test, "pairs")
+        score = naive_mean(screen, parts, target="score").predicted
+        return greedy_choice(group_means(score[None], np.searchsorted(left, pairs[test])), batch)
+
+    def network(sampler: str, policy: Policy) -> Rule:
+        return lambda tested, left, seed: choose(
+            policy, samples(sampler, tuple(tested.tolist())), batch, seed=seed
+        )
+
+    return {"random": random, "null model": null_model, "naive mean": naive} | {
+        f"{sampler}, {policy}": network(sampler, policy)
+        for sampler in ("ANN", "bit-serial")
+        for policy in POLICIES
+    }
 
 
 def search_table(
-    screen: Screen,
+    screens: Sequence[Screen],
     start: int,
     *,
     batch: int,
     rounds: int,
-    repeats: int,
-    work: str | Path,
     seed: int,
-    hidden: Sequence[int] = (128, 128),
-    epochs: int = 40,
-    draws: int = 50,
+    draws: int = 30,
+    **fit: object,
 ) -> pd.DataFrame:
-    """Search a simulated screen by chance, by means, by optimism and by Thompson's rule.
-
-    Every repetition starts from other pairs and other initial weights, the same for all policies.
+    """Search simulated screens by every rule of `search_rules`.
 
     Parameters
     ----------
-    screen : Screen
-        With a known truth.
+    screens : sequence of Screen
+        With a known truth; each is a repetition, with its own starting pairs and initial weights,
+        which are the same for all rules.
     start : int
         Pairs measured before the search, chosen at random.
     batch, rounds : see `search`
-    repeats : int
-    work, seed, hidden, epochs, draws : see `retrained`
+    seed, draws, **fit : see `search_rules`
 
     Returns
     -------
     pandas.DataFrame
-        One row a repetition, policy and round: ``repeat``, ``policy``, ``round``, and the columns
-        of `search`.
+        One row per repetition, policy and round: ``repeat``, ``policy``, ``round``, and the
+        columns of `search`.
     """
-    truth = pair_truth(screen)
     frames = []
-    for repeat in range(repeats):
-        own = seed + repeat
+    for repeat, screen in enumerate(screens):
+        truth = pair_truth(screen)
         first = np.random.default_rng([seed, repeat]).permutation(len(truth))[:start]
-        size = {"batch": batch, "rounds": rounds, "seed": own}
-        settings = {"work": work, "seed": own, "hidden": hidden, "epochs": epochs, "draws": draws}
-        ann, snn = (retrained(screen, sampler, **settings) for sampler in ("ann", "snn"))
-        runs = {"random": search(None, truth, first, policy="random", **size)}
-        for name, predict in (("ANN", ann), ("SNN", snn)):
-            for policy in ("greedy", "optimistic", "thompson"):
-                runs[f"{name}, {policy}"] = search(predict, truth, first, policy=policy, **size)
-        frames += [
-            frame.reset_index().assign(repeat=repeat, policy=name) for name, frame in runs.items()
-        ]
-    columns = ["repeat", "policy", "round", "tested", "regret", "best"]
+        rules = search_rules(screen, batch=batch, seed=seed + repeat, draws=draws, **fit)
+        for name, rule in rules.items():
+            frame = search(rule, truth, first, batch=batch, rounds=rounds, seed=seed + repeat)
+            frames.append(frame.reset_index().assign(repeat=repeat, policy=name))
+    columns = ["repeat", "policy", "round", "tested", "regret", "found"]
     return pd.concat(frames, ignore_index=True)[columns]

@@ -23,7 +23,12 @@ from spikedrop.data.features import attach_features, load_features, rdkit_featur
 from spikedrop.data.fetch import DownloadError, fetch_almanac
 from spikedrop.data.opening import open_screen
 from spikedrop.data.screen import LoadReport, Screen
-from spikedrop.data.simulate import expected_growth, noise_sd, simulate_screen
+from spikedrop.data.simulate import (
+    expected_growth,
+    noise_sd,
+    simulate_candidates,
+    simulate_screen,
+)
 from spikedrop.data.single_growth import (
     SingleGrowths,
     fit_single_growths,
@@ -59,6 +64,7 @@ __all__ = [
     "rdkit_features",
     "recorded_null",
     "replicate_noise",
+    "simulate_candidates",
     "simulate_screen",
     "single_drug_null",
     "split",
