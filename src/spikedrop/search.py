@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from spikedrop.ann import sample_ann
-from spikedrop.controls import Sampler, six_controls
-from spikedrop.data import Screen, Split, fit_design, naive_mean
-from spikedrop.data.screen import target_of
+from spikedrop.controls import six_controls
+from spikedrop.data import Screen, Split, naive_mean
 from spikedrop.decisions import (
     POLICIES,
     Policy,
@@ -24,138 +23,19 @@ from spikedrop.decisions import (
     regret,
 )
 from spikedrop.errors import InputError
-from spikedrop.fitting import fit_network
-from spikedrop.network import Network
-from spikedrop.spiking.conversion import calibrate
+from spikedrop.pairs import PairModel, fit_pairs, pair_numbers, pair_truth
+from spikedrop.recorded import Recorded, read_recorded
 
 Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 """``rule(tested, left, seed)``: which of the pairs `left` to measure next, positions in `left`."""
 
+LEARNABLE = {"class_synergy": 0.3, "pair_synergy": 0.175}
+"""Arguments of `simulate_candidates` with which most synergy is a matter of the two drugs' classes.
+
+Its sd over pairs is about that of the default, of which other pairs teach almost nothing."""
+
 DIGITS = 10
 """Time steps of the bit-serial network, each a binary digit."""
-
-
-def pair_numbers(pairs: pd.DataFrame) -> np.ndarray:
-    """Number the drug pairs of a table from 0, axis (row,): the candidates of a search.
-
-    >>> table = pd.DataFrame({"drug_a": [1, 1, 2], "drug_b": [7, 8, 7]})
-    >>> pair_numbers(table).tolist()
-    [0, 1, 2]
-    """
-    return pairs.groupby(["drug_a", "drug_b"], sort=True).ngroup().to_numpy()
-
-
-def pair_truth(screen: Screen) -> np.ndarray:
-    """True synergy score of every drug pair, mean over its records, axis (pair,).
-
-    Expected less true growth, a growth fraction, higher is better; what is expected follows from
-    the true growth under each drug alone (`spikedrop.data.expected_growth`). Raises `InputError`
-    where the truth is not known: for real records.
-
-    >>> from spikedrop.data import simulate_candidates
-    >>> pair_truth(simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)).shape
-    (15,)
-    """
-    pairs = screen.pairs
-    if "true_growth_fraction" not in pairs:
-        raise InputError(f"{screen.source}: only simulated screens have a known truth.")
-    score = pairs["true_expected_growth_fraction"] - pairs["true_growth_fraction"]
-    return group_means(score.to_numpy()[None], pair_numbers(pairs))[0]
-
-
-@dataclass(frozen=True, eq=False)
-class PairModel:
-    """A network that predicts the synergy score of a record.
-
-    Attributes
-    ----------
-    network : Network
-    x : numpy.ndarray
-        Inputs of all records of the screen, axes (record, input).
-    pairs : numpy.ndarray
-        Number of the drug pair of each record, axis (record,).
-    train : numpy.ndarray
-        Positions of the records that the network learnt from, axis (record,).
-    """
-
-    network: Network
-    x: np.ndarray
-    pairs: np.ndarray
-    train: np.ndarray
-
-    def of_pairs(
-        self, which: np.ndarray, sample: Callable[[np.ndarray], xr.DataArray]
-    ) -> np.ndarray:
-        """Return the mean score of the pairs `which`, sorted, draw by draw, axes (draw, pair).
-
-        `sample` takes inputs and returns samples (draw, record, 1), of mask scope ``draw``.
-        """
-        rows = np.flatnonzero(np.isin(self.pairs, which))
-        return group_means(sample(self.x[rows]), np.searchsorted(which, self.pairs[rows]))
-
-    def snn(self, neuron: str = "charge_keeping") -> Sampler:
-        """Return the spiking sampler, calibrated on the records that were learnt from."""
-        x = self.x[self.train]
-        return Sampler(self.network, calibrate(self.network, x, neuron=neuron))
-
-
-def fit_pairs(
-    screen: Screen,
-    tested: np.ndarray,
-    *,
-    seed: int,
-    hidden: Sequence[int] = (64, 64),
-    dropout: float = 0.1,
-    steps: int = 1500,
-) -> PairModel:
-    """Train a network on the synergy scores of the records of `tested` pairs.
-
-    Its inputs are descriptors, doses and expression. `steps` optimiser steps of 128 rows are
-    taken however few pairs were measured, with a learning rate that falls to zero along a cosine
-    (`spikedrop.fitting.fit_network`). Every record is shown in both orders of its drugs.
-
-    Parameters
-    ----------
-    screen : Screen
-    tested : numpy.ndarray
-        Numbers of the pairs (`pair_numbers`), axis (pair,).
-    seed : int
-        Of initial weights, order of rows and masks.
-    hidden, dropout : see `spikedrop.fitting.fit_network`
-    steps : int
-        Optimiser steps, up to the next whole epoch.
-
-    Examples
-    --------
-    >>> from spikedrop.data import simulate_candidates
-    >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
-    >>> fit_pairs(screen, np.arange(8), seed=0, hidden=[4], steps=10).train.size
-    16
-    """
-    pairs = pair_numbers(screen.pairs)
-    train = np.flatnonzero(np.isin(pairs, tested))
-    design = fit_design(screen, train)
-    x, y = design.matrix(screen.pairs), target_of(screen, "score")[train]
-    mean, sd = y.mean(), y.std() or 1.0
-    both = np.concatenate([x[train], x[train][:, design.swap]])
-    scaled = np.tile((y - mean) / sd, 2)[:, None]
-    batch = min(128, len(both))
-    network = fit_network(
-        both,
-        scaled,
-        hidden=tuple(hidden),
-        dropout=dropout,
-        head="linear",
-        epochs=-(-steps // (len(both) // batch)),
-        batch_size=batch,
-        learning_rate=2e-3,
-        weight_decay=1e-2,
-        rng=np.random.default_rng(seed),
-    )
-    *below, readout = network.layers
-    weights, bias = readout.weights * np.float32(sd), readout.bias * np.float32(sd)
-    readout = replace(readout, weights=weights, bias=bias + np.float32(mean))
-    return PairModel(replace(network, layers=(*below, readout)), x, pairs, train)
 
 
 def agreement_of_samplers(
@@ -341,7 +221,7 @@ def search_rules(
 
 
 def search_table(
-    screens: Sequence[Screen],
+    screens: Iterable[Screen],
     start: int,
     *,
     batch: int,
@@ -354,7 +234,7 @@ def search_table(
 
     Parameters
     ----------
-    screens : sequence of Screen
+    screens : iterable of Screen
         With a known truth; each is a repetition, with its own starting pairs and initial weights,
         which are the same for all rules.
     start : int
@@ -378,3 +258,39 @@ def search_table(
             frames.append(frame.reset_index().assign(repeat=repeat, policy=name))
     columns = ["repeat", "policy", "round", "tested", "regret", "found"]
     return pd.concat(frames, ignore_index=True)[columns]
+
+
+def search_rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Return a table of `search_table` as one row per policy and round, repetitions in lists.
+
+    `recorded_search` reads these rows; values are rounded to six decimals.
+    """
+    rows = []
+    for (policy, number), part in table.groupby(["policy", "round"], sort=False):
+        part = part.sort_values("repeat")
+        row = {"policy": policy, "round": int(number), "tested": int(part["tested"].iloc[0])}
+        lists = {value: part[value].round(6).tolist() for value in ("regret", "found")}
+        rows.append({**row, **lists})
+    return rows
+
+
+def recorded_search(file: str | Path | None = None) -> tuple[Recorded, pd.DataFrame]:
+    """Read a recorded series of searches, and its table, as `search_table` returns it.
+
+    By default the one that comes with the package, made by
+    ``python -m benchmarks.decisions --record``. Raises `InputError` if `file` is not such a file.
+
+    >>> recorded, table = recorded_search()
+    >>> sorted(table.columns)
+    ['found', 'policy', 'regret', 'repeat', 'round', 'tested']
+    """
+    path = files("spikedrop") / "recorded_search.json" if file is None else file
+    command = "python -m benchmarks.decisions --record"
+    recorded = read_recorded(path, command)
+    try:
+        table = pd.DataFrame(recorded.rows)
+        table["repeat"] = [list(range(len(values))) for values in table["regret"]]
+        table = table.explode(["repeat", "regret", "found"], ignore_index=True)
+        return recorded, table.astype({"repeat": int, "regret": float, "found": float})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a recorded search: {error!r}. Run: {command}") from error

@@ -10,6 +10,7 @@ from spikedrop.data.baseline import (
     single_drug_null,
     training_null,
 )
+from spikedrop.data.candidates import simulate_candidates
 from spikedrop.data.describe import (
     compare_screens,
     describe_screen,
@@ -23,12 +24,7 @@ from spikedrop.data.features import attach_features, load_features, rdkit_featur
 from spikedrop.data.fetch import DownloadError, fetch_almanac
 from spikedrop.data.opening import open_screen
 from spikedrop.data.screen import LoadReport, Screen
-from spikedrop.data.simulate import (
-    expected_growth,
-    noise_sd,
-    simulate_candidates,
-    simulate_screen,
-)
+from spikedrop.data.simulate import expected_growth, noise_sd, simulate_screen
 from spikedrop.data.single_growth import (
     SingleGrowths,
     fit_single_growths,

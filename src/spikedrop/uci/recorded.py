@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from spikedrop.errors import InputError
-
-KEYS = ("date", "commit", "machine", "command")
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What a run found, and where.
-
-    Attributes
-    ----------
-    date : str
-        Day of the run, UTC.
-    commit : str
-        Of the sources that ran.
-    machine : str
-        In words.
-    command : str
-        That makes the same again.
-    rows : tuple of dict
-        As `spikedrop.uci.run_set` returns them, both networks of a run after one another.
-    """
-
-    date: str
-    commit: str
-    machine: str
-    command: str
-    rows: tuple[Mapping[str, Any], ...]
+from spikedrop import recorded
+from spikedrop.recorded import Recorded
 
 
 def read_recorded(file: str | Path | None = None) -> Recorded:
     """Read a recorded run; by default the one that comes with the package.
 
-    It was made by ``python -m benchmarks.uci``.
+    It was made by ``python -m benchmarks.uci``. Its rows are as `spikedrop.uci.run_set` returns
+    them, both networks of a run after one another.
 
     Raises
     ------
@@ -54,11 +25,5 @@ def read_recorded(file: str | Path | None = None) -> Recorded:
     >>> sorted({row["network"] for row in read_recorded().rows})
     ['ann', 'snn']
     """
-    path = files("spikedrop.uci") / "recorded.json" if file is None else Path(file)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Recorded(*(found[key] for key in KEYS), tuple(found["rows"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is not a recorded run: {error!r}. Run: python -m benchmarks.uci"
-        ) from error
+    path = files("spikedrop.uci") / "recorded.json" if file is None else file
+    return recorded.read_recorded(path, "python -m benchmarks.uci")

@@ -1,0 +1,37 @@
+"""Write what a long run found into the package, with date, commit, machine and command."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from book.facts import git_commit, machine
+from book.tree import ROOT
+
+
+def write_recorded(
+    file: Path,
+    rows: Sequence[Mapping[str, Any]],
+    command: Sequence[str],
+    *,
+    words: str = "",
+    commit: str | None = None,
+) -> None:
+    """Write a file that `spikedrop.recorded.read_recorded` reads, one row per line.
+
+    `words` are about the machine; `commit` is that of the sources that ran, if not these.
+    """
+    here, changed = git_commit(ROOT)
+    facts = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit or here + (", with uncommitted changes" if changed else ""),
+        "machine": machine() + (f"; {words}" if words else ""),
+        "command": shlex.join(command),
+    }
+    head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in facts.items())
+    lines = ",\n".join(f"    {json.dumps(row)}" for row in rows)
+    file.write_text(f'{{\n{head}  "rows": [\n{lines}\n  ]\n}}\n', encoding="utf-8")

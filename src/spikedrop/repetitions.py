@@ -1,0 +1,78 @@
+"""Means over repetitions with standard errors, and paired differences from one of the columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spikedrop.errors import InputError
+
+
+def against(values: pd.DataFrame, reference: str) -> pd.DataFrame:
+    r"""Mean of every column over repetitions, and its difference from one column, pair by pair.
+
+    With :math:`d_r` the difference of a column from `reference` in repetition r of n, the standard
+    error of the mean difference is :math:`\sqrt{\sum_r (d_r - \bar d)^2 / (n (n - 1))}`; that of
+    the mean likewise. What all columns share in a repetition, for instance its screen, cancels in
+    the difference.
+
+    Parameters
+    ----------
+    values : pandas.DataFrame
+        Finite numbers; one row per repetition, at least two.
+    reference : str
+        Name of a column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per column of `values`: ``mean``, ``se``, ``difference``, ``difference se``, in
+        the unit of `values`, ``errors``, the difference in standard errors (0 where both are 0),
+        and ``lower`` and ``higher``, the number of repetitions in which the column is below and
+        above the reference.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two repetitions, a value is missing, or no column is `reference`.
+
+    Examples
+    --------
+    >>> values = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [2.0, 2.5, 4.5]})
+    >>> against(values, "a").loc["b"].round(3).to_dict()  # differences 1, 0.5, 1.5
+    {'mean': 3.0, 'se': 0.764, 'difference': 1.0, 'difference se': 0.289, 'errors': 3.464,
+     'lower': 0.0, 'higher': 3.0}
+    """
+    if reference not in values:
+        raise InputError(f"{reference!r} is not a column; those are {[*values.columns]}.")
+    if len(values) < 2 or not np.isfinite(values.to_numpy(float)).all():
+        raise InputError(f"{len(values)} repetitions: give two or more, without missing values.")
+    values = values.astype(float)
+    away = values.sub(values[reference], axis=0)
+    difference, error = away.mean(), away.sem()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.where(difference == 0, 0.0, difference / error)
+    return pd.DataFrame(
+        {
+            "mean": values.mean(),
+            "se": values.sem(),
+            "difference": difference,
+            "difference se": error,
+            "errors": errors,
+            "lower": (away < 0).sum(),
+            "higher": (away > 0).sum(),
+        }
+    )
+
+
+def below(table: pd.DataFrame, errors: float = 2.0) -> list[str]:
+    """Return the rows of an `against` table that lie more than `errors` standard errors below.
+
+    Of columns that do not differ from the reference, in normal samples, a share of 0.058 is listed
+    after five repetitions, 0.043 after eight, 0.029 after 24 (Student's t, 2 standard errors).
+
+    >>> values = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.1, 1.0, 2.2], "c": [0.0, 3.0, 3.0]})
+    >>> below(against(values, "a"))
+    ['b']
+    """
+    return [str(name) for name in table.index[table["errors"] < -errors]]
