@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.recording import write_recorded
+from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
 from spikedrop.data import simulate_candidates
 from spikedrop.repetitions import against
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--default-synergy", action="store_true")
     parser.add_argument("--words", default="", help="about the machine")
     arguments = parser.parse_args()
+    commit = sources()
     synergy = {} if arguments.default_synergy else LEARNABLE
     # Seeds from 200: the chapter searches the screens from 0, and the rules were tried on others.
     seeds = range(200, 200 + arguments.repeats)
@@ -47,7 +48,8 @@ def main() -> None:
         print(against(wide, "ANN, greedy").sort_values("mean").round(4).to_string())
     if arguments.record:
         command = ["python", "-m", "benchmarks.decisions", *sys.argv[1:]]
-        write_recorded(RECORDED, search_rows(table), command, words=arguments.words)
+        rows = search_rows(table)
+        write_recorded(RECORDED, rows, command, words=arguments.words, commit=commit)
         print(f"recorded in {RECORDED.relative_to(ROOT)}", file=sys.stderr)
 
 

@@ -13,22 +13,27 @@ from book.facts import git_commit, machine
 from book.tree import ROOT
 
 
+def sources() -> str:
+    """Return the commit of these sources; take it before a long run, in which they may change."""
+    commit, changed = git_commit(ROOT)
+    return commit + (", with uncommitted changes" if changed else "")
+
+
 def write_recorded(
     file: Path,
     rows: Sequence[Mapping[str, Any]],
     command: Sequence[str],
     *,
     words: str = "",
-    commit: str | None = None,
+    commit: str,
 ) -> None:
     """Write a file that `spikedrop.recorded.read_recorded` reads, one row per line.
 
-    `words` are about the machine; `commit` is that of the sources that ran, if not these.
+    `words` are about the machine; `commit` is that of the sources that ran, see `sources`.
     """
-    here, changed = git_commit(ROOT)
     facts = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit or here + (", with uncommitted changes" if changed else ""),
+        "commit": commit,
         "machine": machine() + (f"; {words}" if words else ""),
         "command": shlex.join(command),
     }

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.recording import write_recorded
+from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
 from spikedrop import uci
 
@@ -36,9 +36,10 @@ def main() -> None:
     parser.add_argument("--commit", help="of the sources that computed the splits, if not these")
     parser.add_argument("--words", default="", help="about the machine")
     arguments = parser.parse_args()
+    commit = arguments.commit or sources()
     rows = [row for job in arguments.jobs for row in rows_of(arguments.folder, job, arguments.work)]
     command = ["python", "-m", "benchmarks.uci", "FOLDER", *arguments.jobs]
-    write_recorded(RECORDED, rows, command, words=arguments.words, commit=arguments.commit)
+    write_recorded(RECORDED, rows, command, words=arguments.words, commit=commit)
     print(uci.format_table(rows))
     print(f"recorded in {RECORDED.relative_to(ROOT)}", file=sys.stderr)
 
