@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr, ttest_rel
 
+from benchmarks.recording import write_recorded
 from spikedrop import pairs
 from spikedrop.ann import sample_ann
 from spikedrop.data import expected_growth, simulate_candidates, simulate_screen
@@ -236,3 +237,89 @@ def test_repetitions_that_cannot_be_compared_are_refused():
 
 
 # The recorded run
+
+
+def searches():
+    """Return a made-up table of two policies, two rounds and three repetitions."""
+    rows = [
+        (repeat, policy, number, 5 * number, 0.1 * repeat + shift / number, 0.01 * repeat + shift)
+        for policy, shift in (("random", 0.3), ("ANN, greedy", 0.1))
+        for number in (1, 2)
+        for repeat in range(3)
+    ]
+    columns = ["repeat", "policy", "round", "tested", "regret", "found"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_a_series_of_searches_is_recorded_and_read_back(tmp_path):
+    file = tmp_path / "series.json"
+    write_recorded(file, search_rows(searches()), ["python", "x y"], words="quiet", commit="c" * 40)
+    recorded, table = recorded_search(file)
+    assert recorded.command == "python 'x y'" and recorded.machine.endswith("; quiet")
+    assert recorded.commit == "c" * 40
+    order = ["policy", "round", "repeat"]
+    expected = searches().sort_values(order, ignore_index=True)
+    found = table.sort_values(order, ignore_index=True)[expected.columns]
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"date": "2026-01-02"}'])
+def test_what_is_not_a_recorded_search_is_refused(tmp_path, text):
+    file = tmp_path / "series.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"series\.json is not a recorded run"):
+        recorded_search(file)
+    write_recorded(file, [{"policy": "random"}], ["x"], commit="")
+    with pytest.raises(InputError, match=r"series\.json is not a recorded search"):
+        recorded_search(str(file))
+
+
+def test_the_recorded_series_is_whole():
+    recorded, table = recorded_search()
+    assert "benchmarks.decisions" in recorded.command and len(recorded.commit) >= 40
+    repeats = table["repeat"].nunique()
+    assert repeats >= 12
+    networks = {f"{name}, {policy}" for name in ("ANN", "bit-serial") for policy in POLICIES}
+    assert set(table["policy"]) == {"random", "null model", "naive mean"} | networks
+    assert len(table) == repeats * table["policy"].nunique() * table["round"].nunique()
+    assert (table[["regret", "found"]] >= 0).all(axis=None)
+
+
+# What the figures show
+
+
+def test_search_lines_show_means_where_they_are():
+    names = ["random", "ANN, greedy"]
+    ax = figures.search_lines(searches(), "regret", names)
+    for name, container in zip(names, ax.containers, strict=True):
+        mean = searches()[searches()["policy"] == name].groupby("tested")["regret"].mean()
+        assert np.allclose(container.lines[0].get_ydata(), mean)
+        assert container.get_label() == name
+    colours = {container.lines[0].get_color() for container in ax.containers}
+    assert len(colours) == 2
+
+
+def test_difference_dots_leave_the_reference_out():
+    values = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.2, 2.3, 3.1], "c": [0.0, 1.5, 2.0]})
+    ax = figures.difference_dots(against(values, "a"))
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["c", "b"]
+    assert np.allclose(ax.containers[0].lines[0].get_xdata(), [-2.5 / 3, 0.2])
+    assert [text.get_text() for text in ax.texts] == ["3 lower, 0 higher", "0 lower, 3 higher"]
+
+
+def test_agreement_dots_fill_what_is_visibly_below():
+    values = pd.DataFrame({"SNN": [0.9, 1.0, 0.95], "off": [0.4, 0.5, 0.3], "even": [0.9, 1, 0.9]})
+    (ax,) = figures.agreement_dots({"greedy": against(values, "SNN")}).axes
+    filled = [c.lines[0].get_markerfacecolor() != "white" for c in ax.containers]
+    assert filled == [False, True, False]
+    assert [c.lines[0].get_xdata()[0] for c in ax.containers] == list(values.mean())
+
+
+def test_variance_bars_stack_up_to_the_total_and_down_to_what_is_negative():
+    parts = {"mask": [0.9, 1.2], "spikes": [0.05, 0.0], "covariance": [-0.05, -0.3]}
+    table = pd.DataFrame({**parts, "charge": [0.1, 0.1]}, index=[25, 50])
+    bars = figures.variance_bars(table).patches
+    tops = [bar.get_y() + bar.get_height() for bar in bars]
+    assert max(tops) == pytest.approx(1.3)  # 1.2 + 0.1
+    assert min(tops) == pytest.approx(-0.3)
+    assert sum(bar.get_height() for bar in bars) == pytest.approx(2.0)

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.stats import spearmanr
+from sklearn.linear_model import LinearRegression
 
+from spikedrop.ann import sample_ann
 from spikedrop.controls import Sampler
-from spikedrop.data import Screen, fit_design
+from spikedrop.data import Screen, Split, fit_design, naive_mean
 from spikedrop.data.screen import target_of
 from spikedrop.decisions import group_means
 from spikedrop.errors import InputError
@@ -140,3 +143,85 @@ def fit_pairs(
     weights, bias = readout.weights * np.float32(sd), readout.bias * np.float32(sd)
     readout = replace(readout, weights=weights, bias=bias + np.float32(mean))
     return PairModel(replace(network, layers=(*below, readout)), x, pairs, train)
+
+
+def additive_share(values: np.ndarray, pairs: pd.DataFrame) -> float:
+    r"""Share of the variance over pairs that one effect per drug explains, from 0 to 1.
+
+    The R² of the least-squares fit :math:`v_{ab} = \mu + u_a + u_b`. A choice by values of which
+    this share is near 1 is a choice of drugs, not of pairs.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        One value per drug pair, axis (pair,), in the order of `pair_numbers`.
+    pairs : pandas.DataFrame
+        Columns ``drug_a`` and ``drug_b``, as `Screen.pairs`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"drug_a": [1, 1, 1, 2, 2, 3], "drug_b": [2, 3, 4, 3, 4, 4]})
+    >>> round(additive_share(np.array([3.0, 4.0, 5.0, 5.0, 6.0, 7.0]), table), 6)  # a + b
+    1.0
+    >>> round(additive_share(np.array([1.0, 0.0, 0.0, 0.0, 0.0, 1.0]), table), 6)
+    0.0
+    """
+    named = pairs[["drug_a", "drug_b"]].drop_duplicates().sort_values(["drug_a", "drug_b"])
+    values = np.asarray(values, float)
+    if values.shape != (len(named),) or not np.isfinite(values).all():
+        raise InputError(f"values: shape {values.shape}; give one number per pair, {len(named)}.")
+    drugs = np.unique(named)
+    member = sum((named[[side]].to_numpy() == drugs) for side in named).astype(float)
+    return float(LinearRegression().fit(member, values).score(member, values))
+
+
+def pair_facts(
+    screen: Screen, known: int, *, seed: int, draws: int = 30, **fit: object
+) -> dict[str, float]:
+    """What a choice of pairs rests on, for a network that learnt `known` pairs of the screen.
+
+    Parameters
+    ----------
+    screen : Screen
+        With a known truth.
+    known : int
+        Pairs to learn from, taken at random; the facts are about the others.
+    seed, draws : int
+    **fit : see `fit_pairs`
+
+    Returns
+    -------
+    dict
+        ``drugs explain, growth`` and ``drugs explain, score``: `additive_share` of the true
+        growth and of the true synergy score of all pairs. ``rank correlation, network`` and
+        ``rank correlation, naive mean``: Spearman's, of predicted and true score of unseen pairs,
+        higher is better. ``sd / spread``: median predictive sd of a pair over the sd of the
+        predictive means between pairs.
+    """
+    truth, pairs = pair_truth(screen), pair_numbers(screen.pairs)
+    growth = group_means(screen.pairs["true_growth_fraction"].to_numpy()[None], pairs)[0]
+    order = np.random.default_rng(seed).permutation(len(truth))
+    tested, left = order[:known], np.sort(order[known:])
+    model = fit_pairs(screen, tested, seed=seed, **fit)
+    samples = model.of_pairs(left, lambda x: sample_ann(model.network, x, draws=draws, seed=seed))
+    naive = naive_scores(screen, tested, left)
+    mean = samples.mean(axis=0)
+    return {
+        "drugs explain, growth": additive_share(growth, screen.pairs),
+        "drugs explain, score": additive_share(truth, screen.pairs),
+        "rank correlation, network": float(spearmanr(mean, truth[left]).statistic),
+        "rank correlation, naive mean": float(spearmanr(naive, truth[left]).statistic),
+        "sd / spread": float(np.median(samples.std(axis=0)) / mean.std()),
+    }
+
+
+def naive_scores(screen: Screen, tested: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Synergy score of the pairs `left` by `spikedrop.data.naive_mean`, learnt from `tested`.
+
+    `left` is sorted; returns growth fractions, axis (pair,), higher is better.
+    """
+    pairs = pair_numbers(screen.pairs)
+    train, test = (np.flatnonzero(np.isin(pairs, which)) for which in (tested, left))
+    parts = Split(train, test[:0], test, "pairs")
+    score = naive_mean(screen, parts, target="score").predicted
+    return group_means(score[None], np.searchsorted(left, pairs[test]))[0]

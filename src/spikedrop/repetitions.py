@@ -76,3 +76,16 @@ def below(table: pd.DataFrame, errors: float = 2.0) -> list[str]:
     ['b']
     """
     return [str(name) for name in table.index[table["errors"] < -errors]]
+
+
+def in_words(errors: float, bound: float = 2.0) -> str:
+    """Return "lower than", "higher than", or "not distinguishable from", for a difference.
+
+    `errors` is the difference in standard errors; within `bound` it is not distinguishable.
+
+    >>> in_words(-2.5), in_words(1.0)
+    ('lower than', 'not distinguishable from')
+    """
+    if abs(errors) <= bound:
+        return "not distinguishable from"
+    return "lower than" if errors < 0 else "higher than"

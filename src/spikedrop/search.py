@@ -12,7 +12,7 @@ import pandas as pd
 
 from spikedrop.ann import sample_ann
 from spikedrop.controls import six_controls
-from spikedrop.data import Screen, Split, naive_mean
+from spikedrop.data import Screen
 from spikedrop.decisions import (
     POLICIES,
     Policy,
@@ -23,7 +23,7 @@ from spikedrop.decisions import (
     regret,
 )
 from spikedrop.errors import InputError
-from spikedrop.pairs import PairModel, fit_pairs, pair_numbers, pair_truth
+from spikedrop.pairs import PairModel, fit_pairs, naive_scores, pair_numbers, pair_truth
 from spikedrop.recorded import Recorded, read_recorded
 
 Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -203,10 +203,7 @@ def search_rules(
         return greedy_choice(-expected[:, left], batch)
 
     def naive(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
-        train, test = (np.flatnonzero(np.isin(pairs, which)) for which in (tested, left))
-        parts = Split(train, test[:0], test, "pairs")
-        score = naive_mean(screen, parts, target="score").predicted
-        return greedy_choice(group_means(score[None], np.searchsorted(left, pairs[test])), batch)
+        return greedy_choice(naive_scores(screen, tested, left)[None], batch)
 
     def network(sampler: str, policy: Policy) -> Rule:
         return lambda tested, left, seed: choose(
