@@ -12,10 +12,13 @@ from spikedrop.data import expected_growth, simulate_candidates, simulate_screen
 from spikedrop.decisions import POLICIES
 from spikedrop.errors import InputError
 from spikedrop.pairs import fit_pairs, pair_numbers, pair_truth
+from spikedrop.plots import decisions as figures
 from spikedrop.repetitions import against, below
 from spikedrop.search import (
     agreement_of_samplers,
+    recorded_search,
     search,
+    search_rows,
     search_rules,
     search_table,
 )
