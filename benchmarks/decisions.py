@@ -1,6 +1,6 @@
 """Which rule finds the most synergistic drug pairs of a simulated screen, over many searches.
 
-    python -m benchmarks.decisions [--repeats 20] [--record] [--default-synergy]
+    python -m benchmarks.decisions [--repeats 16] [--record] [--default-synergy]
 
 Prints, for both regrets after the last round, the mean of each policy over searches with its
 standard error, and the difference from the greedy choice by the classical network, search by
@@ -26,7 +26,7 @@ RECORDED = ROOT / "src" / "spikedrop" / "recorded_search.json"
 def main() -> None:
     """Run the searches, print both regrets, and record them if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=16)
     parser.add_argument("--start", type=int, default=100)
     parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=4)

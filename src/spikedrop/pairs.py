@@ -80,10 +80,11 @@ class PairModel:
         rows = np.flatnonzero(np.isin(self.pairs, which))
         return group_means(sample(self.x[rows]), np.searchsorted(which, self.pairs[rows]))
 
-    def snn(self, neuron: str = "charge_keeping") -> Sampler:
+    def snn(self, neuron: str = "charge_keeping", percentile: float | None = None) -> Sampler:
         """Return the spiking sampler, calibrated on the records that were learnt from."""
         x = self.x[self.train]
-        return Sampler(self.network, calibrate(self.network, x, neuron=neuron))
+        conversion = calibrate(self.network, x, neuron=neuron, percentile=percentile)
+        return Sampler(self.network, conversion)
 
 
 def fit_pairs(

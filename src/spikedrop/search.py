@@ -189,7 +189,7 @@ def search_rules(
             return model.of_pairs(
                 left, lambda x: sample_ann(model.network, x, draws=draws, seed=seed)
             )
-        radix = model.snn("radix")
+        radix = model.snn("radix", percentile=100)  # candidates drive it further than the tested
         return model.of_pairs(left, lambda x: radix.sample(x, draws=draws, seed=seed, steps=DIGITS))
 
     @lru_cache(maxsize=64)
