@@ -25,9 +25,10 @@ def simulate_candidates(
     same doses, pairs do not differ by where they happened to be measured. Drugs, cell lines,
     rules and noise are those of `simulate_screen`.
 
-    The interaction s of `simulate_screen` has two parts that can be set. What the classes of two drugs
-    contribute can be learnt from other pairs of these classes; what a pair has of its own, a
-    Student t variable with 4 degrees of freedom, cannot be learnt before the pair is measured.
+    The interaction s of `simulate_screen` has two parts that can be set. What the classes of two
+    drugs contribute can be learnt from other pairs of these classes; what a pair has of its own, a
+    Student t variable with 4 degrees of freedom, cannot be learnt before the pair is measured. A
+    third part, of sd 0.1 for each pair and cell line, and the mean of -0.03 stay as they are.
 
     Args:
         n_drugs: at least 4.
