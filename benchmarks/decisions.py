@@ -17,8 +17,7 @@ import sys
 from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
 from spikedrop.data import simulate_candidates
-from spikedrop.repetitions import against
-from spikedrop.search import LEARNABLE, search_rows, search_table
+from spikedrop.search import LEARNABLE, after_the_last_round, search_rows, search_table
 
 RECORDED = ROOT / "src" / "spikedrop" / "recorded_search.json"
 
@@ -41,11 +40,9 @@ def main() -> None:
     screens = (simulate_candidates(**synergy, seed=seed) for seed in seeds)
     sizes = {"batch": arguments.batch, "rounds": arguments.rounds}
     table = search_table(screens, arguments.start, **sizes, seed=200)
-    last = table[table["round"] == arguments.rounds]
-    for value in ("regret", "found"):
-        wide = last.pivot_table(index="repeat", columns="policy", values=value)
+    for value, compared in after_the_last_round(table).items():
         print(f"\n{value}, growth fraction, lower is better; {arguments.repeats} searches")
-        print(against(wide, "ANN, greedy").sort_values("mean").round(4).to_string())
+        print(compared.round(4).to_string())
     if arguments.record:
         command = ["python", "-m", "benchmarks.decisions", *sys.argv[1:]]
         rows = search_rows(table)

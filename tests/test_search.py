@@ -13,8 +13,9 @@ from spikedrop.decisions import POLICIES
 from spikedrop.errors import InputError
 from spikedrop.pairs import fit_pairs, pair_numbers, pair_truth
 from spikedrop.plots import decisions as figures
-from spikedrop.repetitions import against, below
+from spikedrop.repetitions import against, below, by_column, named_values
 from spikedrop.search import (
+    after_the_last_round,
     agreement_of_samplers,
     recorded_search,
     search,
@@ -227,6 +228,25 @@ def test_paired_differences_are_those_of_a_paired_t_test():
     assert "a" in below(against(values, "b"))
     # Lower by the same in every repetition: no standard error, and below.
     assert below(against(pd.DataFrame({"a": [1.0, 2.0], "b": [0.5, 1.5]}), "a")) == ["b"]
+
+
+def test_tables_are_compared_column_by_column_and_named():
+    tables = [pd.DataFrame({"x y": [1.0, k]}, index=["a", "b"]) for k in (0.2, 0.4, 0.3)]
+    table = by_column(tables, "a")["x y"]
+    pd.testing.assert_frame_equal(
+        table, against(pd.DataFrame({"a": [1.0] * 3, "b": [0.2, 0.4, 0.3]}), "a")
+    )
+    values = named_values(table, "p")
+    assert values["p_b_difference_se"] == pytest.approx(0.1 / np.sqrt(3))
+    assert values["p_b_word"] == "lower than" and values["p_b_lower"] == 3
+    assert all(type(value) in (float, int, str) for value in values.values())
+
+
+def test_policies_are_compared_after_the_last_round():
+    compared = after_the_last_round(searches())
+    assert list(compared["regret"].index) == ["ANN, greedy", "random"]
+    assert compared["regret"].loc["random", "difference"] == pytest.approx(0.3 / 2 - 0.1 / 2)
+    assert compared["found"].loc["random", "mean"] == pytest.approx(0.31)
 
 
 def test_repetitions_that_cannot_be_compared_are_refused():

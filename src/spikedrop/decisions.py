@@ -182,11 +182,11 @@ def diverse_choice(
     for a batch P, where :math:`f_{ic}` is draw i of candidate c. A candidate that moves with one
     already in the batch separates the same draws again, and gains little.
 
-    It departs from BATCHIE in three ways. The draws are dropout masks, not a Monte Carlo chain.
+    It departs from BATCHIE in four ways. The draws are dropout masks, not a Monte Carlo chain.
     BATCHIE's distance d is the squared error between the predictions of two draws; here it is
     what it costs to choose the batch by one draw if the other is true, there and back, so that
-    doubts count only where they change the choice. And BATCHIE's noise is estimated, here it is
-    given.
+    doubts count only where they change the choice. BATCHIE adds plates of experiments to a batch;
+    here a candidate is one measurement. Its model estimates the noise; here it is given.
 
     Parameters
     ----------

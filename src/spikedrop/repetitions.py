@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -89,3 +92,36 @@ def in_words(errors: float, bound: float = 2.0) -> str:
     if abs(errors) <= bound:
         return "not distinguishable from"
     return "lower than" if errors < 0 else "higher than"
+
+
+def by_column(tables: Sequence[pd.DataFrame], reference: str) -> dict[str, pd.DataFrame]:
+    """Compare the rows of tables, one table per repetition, column by column.
+
+    Returns, for each column, what `against` gives for its rows; `reference` is the name of a row.
+
+    >>> tables = [pd.DataFrame({"x": [1.0, 0.5]}, index=["a", "b"]) * k for k in (1, 2)]
+    >>> float(by_column(tables, "a")["x"].loc["b", "difference"])
+    -0.75
+    """
+    return {
+        str(column): against(pd.DataFrame([table[column].to_dict() for table in tables]), reference)
+        for column in tables[0]
+    }
+
+
+def named_values(table: pd.DataFrame, prefix: str) -> dict[str, float | int | str]:
+    """Return the values of an `against` table by names fit for a page: prefix, row and column.
+
+    What is not a letter or digit becomes an underscore. Column ``word`` is `in_words`.
+
+    >>> table = against(pd.DataFrame({"a": [1.0, 2.0], "b, c": [1.5, 2.5]}), "a")
+    >>> values = named_values(table, "x")
+    >>> values["x_b_c_difference"], values["x_b_c_lower"], values["x_b_c_word"]
+    (0.5, 0, 'higher than')
+    """
+    table = table.assign(word=[in_words(errors) for errors in table["errors"]])
+    return {
+        re.sub(r"\W+", "_", f"{prefix}_{row}_{column}"): getattr(value, "item", lambda v=value: v)()
+        for column, values in table.items()
+        for row, value in values.items()
+    }

@@ -25,6 +25,7 @@ from spikedrop.decisions import (
 from spikedrop.errors import InputError
 from spikedrop.pairs import PairModel, fit_pairs, naive_scores, pair_numbers, pair_truth
 from spikedrop.recorded import Recorded, read_recorded
+from spikedrop.repetitions import against
 
 Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 """``rule(tested, left, seed)``: which of the pairs `left` to measure next, positions in `left`."""
@@ -255,6 +256,22 @@ def search_table(
             frames.append(frame.reset_index().assign(repeat=repeat, policy=name))
     columns = ["repeat", "policy", "round", "tested", "regret", "found"]
     return pd.concat(frames, ignore_index=True)[columns]
+
+
+def after_the_last_round(
+    table: pd.DataFrame, reference: str = "ANN, greedy"
+) -> dict[str, pd.DataFrame]:
+    """Compare the policies of `search_table` after the last round, search by search.
+
+    Returns ``regret`` and ``found``, each with a row per policy, lower is better; see
+    `spikedrop.repetitions.against`.
+    """
+    last = table[table["round"] == table["round"].max()]
+    wide = {"index": "repeat", "columns": "policy"}
+    return {
+        value: against(last.pivot_table(**wide, values=value), reference).sort_values("mean")
+        for value in ("regret", "found")
+    }
 
 
 def search_rows(table: pd.DataFrame) -> list[dict[str, object]]:
