@@ -112,7 +112,8 @@ def by_column(tables: Sequence[pd.DataFrame], reference: str) -> dict[str, pd.Da
 def named_values(table: pd.DataFrame, prefix: str) -> dict[str, float | int | str]:
     """Return the values of an `against` table by names fit for a page: prefix, row and column.
 
-    What is not a letter or digit becomes an underscore. Column ``word`` is `in_words`.
+    What is not a letter or digit becomes an underscore. Column ``word``, `in_words`, stands for the
+    column ``errors``, which may be infinite.
 
     >>> table = against(pd.DataFrame({"a": [1.0, 2.0], "b, c": [1.5, 2.5]}), "a")
     >>> values = named_values(table, "x")
@@ -120,6 +121,7 @@ def named_values(table: pd.DataFrame, prefix: str) -> dict[str, float | int | st
     (0.5, 0, 'higher than')
     """
     table = table.assign(word=[in_words(errors) for errors in table["errors"]])
+    table = table.drop(columns="errors")
     return {
         re.sub(r"\W+", "_", f"{prefix}_{row}_{column}"): getattr(value, "item", lambda v=value: v)()
         for column, values in table.items()
