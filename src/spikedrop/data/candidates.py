@@ -47,8 +47,8 @@ def simulate_candidates(
 
     Examples:
         >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
-        >>> len(screen.pairs), screen.pairs.groupby("drug_a")["log10_dose_a_molar"].nunique().max()
-        (30, 1)
+        >>> len(screen.pairs), len(screen.pairs[["drug_a", "log10_dose_a_molar"]].drop_duplicates())
+        (30, 5)
     """
     n_drugs = whole_number("n_drugs", n_drugs, least=4)
     n_cell_lines = whole_number("n_cell_lines", n_cell_lines, least=2)
