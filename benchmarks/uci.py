@@ -8,15 +8,12 @@ into the package (``src/spikedrop/uci/recorded.json``), where a page of the book
 from __future__ import annotations
 
 import argparse
-import datetime
-import shlex
 import sys
 from pathlib import Path
 
-from book.facts import git_commit, machine
+from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
 from spikedrop import uci
-from spikedrop.files.records import write_json
 
 RECORDED = ROOT / "src" / "spikedrop" / "uci" / "recorded.json"
 
@@ -39,16 +36,10 @@ def main() -> None:
     parser.add_argument("--commit", help="of the sources that computed the splits, if not these")
     parser.add_argument("--words", default="", help="about the machine")
     arguments = parser.parse_args()
+    commit = arguments.commit or sources()
     rows = [row for job in arguments.jobs for row in rows_of(arguments.folder, job, arguments.work)]
-    commit, changed = git_commit(ROOT)
-    found = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": arguments.commit or commit + (", with uncommitted changes" if changed else ""),
-        "machine": machine() + (f"; {arguments.words}" if arguments.words else ""),
-        "command": shlex.join(["python", "-m", "benchmarks.uci", "FOLDER", *arguments.jobs]),
-        "rows": rows,
-    }
-    write_json(RECORDED, found)
+    command = ["python", "-m", "benchmarks.uci", "FOLDER", *arguments.jobs]
+    write_recorded(RECORDED, rows, command, words=arguments.words, commit=commit)
     print(uci.format_table(rows))
     print(f"recorded in {RECORDED.relative_to(ROOT)}", file=sys.stderr)
 

@@ -1,30 +1,25 @@
 """Choices from predictive samples, against hand-worked cases and closed forms."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from spikedrop.data import simulate_screen
 from spikedrop.decisions import (
     POLICIES,
     agreement,
     agreement_table,
-    best_regret,
     choose,
+    diverse_choice,
     greedy_choice,
     group_means,
     optimistic_choice,
     probability_best,
     regret,
-    regret_table,
     thompson_choice,
 )
 from spikedrop.errors import InputError
-from spikedrop.plots import decisions as figures
-from spikedrop.search import pair_numbers, pair_truth, retrained, search, search_table
 
-ARMS = np.array([[0.30, 0.10], [0.45, 0.30]])  # (mean, sd) of two Gaussian candidates
+ARMS = np.array([[0.70, 0.10], [0.55, 0.30]])  # (mean, sd) of two Gaussian candidates
 
 
 def gaussian(means, sds, draws, seed=0):
@@ -35,14 +30,14 @@ def gaussian(means, sds, draws, seed=0):
 def test_without_spread_all_policies_choose_alike():
     values = np.random.default_rng(0).permutation(30) / 10
     samples = np.tile(values, (7, 1))
-    expected = np.argsort(values)[:10]
+    expected = np.argsort(-values)[:10]
     for policy in POLICIES:
         assert choose(policy, samples, 10, seed=3).tolist() == expected.tolist()
 
 
 def test_thompson_picks_in_proportion_to_the_probability_of_being_best():
     (m0, s0), (m1, s1) = ARMS
-    closed = norm.cdf((m1 - m0) / np.hypot(s0, s1))  # P(first < second) = 0.682
+    closed = norm.cdf((m0 - m1) / np.hypot(s0, s1))  # P(first > second) = 0.682
     samples = gaussian(ARMS[:, 0], ARMS[:, 1], 40_000)
     # Standard error 0.0023: five of them.
     assert probability_best(samples)[0] == pytest.approx(closed, abs=0.012)
@@ -54,8 +49,8 @@ def test_thompson_picks_in_proportion_to_the_probability_of_being_best():
 def test_thompson_batch_by_hand():
     # One draw: its candidates in order. More picks than draws: the draws are used again.
     samples = np.array([[3.0, 1.0, 2.0]])
-    assert thompson_choice(samples, 3, seed=0).tolist() == [1, 2, 0]
-    two = np.array([[0.0, 1.0, 9.0], [9.0, 1.0, 0.0]])  # one wants 0 then 1, the other 2 then 1
+    assert thompson_choice(samples, 3, seed=0).tolist() == [0, 2, 1]
+    two = np.array([[9.0, 1.0, 0.0], [0.0, 1.0, 9.0]])  # one wants 0 then 1, the other 2 then 1
     for seed in range(10):
         batch = thompson_choice(two, 3, seed)
         assert set(batch[:2].tolist()) == {0, 2}
@@ -72,38 +67,101 @@ def test_optimistic_choice_is_the_gaussian_bound():
     samples = means + sds * grid[:, None]
     for q in (0.05, 0.1, 0.5, 0.9):
         bound = means + norm.ppf(q) * sds
-        assert optimistic_choice(samples, 5, q).tolist() == np.argsort(bound)[:5].tolist()
+        assert optimistic_choice(samples, 5, q).tolist() == np.argsort(-bound)[:5].tolist()
     assert optimistic_choice(samples, 40, 0.5).tolist() == greedy_choice(samples, 40).tolist()
 
 
 def test_regret_by_hand():
-    truth = np.array([0.4, -0.2, 0.9, 0.1])
+    truth = np.array([-0.4, 0.2, -0.9, -0.1])
     assert regret(truth, [1, 3]) == 0
-    assert regret(truth, [0, 2]) == pytest.approx(0.65 + 0.05)
-    assert best_regret(truth, [0, 2]) == pytest.approx(0.6)
+    assert regret(truth, [0, 2]) == pytest.approx(0.05 + 0.65)
+    assert regret(truth, [0, 2], best=1) == pytest.approx(0.6)
+    assert regret(truth, [0, 2, 1], best=2) == pytest.approx(0.05 + 0.1)
     assert regret(truth, range(4)) == pytest.approx(0)
 
 
 def test_regret_of_random_batches_is_the_expectation():
     truth = np.random.default_rng(2).normal(size=25)
-    table = regret_table(truth, {"ANN": truth[None]}, [1, 5, 25], seed=0)
     rng = np.random.default_rng(3)
     drawn = [regret(truth, rng.choice(25, 5, replace=False)) for _ in range(4000)]
     error = np.std(drawn) / np.sqrt(len(drawn))
-    assert table.loc[5, "random"] == pytest.approx(np.mean(drawn), abs=5 * error)
-    assert table.loc[25, "random"] == pytest.approx(0, abs=1e-12)
-    # Samples that are the truth itself leave nothing to regret.
-    assert np.allclose(table.drop(columns="random"), 0)
+    expected = np.sort(truth)[-5:].mean() - truth.mean()
+    assert np.mean(drawn) == pytest.approx(expected, abs=5 * error)
 
 
-def test_regret_table_agrees_with_single_choices():
-    truth = np.linspace(0, 1, 12)
-    samples = gaussian(truth, np.full(12, 0.4), 60)
-    table = regret_table(truth, {"SNN": samples}, [2, 6], seed=9, repeats=3)
-    for batch in (2, 6):
-        by_hand = np.mean([regret(truth, thompson_choice(samples, batch, 9 + k)) for k in range(3)])
-        assert table.loc[batch, "SNN, thompson"] == pytest.approx(by_hand)
-        assert table.loc[batch, "SNN, greedy"] == regret(truth, greedy_choice(samples, batch))
+def worst_of_two_names(policy):
+    """Choose two of three candidates, the first two of which are one candidate under two names."""
+    first = np.array([0.9, 0.1, 0.8, 0.2, 0.7, 0.3])
+    independent = np.array([0.9, 0.7, 0.2, 0.1, 0.3, 0.8])  # the same values in another order
+    samples = np.stack([first, first, independent], axis=1)
+    return set(choose(policy, samples, 2, seed=0).tolist())
+
+
+def test_diverse_choice_does_not_take_one_candidate_under_two_names():
+    assert worst_of_two_names("greedy") == {0, 1}
+    assert worst_of_two_names("optimistic") == {0, 1}
+    assert worst_of_two_names("diverse") in ({0, 2}, {1, 2})
+
+
+def test_diverse_choice_by_hand():
+    # Three draws, one triple. Draws disagree on which of a and b is best; c moves as b does, twice
+    # as far, and d not at all. Distances between draws are positive, so the first pick is the
+    # candidate that separates the draws most, c; the second is b again with the draws it leaves,
+    # not a, which moves half as far.
+    b = np.array([0.0, 0.4, -0.4])
+    samples = np.stack([-b / 2, b, 2 * b - 1, np.full(3, -0.9)], axis=1)
+    assert diverse_choice(samples, 2, seed=0, noise_sd=1.0).tolist() == [2, 1]
+    assert greedy_choice(samples, 2).tolist() == [0, 1]
+
+
+def test_diverse_choice_minimises_the_published_sum():
+    # The formula, term by term, over all triples and all candidates not chosen yet.
+    rng = np.random.default_rng(4)
+    draws, batch, sd = 7, 3, 0.5
+    values = rng.normal(size=(draws, 9))
+    best = [set(np.argsort(-row)[:batch].tolist()) for row in values]
+    worth = np.array([[row[list(best[j])].mean() for j in range(draws)] for row in values])
+
+    def distance(i, j):
+        return worth[i, i] - worth[i, j] + worth[j, j] - worth[j, i]
+
+    def score(chosen):
+        total = 0.0
+        for i in range(draws):
+            for j in range(i):
+                for k in range(j):
+                    apart = sum(
+                        (values[a, c] - values[b, c]) ** 2
+                        for a, b in ((i, j), (j, k), (i, k))
+                        for c in chosen
+                    )
+                    far = distance(i, j) + distance(j, k) + distance(i, k)
+                    total += far * np.exp(-apart / (6 * sd**2))
+        return total
+
+    chosen = diverse_choice(values, batch, seed=0, noise_sd=sd).tolist()
+    for number in range(batch):
+        left = [c for c in range(9) if c not in chosen[:number]]
+        assert chosen[number] == min(left, key=lambda c: score([*chosen[:number], c]))
+
+
+def test_the_gaussian_integral_behind_the_diverse_choice():
+    # The integral over y of N(y; f1) N(y; f2) N(y; f3), relative to equal means.
+    y = np.linspace(-30, 30, 200_001)
+    sd = 1.3
+
+    def integral(*means):
+        return np.prod([norm.pdf(y, mean, sd) for mean in means], axis=0).sum()
+
+    a, b, c = 0.2, 1.7, -0.9
+    apart = (a - b) ** 2 + (b - c) ** 2 + (a - c) ** 2
+    assert integral(a, b, c) / integral(0, 0, 0) == pytest.approx(np.exp(-apart / (6 * sd**2)))
+
+
+def test_many_draws_are_compared_by_some_triples_and_the_seed_repeats():
+    samples = gaussian(np.linspace(0, 1, 20), np.full(20, 0.4), 40)
+    assert np.array_equal(diverse_choice(samples, 6, 1), diverse_choice(samples, 6, 1))
+    assert len(set(diverse_choice(samples, 20, 1).tolist())) == 20
 
 
 def test_agreement_of_identical_and_of_independent_samples():
@@ -114,7 +172,9 @@ def test_agreement_of_identical_and_of_independent_samples():
     assert (table.loc["same"] == 1).all()
     assert (table.loc["chance"] == 0.2).all()
     floor = table.loc["floor"]
-    assert ((floor > 0.2) & (floor < 1)).all()
+    assert (floor < 1).all()
+    # The diverse choice separates the draws it is given, and others need not separate others.
+    assert (floor.drop("diverse") > 0.2).all()
     assert agreement([1, 2, 3, 4], [9, 4, 8, 1]) == 0.5
 
 
@@ -145,12 +205,18 @@ def test_unusable_input_is_refused():
         thompson_choice(np.zeros(3), 1, 0)
     with pytest.raises(InputError, match="quantile=2"):
         optimistic_choice(samples, 1, 2)
+    with pytest.raises(InputError, match="2 draws, and at least 3"):
+        diverse_choice(samples[:2], 1, 0)
+    with pytest.raises(InputError, match="noise_sd=0"):
+        diverse_choice(samples, 1, 0, noise_sd=0)
     with pytest.raises(InputError, match="policy='best'"):
         choose("best", samples, 1, seed=0)
     with pytest.raises(InputError, match="each once"):
         regret(np.zeros(3), [1, 1])
     with pytest.raises(InputError, match="beyond the 3"):
         regret(np.zeros(3), [3])
+    with pytest.raises(InputError, match=r"best=3: .*2 chosen"):
+        regret(np.zeros(3), [0, 1], best=3)
     with pytest.raises(InputError, match="equal sizes"):
         agreement([1], [1, 2])
     with pytest.raises(InputError, match="twice"):
@@ -159,95 +225,3 @@ def test_unusable_input_is_refused():
         group_means(samples, np.array([0, 2, 2, 0]))
     with pytest.raises(InputError, match="no sample set"):
         agreement_table(samples, {"SNN": []}, 1, seed=0)
-
-
-# The search, with models that need no training
-
-
-def test_search_never_tests_twice_and_knows_what_it_was_told():
-    truth = np.random.default_rng(0).permutation(20) / 20
-    seen = []
-
-    def predict(tested, left):
-        seen.append(tested)
-        assert not set(tested) & set(left)
-        assert len(tested) + len(left) == 20
-        return truth[None, left]
-
-    table = search(predict, truth, np.array([4, 7]), policy="greedy", batch=3, rounds=4, seed=0)
-    assert [len(tested) for tested in seen] == [2, 5, 8, 11]
-    assert table["tested"].tolist() == [3, 6, 9, 12]
-    assert np.allclose(table["regret"], 0)
-    pool = np.setdiff1d(np.arange(20), [4, 7])
-    chosen = np.setdiff1d(seen[-1], [4, 7])
-    assert set(truth[chosen]) == set(np.sort(truth[pool])[:9])
-
-
-def test_search_at_random_needs_no_model_and_ends_with_all():
-    truth = np.arange(10.0)
-    run = {"policy": "random", "batch": 2, "rounds": 4, "seed": 1}
-    table = search(None, truth, np.array([0, 9]), **run)
-    assert table["regret"].iloc[-1] == pytest.approx(0)  # all eight were tested
-    assert table["best"].iloc[-1] == 0
-    assert table.equals(search(None, truth, np.array([0, 9]), **run))
-    with pytest.raises(InputError, match="8 are left"):
-        search(None, truth, np.array([0, 9]), policy="random", batch=3, rounds=3, seed=1)
-
-
-def test_pairs_of_a_screen_are_the_candidates():
-    screen = simulate_screen(n_drugs=8, n_cell_lines=3, n_records=120, seed=0)
-    numbers, truth = pair_numbers(screen.pairs), pair_truth(screen)
-    assert len(truth) == len(screen.pairs[["drug_a", "drug_b"]].drop_duplicates())
-    rows = screen.pairs[numbers == 5]
-    assert len(rows[["drug_a", "drug_b"]].drop_duplicates()) == 1
-    assert truth[5] == pytest.approx(rows["true_growth_fraction"].mean())
-
-
-def test_search_with_a_network_that_learns_as_it_goes(tmp_path):
-    screen = simulate_screen(n_drugs=10, n_cell_lines=3, n_records=300, seed=0)
-    sizes = {"hidden": [16], "epochs": 3, "draws": 6, "work": tmp_path, "seed": 0}
-    table = search_table(screen, 15, batch=3, rounds=1, repeats=1, **sizes)
-    assert isinstance(table, pd.DataFrame)
-    assert set(table["policy"]) == {
-        "random",
-        *(f"{name}, {policy}" for name in ("ANN", "SNN") for policy in POLICIES),
-    }
-    first = table[table["policy"].str.endswith("greedy")]
-    assert len(set(first["regret"])) == 1  # ten digits: the same decision
-    truth = pair_truth(screen)
-    with pytest.raises(InputError, match="sampler='lif'"):
-        retrained(screen, "lif", work=tmp_path, seed=0)
-    tested = np.arange(15)
-    left = np.arange(15, len(truth))
-    ann = retrained(screen, "ann", **sizes)(tested, left)
-    assert ann.shape == (6, len(left))
-    assert np.array_equal(ann, retrained(screen, "ann", **sizes)(tested, left))
-
-
-# What the figures show
-
-
-def test_regret_lines_show_every_column_where_it_is():
-    table = regret_table(np.linspace(0, 1, 9), {"ANN": np.eye(9), "SNN": np.eye(9)}, [1, 3], seed=0)
-    lines = {line.get_label(): line for line in figures.regret_lines(table).lines}
-    assert set(lines) == set(table)
-    for name, line in lines.items():
-        assert np.array_equal(line.get_ydata(), table[name])
-    assert lines["ANN, greedy"].get_color() != lines["SNN, greedy"].get_color()
-    assert lines["SNN, greedy"].get_linestyle() != lines["SNN, thompson"].get_linestyle()
-
-
-def test_variance_bars_stack_up_to_the_total_and_down_to_what_is_negative():
-    parts = {"mask": [0.9, 1.2], "spikes": [0.05, 0.0], "covariance": [-0.05, -0.3]}
-    table = pd.DataFrame({**parts, "charge": [0.1, 0.1]}, index=[25, 50])
-    bars = figures.variance_bars(table).patches
-    tops = [bar.get_y() + bar.get_height() for bar in bars]
-    assert max(tops) == pytest.approx(1.3)  # 1.2 + 0.1
-    assert min(tops) == pytest.approx(-0.3)
-    assert sum(bar.get_height() for bar in bars) == pytest.approx(2.0)
-
-
-def test_agreement_bars_are_the_table():
-    table = agreement_table(np.eye(4), {"SNN": [np.eye(4)]}, 2, seed=0)
-    ax = figures.agreement_bars(table)
-    assert [bar.get_height() for bar in ax.patches] == [*table.loc["SNN"], *table.loc["chance"]]

@@ -142,13 +142,13 @@ TAKERS = {
     "greedy_choice": one(decisions.greedy_choice, batch=3),
     "optimistic_choice": one(decisions.optimistic_choice, batch=3),
     "thompson_choice": one(decisions.thompson_choice, batch=3, seed=0),
+    "diverse_choice": one(decisions.diverse_choice, least=3, batch=3, seed=0),
     "choose": Taker(lambda a: decisions.choose("greedy", a, 3, seed=0), (A,)),
     "probability_best": one(decisions.probability_best),
-    "regret_table": Taker(
-        lambda a, y: decisions.regret_table(y, {"ANN": a}, [2], seed=0, repeats=2), (A,), y=Y
-    ),
     "agreement_table": Taker(
-        lambda a, b: decisions.agreement_table(a, {"SNN": [b]}, 3, seed=0, repeats=2), (A, B)
+        lambda a, b: decisions.agreement_table(a, {"SNN": [b]}, 3, seed=0, repeats=2),
+        (A, B),
+        least=3,
     ),
     "spread": one(unfamiliar.spread, least=2),
     "unfamiliarity_auc": two(unfamiliar.unfamiliarity_auc),

@@ -1,30 +1,35 @@
-"""Use the predictive distribution: which candidates to measure next, which predictions to refuse.
+"""Use the predictive distribution: which candidates to measure next, and was it a good choice.
 
-A low growth fraction is what a screen looks for, so lower is better throughout. Choices take
-predictive samples with axes (draw, candidate). The draws should be functions, that is sampled with
-mask scope ``draw``: candidates are compared within a draw, and a candidate's value may be a mean
-over several observations (`group_means`), whose spread depends on how they move together.
+Higher is better throughout, as for the synergy score; where low values are wanted, as for growth,
+negate samples and truth. Choices take predictive samples with axes (draw, candidate). The draws
+should be functions, that is sampled with mask scope ``draw``: candidates are compared within a
+draw, and a candidate's value may be a mean over several observations (`group_means`), whose spread
+depends on how they move together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import comb
 
 from spikedrop.errors import InputError
-from spikedrop.predictive import Samples, aligned, as_samples, matched, observed, per_observation
+from spikedrop.predictive import Samples, aligned, as_samples, matched, per_observation
 
-Policy = Literal["greedy", "optimistic", "thompson"]
-POLICIES: tuple[Policy, ...] = ("greedy", "optimistic", "thompson")
+Policy = Literal["greedy", "optimistic", "thompson", "diverse"]
+POLICIES: tuple[Policy, ...] = ("greedy", "optimistic", "thompson", "diverse")
+TRIPLES = 2000
+"""Triples of draws that `diverse_choice` averages over, at most."""
 
 
-def _samples(samples: xr.DataArray | np.ndarray, batch: int = 1) -> Samples:
+def _samples(samples: xr.DataArray | np.ndarray, batch: int = 1, least: int = 1) -> Samples:
     """Return samples (draw, candidate), or say what is wrong with them or `batch`."""
-    samples = as_samples(samples)
+    samples = as_samples(samples, least=least)
     _check_batch(batch, samples.observations)
     return samples
 
@@ -70,26 +75,25 @@ def group_means(samples: xr.DataArray | np.ndarray, groups: np.ndarray) -> np.nd
 
 
 def greedy_choice(samples: xr.DataArray | np.ndarray, batch: int) -> np.ndarray:
-    """Choose the candidates of lowest predictive mean, best first; the spread plays no part.
+    """Choose the candidates of highest predictive mean, best first; the spread plays no part.
 
     Returns positions, axis (batch,). Of equals, the first comes first.
 
     >>> greedy_choice(np.array([[3.0, 1.0, 2.0]]), 2).tolist()
-    [1, 2]
+    [0, 2]
     """
     mean = per_observation(lambda values: values.mean(axis=0), _samples(samples, batch))
-    return np.argsort(mean, kind="stable")[:batch]
+    return np.argsort(-mean, kind="stable")[:batch]
 
 
 def optimistic_choice(
-    samples: xr.DataArray | np.ndarray, batch: int, quantile: float = 0.1
+    samples: xr.DataArray | np.ndarray, batch: int, quantile: float = 0.9
 ) -> np.ndarray:
-    r"""Choose the candidates that could be lowest: lowest `quantile` of the draws, best first.
+    r"""Choose the candidates that could be highest: highest `quantile` of the draws, best first.
 
     The upper-confidence-bound rule, with the quantile of the draws as the bound (Bayes-UCB;
-    Kaufmann, Cappé & Garivier 2012, https://proceedings.mlr.press/v22/kaufmann12.html), turned
-    round because low growth is wanted. At 0.5 it is `greedy_choice` by medians; the lower, the
-    more a wide spread counts.
+    Kaufmann, Cappé & Garivier 2012, https://proceedings.mlr.press/v22/kaufmann12.html). At 0.5 it
+    is `greedy_choice` by medians; the higher, the more a wide spread counts.
 
     Parameters
     ----------
@@ -108,15 +112,15 @@ def optimistic_choice(
     --------
     The second candidate is worse on average, and could be better:
 
-    >>> samples = np.array([[0.4, 0.1], [0.5, 0.6], [0.6, 1.1]])
+    >>> samples = np.array([[0.4, -0.1], [0.5, 0.4], [0.6, 0.9]])
     >>> greedy_choice(samples, 1).tolist(), optimistic_choice(samples, 1).tolist()
     ([0], [1])
     """
     samples = _samples(samples, batch)
     if not 0 <= quantile <= 1:
         raise InputError(f"quantile={quantile} must be between 0 and 1.")
-    low = per_observation(lambda values: np.quantile(values, quantile, axis=0), samples)
-    return np.argsort(low, kind="stable")[:batch]
+    high = per_observation(lambda values: np.quantile(values, quantile, axis=0), samples)
+    return np.argsort(-high, kind="stable")[:batch]
 
 
 def thompson_choice(samples: xr.DataArray | np.ndarray, batch: int, seed: int) -> np.ndarray:
@@ -144,7 +148,7 @@ def thompson_choice(samples: xr.DataArray | np.ndarray, batch: int, seed: int) -
     Draws that agree leave no choice:
 
     >>> thompson_choice(np.tile([3.0, 1.0, 2.0], (5, 1)), 2, seed=0).tolist()
-    [1, 2]
+    [0, 2]
     """
     values = _samples(samples, batch).all()
     rng = np.random.default_rng(seed)
@@ -153,68 +157,157 @@ def thompson_choice(samples: xr.DataArray | np.ndarray, batch: int, seed: int) -
     chosen: list[int] = []
     left = np.ones(values.shape[1], dtype=bool)
     for draw in order:
-        pick = int(np.argmin(np.where(left, values[draw], np.inf)))
+        pick = int(np.argmax(np.where(left, values[draw], -np.inf)))
         left[pick] = False
         chosen.append(pick)
     return np.array(chosen)
 
 
+def diverse_choice(
+    samples: xr.DataArray | np.ndarray, batch: int, seed: int, noise_sd: float | None = None
+) -> np.ndarray:
+    r"""Choose the batch that is expected to leave the fewest doubts about which are the best.
+
+    Probabilistic diameter-based active learning (PDBAL; Tosh, Tec & Tansey 2022, arXiv:2210.12122)
+    in the form in which BATCHIE plans the batches of a drug-pair screen (Tosh et al. 2025,
+    doi:10.1038/s41467-024-55287-7; https://github.com/tansey-lab/batchie): pick by pick, add the
+    candidate that minimises the average, over triples of draws i < j < k, of how much two of them
+    disagree times how likely they still explain what the third says is measured. With Gaussian
+    noise of one sd :math:`\sigma` that is, up to a constant,
+
+    .. math:: \hat s(P) \propto \sum_{i<j<k} (d_{ij} + d_{jk} + d_{ik}) \exp\Bigl(
+              -\frac{1}{6 \sigma^2} \sum_{c \in P} \bigl[ (f_{ic} - f_{jc})^2
+              + (f_{jc} - f_{kc})^2 + (f_{ic} - f_{kc})^2 \bigr] \Bigr)
+
+    for a batch P, where :math:`f_{ic}` is draw i of candidate c. A candidate that moves with one
+    already in the batch separates the same draws again, and gains little.
+
+    It departs from BATCHIE in four ways. The draws are dropout masks, not a Monte Carlo chain.
+    BATCHIE's distance d is the squared error between the predictions of two draws; here it is
+    what it costs to choose the batch by one draw if the other is true, there and back, so that
+    doubts count only where they change the choice. BATCHIE adds plates of experiments to a batch;
+    here a candidate is one measurement. Its model estimates the noise; here it is given.
+
+    Parameters
+    ----------
+    samples : array
+        Axes (draw, candidate[, 1]), of mask scope ``draw``, three draws or more.
+    batch : int
+    seed : int
+        Of the triples, where there are more than `TRIPLES` of them.
+    noise_sd : float, optional
+        Sd of a measured value of a candidate, in the unit of the samples. By default the root mean
+        square of the predictive sds: a measurement that halves the variance.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions, axis (batch,), in the order they were picked. Of equals, the candidate of higher
+        mean comes first; so draws that agree on the best batch give `greedy_choice`.
+
+    Examples
+    --------
+    The first two candidates are the same under two names:
+
+    >>> first = np.array([0.9, 0.1, 0.8, 0.2, 0.7, 0.3])
+    >>> other = np.array([0.9, 0.7, 0.2, 0.1, 0.3, 0.8])
+    >>> samples = np.stack([first, first, other], axis=1)
+    >>> greedy_choice(samples, 2).tolist(), diverse_choice(samples, 2, seed=0).tolist()
+    ([0, 1], [0, 2])
+    """
+    values = _samples(samples, batch, least=3).all()
+    order = np.argsort(-values.mean(axis=0), kind="stable")
+    values = values[:, order]
+    if noise_sd is None:
+        noise_sd = float(np.sqrt(values.var(axis=0).mean())) or 1.0
+    if not 0 < noise_sd < np.inf:
+        raise InputError(f"noise_sd={noise_sd} must be positive and finite.")
+    i, j, k = _triples(len(values), seed)
+    member = np.zeros_like(values)
+    np.put_along_axis(member, np.argsort(-values, axis=1, kind="stable")[:, :batch], 1, axis=1)
+    worth = values @ member.T / batch  # of the best batch of draw j, as draw i has it
+    loss = np.diag(worth)[:, None] - worth
+    distance = np.maximum(loss + loss.T, 0)
+    weight = distance[i, j] + distance[j, k] + distance[i, k]
+    apart = (values[i] - values[j]) ** 2 + (values[j] - values[k]) ** 2
+    apart += (values[i] - values[k]) ** 2
+    explained = np.exp(-apart / (6 * noise_sd**2))  # (triple, candidate)
+    chosen: list[int] = []
+    left = np.ones(values.shape[1], dtype=bool)
+    for _ in range(batch):
+        score = np.where(left, weight @ explained, np.inf)
+        pick = int(np.argmin(score))
+        left[pick] = False
+        chosen.append(pick)
+        weight = weight * explained[:, pick]
+        weight = weight / (weight.max() or 1.0)  # the scale is free
+    return order[chosen]
+
+
+def _triples(draws: int, seed: int) -> np.ndarray:
+    """Return triples i < j < k of draws, axes (3, triple): all, or `TRIPLES` at random."""
+    if comb(draws, 3, exact=True) <= TRIPLES:
+        return np.array(list(combinations(range(draws), 3))).T
+    rng = np.random.default_rng(seed)
+    return np.array([np.sort(rng.choice(draws, 3, replace=False)) for _ in range(TRIPLES)]).T
+
+
 def choose(
     policy: Policy, samples: xr.DataArray | np.ndarray, batch: int, *, seed: int
 ) -> np.ndarray:
-    """Choose a batch by the name of the policy; see the three functions."""
+    """Choose a batch by the name of the policy; see the four functions."""
     if policy == "greedy":
         return greedy_choice(samples, batch)
     if policy == "optimistic":
         return optimistic_choice(samples, batch)
     if policy == "thompson":
         return thompson_choice(samples, batch, seed)
+    if policy == "diverse":
+        return diverse_choice(samples, batch, seed)
     raise InputError(f"policy={policy!r}; use {', '.join(map(repr, POLICIES))}.")
 
 
 def probability_best(samples: xr.DataArray | np.ndarray) -> np.ndarray:
-    """Share of draws in which each candidate is the lowest, axis (candidate,); sums to 1.
+    """Share of draws in which each candidate is the highest, axis (candidate,); sums to 1.
 
     >>> probability_best(np.array([[0.0, 1.0], [0.0, -1.0], [0.0, 2.0], [0.0, 3.0]])).tolist()
-    [0.75, 0.25]
+    [0.25, 0.75]
     """
     values = _samples(samples).all()
-    return np.bincount(values.argmin(axis=1), minlength=values.shape[1]) / len(values)
+    return np.bincount(values.argmax(axis=1), minlength=values.shape[1]) / len(values)
 
 
-def regret(truth: np.ndarray, chosen: np.ndarray) -> float:
-    r"""How much higher the truth of the chosen is than that of the best batch of the same size.
+def regret(truth: np.ndarray, chosen: np.ndarray, best: int | None = None) -> float:
+    r"""How far the truth of the chosen is below that of as many best candidates.
 
-    .. math:: \frac1B \sum_{b=1}^{B} t_{c_b} - \frac1B \sum_{b=1}^{B} t_{(b)}
+    .. math:: \frac1B \sum_{b=1}^{B} t_{(b)} - \frac1B \sum_{b=1}^{B} t_{c_{(b)}}
 
-    with :math:`t_{(1)} \le t_{(2)} \le \dots` the truths in order. In the unit of `truth`; lower
-    is better, 0 at best. Choosing at random is expected to give ``truth.mean()`` less the second
-    term.
+    with :math:`t_{(1)} \ge t_{(2)} \ge \dots` the truths in order, and :math:`t_{c_{(b)}}` those of
+    the chosen in order. In the unit of `truth`; lower is better, 0 at best. Choosing at random is
+    expected to give the first term less ``truth.mean()``, where B is all of the chosen.
 
     Parameters
     ----------
     truth : numpy.ndarray
-        Axis (candidate,).
+        Axis (candidate,), higher is better.
     chosen : numpy.ndarray
         Positions in it, each once.
+    best : int, optional
+        B, at most as many as were chosen: count the best of the chosen only, which is what matters
+        once they are measured. By default all.
 
     Examples
     --------
-    >>> regret(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0, 3]))
-    1.0
+    >>> truth = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> regret(truth, np.array([0, 3])), regret(truth, np.array([0, 3]), best=1)
+    (1.0, 0.0)
     """
     truth, chosen = _truth(truth, chosen)
-    return float(truth[chosen].mean() - np.sort(truth)[: len(chosen)].mean())
-
-
-def best_regret(truth: np.ndarray, chosen: np.ndarray) -> float:
-    """Truth of the best of the chosen, less that of the best of all; lower is better, 0 at best.
-
-    >>> best_regret(np.array([0.0, 1.0, 2.0, 3.0]), np.array([2, 1]))
-    1.0
-    """
-    truth, chosen = _truth(truth, chosen)
-    return float(truth[chosen].min() - truth.min())
+    best = len(chosen) if best is None else best
+    if not 1 <= best <= len(chosen):
+        raise InputError(f"best={best}: count at least one of the {len(chosen)} chosen.")
+    highest, reached = (np.sort(values)[-best:].mean() for values in (truth, truth[chosen]))
+    return float(highest - reached)
 
 
 def _truth(truth: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -226,52 +319,6 @@ def _truth(truth: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if chosen.min() < 0 or chosen.max() >= len(truth):
         raise InputError(f"chosen goes beyond the {len(truth)} candidates.")
     return truth, chosen
-
-
-def regret_table(
-    truth: np.ndarray,
-    samples: Mapping[str, xr.DataArray | np.ndarray],
-    batches: Sequence[int],
-    *,
-    seed: int,
-    repeats: int = 20,
-) -> pd.DataFrame:
-    """Regret of one-shot batches, each chosen at once without learning in between.
-
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Axis (candidate,).
-    samples : mapping
-        Name (``ANN``, ``SNN``) to axes (draw, candidate[, 1]).
-    batches : sequence of int
-        Sizes of the batch.
-    seed : int
-        Of the Thompson choices, which are averaged over `repeats` of them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index the batch; a column ``NAME, POLICY`` for each, and ``random`` with what choosing at
-        random is expected to give. See `regret`.
-    """
-    most = max(batches)
-    taken = {name: as_samples(values, name) for name, values in samples.items()}
-    for first in list(taken.values())[:1]:
-        truth = observed(truth, first, "truth")
-        taken = {name: aligned(first, values) for name, values in taken.items()}
-    _check_batch(min(batches), len(truth))
-    columns = {}
-    for name, values in taken.items():
-        for policy in POLICIES:
-            seeds = range(seed, seed + (repeats if policy == "thompson" else 1))
-            orders = [choose(policy, values, most, seed=one) for one in seeds]
-            columns[f"{name}, {policy}"] = [
-                np.mean([regret(truth, order[:batch]) for order in orders]) for batch in batches
-            ]
-    ordered = np.sort(truth)
-    columns["random"] = [np.mean(truth) - ordered[:batch].mean() for batch in batches]
-    return pd.DataFrame(columns, index=pd.Index(batches, name="batch"))
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> float:

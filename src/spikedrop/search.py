@@ -1,77 +1,121 @@
-"""Search a screen round by round: choose drug pairs, measure them, train again, choose the next."""
+"""Search a screen for synergy round by round: choose drug pairs, measure, train again, choose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from spikedrop.ann import sample_ann
-from spikedrop.data import Screen, Split
-from spikedrop.decisions import Policy, best_regret, choose, group_means, regret
+from spikedrop.controls import six_controls
+from spikedrop.data import Screen
+from spikedrop.decisions import (
+    POLICIES,
+    Policy,
+    agreement_table,
+    choose,
+    greedy_choice,
+    group_means,
+    regret,
+)
 from spikedrop.errors import InputError
-from spikedrop.example import trained_example
-from spikedrop.spiking.conversion import calibrate
-from spikedrop.spiking.sampler import sample_snn
+from spikedrop.files.records import Recorded, read_recorded
+from spikedrop.pairs import PairModel, fit_pairs, naive_scores, pair_numbers, pair_truth
+from spikedrop.repetitions import against
 
-Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""``rule(tested, left, seed)``: which of the pairs `left` to measure next, positions in `left`."""
 
+LEARNABLE = {"class_synergy": 0.3, "pair_synergy": 0.175}
+"""Arguments of `simulate_candidates` with which most synergy is a matter of the two drugs' classes.
 
-def pair_numbers(pairs: pd.DataFrame) -> np.ndarray:
-    """Number the drug pairs of a table from 0, axis (row,): the candidates of a search.
+Its sd over pairs is about that of the default, of which other pairs teach almost nothing."""
 
-    >>> table = pd.DataFrame({"drug_a": [1, 1, 2], "drug_b": [7, 8, 7]})
-    >>> pair_numbers(table).tolist()
-    [0, 1, 2]
-    """
-    return pairs.groupby(["drug_a", "drug_b"], sort=True).ngroup().to_numpy()
-
-
-def pair_truth(screen: Screen) -> np.ndarray:
-    """True mean growth fraction of every drug pair over its records, axis (pair,).
-
-    Raises `InputError` where the truth is not known: for real records.
-    """
-    if "true_growth_fraction" not in screen.pairs:
-        raise InputError(f"{screen.source}: the truth is known of simulated screens alone.")
-    truth = screen.pairs["true_growth_fraction"].to_numpy()[None]
-    return group_means(truth, pair_numbers(screen.pairs))[0]
+DIGITS = 10
+"""Time steps of the bit-serial network, each a binary digit."""
 
 
-def search(
-    predict: Predict | None,
-    truth: np.ndarray,
-    start: np.ndarray,
+def agreement_of_samplers(
+    screen: Screen,
+    known: int,
     *,
-    policy: Policy | Literal["random"],
     batch: int,
-    rounds: int,
     seed: int,
+    draws: int = 30,
+    steps: int = 50,
+    floors: int = 3,
+    **fit: object,
 ) -> pd.DataFrame:
-    """Choose `batch` candidates a round, `rounds` times, learning in between.
+    """Does a spiking network choose the pairs that the classical network chooses?
+
+    A network is trained on `known` pairs, taken at random; the candidates are the others.
 
     Parameters
     ----------
-    predict : callable or None
-        ``predict(tested, left)``: positions of the candidates measured so far and of those left,
-        each sorted; returns predictive samples of the latter, axes (draw, len(left)). Not called
-        by the policy ``random``.
+    screen : Screen
+    known : int
+    batch : int
+    seed : int
+        Of the known pairs, the training, the masks and Thompson's order of draws.
+    draws, steps : see `spikedrop.sample_snn`
+    floors : int
+        ANN sample sets with other masks: the noise floor.
+    **fit : see `fit_pairs`
+
+    Returns
+    -------
+    pandas.DataFrame
+        Agreement with the batch of the ANN, see `spikedrop.decisions.agreement_table`: rows
+        ``SNN`` (rate-coded, same masks), ``ANN, other masks``, the six controls
+        (`spikedrop.controls.six_controls`, same masks) and ``chance``; a column per policy.
+    """
+    count = len(pair_truth(screen))
+    order = np.random.default_rng(seed).permutation(count)
+    model = fit_pairs(screen, order[:known], seed=seed, **fit)
+    candidates = np.sort(order[known:])
+    ann, *others = (
+        model.of_pairs(
+            candidates,
+            lambda x, k=k: sample_ann(model.network, x, draws=draws, seed=seed + 1000 * k),
+        )
+        for k in range(1 + floors)
+    )
+    controls = six_controls(model.network, model.x[model.train])
+    ask = {"draws": draws, "seed": seed, "steps": steps}
+    spiking = {
+        name: [model.of_pairs(candidates, lambda x, sampler=sampler: sampler.sample(x, **ask))]
+        for name, sampler in {"SNN": model.snn(), **controls}.items()
+    }
+    compared = {"SNN": spiking.pop("SNN"), "ANN, other masks": others, **spiking}
+    return agreement_table(ann, compared, batch, seed=seed)
+
+
+def search(
+    rule: Rule, truth: np.ndarray, start: np.ndarray, *, batch: int, rounds: int, seed: int
+) -> pd.DataFrame:
+    """Choose `batch` candidates per round, `rounds` times, learning in between.
+
+    Parameters
+    ----------
+    rule : callable
+        ``rule(tested, left, seed)``: numbers of the candidates measured so far and of those left,
+        each sorted; returns `batch` positions in `left`.
     truth : numpy.ndarray
-        True value of each candidate, axis (candidate,), lower is better; used only to score.
+        True value of each candidate, axis (candidate,), higher is better; used only to score.
     start : numpy.ndarray
-        Positions measured before the search starts.
-    policy : {"random", "greedy", "optimistic", "thompson"}
+        Numbers of the candidates measured before the search starts.
     batch, rounds, seed : int
 
     Returns
     -------
     pandas.DataFrame
         Index ``round`` from 1; columns ``tested`` (candidates chosen so far, without `start`),
-        ``regret`` of all chosen so far against as many best of those not in `start`, and ``best``,
-        the same of the best one (`best_regret`), in the unit of `truth`.
+        ``regret`` of all chosen so far against as many best of those not in `start`, and
+        ``found``, the same of the best `batch` of them, in the unit of `truth`; lower is better.
 
     Raises
     ------
@@ -80,15 +124,15 @@ def search(
 
     Examples
     --------
-    A model that knows the truth has no regret:
+    A rule that knows the truth has no regret:
 
-    >>> truth = np.array([0.5, 0.1, 0.9, 0.3])
-    >>> know = lambda tested, left: truth[None, left]
-    >>> search(know, truth, np.array([2]), policy="greedy", batch=1, rounds=2, seed=0)
-           tested  regret  best
+    >>> truth = np.array([0.5, 0.9, 0.1, 0.7])
+    >>> know = lambda tested, left, seed: [np.argmax(truth[left])]
+    >>> search(know, truth, np.array([2]), batch=1, rounds=2, seed=0)
+           tested  regret  found
     round
-    1           1     0.0   0.0
-    2           2     0.0   0.0
+    1           1     0.0    0.0
+    2           2     0.0    0.0
     """
     truth, start = np.asarray(truth, float), np.unique(start)
     pool = np.setdiff1d(np.arange(len(truth)), start)
@@ -96,16 +140,11 @@ def search(
         raise InputError(
             f"{rounds} rounds of {batch} need as many candidates, and {len(pool)} are left."
         )
-    rng = np.random.default_rng(seed)
     chosen = np.array([], dtype=int)
     rows = []
     for number in range(1, rounds + 1):
         left = np.setdiff1d(pool, chosen)
-        if policy == "random":
-            picked = rng.choice(len(left), size=batch, replace=False)
-        else:
-            samples = predict(np.union1d(start, chosen), left)
-            picked = choose(policy, samples, batch, seed=seed + number)
+        picked = rule(np.union1d(start, chosen), left, seed + number)
         chosen = np.concatenate([chosen, left[picked]])
         where = np.searchsorted(pool, chosen)
         rows.append(
@@ -113,112 +152,159 @@ def search(
                 "round": number,
                 "tested": len(chosen),
                 "regret": regret(truth[pool], where),
-                "best": best_regret(truth[pool], where),
+                "found": regret(truth[pool], where, best=batch),
             }
         )
     return pd.DataFrame(rows).set_index("round")
 
 
-def retrained(
-    screen: Screen,
-    sampler: Literal["ann", "snn"],
-    *,
-    work: str | Path,
-    seed: int,
-    hidden: Sequence[int] = (128, 128),
-    epochs: int = 40,
-    draws: int = 50,
-    digits: int = 10,
-) -> Predict:
-    """Make the ``predict`` of `search` that trains the network anew on all measured pairs.
+def search_rules(
+    screen: Screen, *, batch: int, seed: int, draws: int = 30, **fit: object
+) -> dict[str, Rule]:
+    """Return the rules that `search_table` compares, by name.
 
-    A tenth of the measured records stops the training. The SNN is of ``radix`` neurons, which
-    are simulated at about the price of the ANN, and has the masks of the ANN.
+    Without a network: ``random``; ``null model``, the lowest growth expected of the two drugs
+    alone (to the null model every pair has synergy 0); ``naive mean``, the highest score by an
+    effect of each drug and one of the cell line (`spikedrop.data.naive_mean`), learnt from the
+    tested pairs. With a network that is trained anew on the tested pairs (`fit_pairs`), and each
+    of `spikedrop.decisions.POLICIES`: ``ANN, greedy`` to ``ANN, diverse``, and ``bit-serial,
+    greedy`` to ``bit-serial, diverse`` on spikes, by radix neurons with the masks of the ANN.
 
     Parameters
     ----------
     screen : Screen
-    sampler : {"ann", "snn"}
-    work : path
-        Folder of trained networks; what was trained already is loaded.
-    seed, hidden, epochs : see `running_example`
+    batch : int
+    seed : int
+        Of the training and the masks.
     draws : int
-    digits : int
-        Time steps of the SNN, each a binary digit.
+    **fit : see `fit_pairs`
     """
-    if sampler not in ("ann", "snn"):
-        raise InputError(f"sampler={sampler!r}; use 'ann' or 'snn'.")
-    numbers = pair_numbers(screen.pairs)
+    pairs = pair_numbers(screen.pairs)
+    expected = group_means(screen.pairs["expected_growth_fraction"].to_numpy()[None], pairs)
 
-    def predict(tested: np.ndarray, left: np.ndarray) -> np.ndarray:
-        known = np.flatnonzero(np.isin(numbers, tested))
-        shuffled = np.random.default_rng(seed).permutation(known)
-        cut = max(1, len(known) // 10)
-        parts = Split(
-            np.sort(shuffled[cut:]), np.sort(shuffled[:cut]), np.array([], dtype=int), "pairs"
-        )
-        example = trained_example(screen, parts, work=work, seed=seed, hidden=hidden, epochs=epochs)
-        rows = np.flatnonzero(np.isin(numbers, left))
-        x = example.x[rows]
-        if sampler == "ann":
-            samples = sample_ann(example.network, x, draws=draws, seed=seed)
-        else:
-            conversion = calibrate(example.network, example.x[parts.train], neuron="radix")
-            samples = sample_snn(
-                example.network, conversion, x, draws=draws, seed=seed, steps=digits
+    @lru_cache(maxsize=64)  # all policies start from the same pairs
+    def samples(sampler: str, tested: tuple[int, ...]) -> np.ndarray:
+        model = trained(tested)
+        left = np.setdiff1d(np.arange(pairs.max() + 1), tested)
+        if sampler == "ANN":
+            return model.of_pairs(
+                left, lambda x: sample_ann(model.network, x, draws=draws, seed=seed)
             )
-        return group_means(samples, np.searchsorted(left, numbers[rows]))
+        radix = model.snn("radix", percentile=100)  # candidates drive it further than the tested
+        return model.of_pairs(left, lambda x: radix.sample(x, draws=draws, seed=seed, steps=DIGITS))
 
-    return predict
+    @lru_cache(maxsize=64)
+    def trained(tested: tuple[int, ...]) -> PairModel:
+        return fit_pairs(screen, np.array(tested), seed=seed, **fit)
+
+    def random(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).choice(len(left), size=batch, replace=False)
+
+    def null_model(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return greedy_choice(-expected[:, left], batch)
+
+    def naive(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return greedy_choice(naive_scores(screen, tested, left)[None], batch)
+
+    def network(sampler: str, policy: Policy) -> Rule:
+        return lambda tested, left, seed: choose(
+            policy, samples(sampler, tuple(tested.tolist())), batch, seed=seed
+        )
+
+    return {"random": random, "null model": null_model, "naive mean": naive} | {
+        f"{sampler}, {policy}": network(sampler, policy)
+        for sampler in ("ANN", "bit-serial")
+        for policy in POLICIES
+    }
 
 
 def search_table(
-    screen: Screen,
+    screens: Iterable[Screen],
     start: int,
     *,
     batch: int,
     rounds: int,
-    repeats: int,
-    work: str | Path,
     seed: int,
-    hidden: Sequence[int] = (128, 128),
-    epochs: int = 40,
-    draws: int = 50,
+    draws: int = 30,
+    **fit: object,
 ) -> pd.DataFrame:
-    """Search a simulated screen by chance, by means, by optimism and by Thompson's rule.
-
-    Every repetition starts from other pairs and other initial weights, the same for all policies.
+    """Search simulated screens by every rule of `search_rules`.
 
     Parameters
     ----------
-    screen : Screen
-        With a known truth.
+    screens : iterable of Screen
+        With a known truth; each is a repetition, with its own starting pairs and initial weights,
+        which are the same for all rules.
     start : int
         Pairs measured before the search, chosen at random.
     batch, rounds : see `search`
-    repeats : int
-    work, seed, hidden, epochs, draws : see `retrained`
+    seed, draws, **fit : see `search_rules`
 
     Returns
     -------
     pandas.DataFrame
-        One row a repetition, policy and round: ``repeat``, ``policy``, ``round``, and the columns
-        of `search`.
+        One row per repetition, policy and round: ``repeat``, ``policy``, ``round``, and the
+        columns of `search`.
     """
-    truth = pair_truth(screen)
     frames = []
-    for repeat in range(repeats):
-        own = seed + repeat
+    for repeat, screen in enumerate(screens):
+        truth = pair_truth(screen)
         first = np.random.default_rng([seed, repeat]).permutation(len(truth))[:start]
-        size = {"batch": batch, "rounds": rounds, "seed": own}
-        settings = {"work": work, "seed": own, "hidden": hidden, "epochs": epochs, "draws": draws}
-        ann, snn = (retrained(screen, sampler, **settings) for sampler in ("ann", "snn"))
-        runs = {"random": search(None, truth, first, policy="random", **size)}
-        for name, predict in (("ANN", ann), ("SNN", snn)):
-            for policy in ("greedy", "optimistic", "thompson"):
-                runs[f"{name}, {policy}"] = search(predict, truth, first, policy=policy, **size)
-        frames += [
-            frame.reset_index().assign(repeat=repeat, policy=name) for name, frame in runs.items()
-        ]
-    columns = ["repeat", "policy", "round", "tested", "regret", "best"]
+        rules = search_rules(screen, batch=batch, seed=seed + repeat, draws=draws, **fit)
+        for name, rule in rules.items():
+            frame = search(rule, truth, first, batch=batch, rounds=rounds, seed=seed + repeat)
+            frames.append(frame.reset_index().assign(repeat=repeat, policy=name))
+    columns = ["repeat", "policy", "round", "tested", "regret", "found"]
     return pd.concat(frames, ignore_index=True)[columns]
+
+
+def after_the_last_round(
+    table: pd.DataFrame, reference: str = "ANN, greedy"
+) -> dict[str, pd.DataFrame]:
+    """Compare the policies of `search_table` after the last round, search by search.
+
+    Returns ``regret`` and ``found``, each with a row per policy, lower is better; see
+    `spikedrop.repetitions.against`.
+    """
+    last = table[table["round"] == table["round"].max()]
+    wide = {"index": "repeat", "columns": "policy"}
+    return {
+        value: against(last.pivot_table(**wide, values=value), reference).sort_values("mean")
+        for value in ("regret", "found")
+    }
+
+
+def search_rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Return a table of `search_table` as one row per policy and round, repetitions in lists.
+
+    `recorded_search` reads these rows; values are rounded to six decimals.
+    """
+    rows = []
+    for (policy, number), part in table.groupby(["policy", "round"], sort=False):
+        part = part.sort_values("repeat")
+        row = {"policy": policy, "round": int(number), "tested": int(part["tested"].iloc[0])}
+        lists = {value: part[value].round(6).tolist() for value in ("regret", "found")}
+        rows.append({**row, **lists})
+    return rows
+
+
+def recorded_search(file: str | Path | None = None) -> tuple[Recorded, pd.DataFrame]:
+    """Read a recorded series of searches, and its table, as `search_table` returns it.
+
+    By default the one that comes with the package, made by
+    ``python -m benchmarks.decisions --record``. Raises `InputError` if `file` is not such a file.
+
+    >>> recorded, table = recorded_search()
+    >>> sorted(table.columns)
+    ['found', 'policy', 'regret', 'repeat', 'round', 'tested']
+    """
+    path = files("spikedrop") / "recorded_search.json" if file is None else file
+    command = "python -m benchmarks.decisions --record"
+    recorded = read_recorded(path, command)
+    try:
+        table = pd.DataFrame(recorded.rows)
+        table["repeat"] = [list(range(len(values))) for values in table["regret"]]
+        table = table.explode(["repeat", "regret", "found"], ignore_index=True)
+        return recorded, table.astype({"repeat": int, "regret": float, "found": float})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a recorded search: {error!r}. Run: {command}") from error

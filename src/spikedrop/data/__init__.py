@@ -10,6 +10,7 @@ from spikedrop.data.baseline import (
     single_drug_null,
     training_null,
 )
+from spikedrop.data.candidates import simulate_candidates
 from spikedrop.data.describe import (
     compare_screens,
     describe_screen,
@@ -59,6 +60,7 @@ __all__ = [
     "rdkit_features",
     "recorded_null",
     "replicate_noise",
+    "simulate_candidates",
     "simulate_screen",
     "single_drug_null",
     "split",

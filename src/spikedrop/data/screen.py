@@ -43,6 +43,7 @@ PAIRS_SCHEMA = pa.DataFrameSchema(
         "log10_dose_b_molar": _number(),
         "expected_growth_fraction": _number(missing=True),
         **_TRUTH,
+        "true_expected_growth_fraction": pa.Column("float64", _FINITE, required=False),
     },
     checks=pa.Check(
         lambda frame: frame["drug_a"] < frame["drug_b"],
@@ -150,7 +151,8 @@ class Screen:
             `drug_a < drug_b` always), `log10_dose_a_molar`, `log10_dose_b_molar`,
             `growth_fraction` (mean over replicates), `expected_growth_fraction` (missing where
             the source has none), `replicates`, `growth_sd_fraction` (sample sd over replicates,
-            missing for one). A simulated screen also has `true_growth_fraction` (noise-free) and
+            missing for one). A simulated screen also has `true_growth_fraction` (noise-free),
+            `true_expected_growth_fraction` (from noise-free single growths) and
             `noise_sd_fraction` (sd of the noise in `growth_fraction`, after averaging).
         singles: one row a condition with one drug; `drug` and `log10_dose_molar` stand in the
             place of the two drugs and doses, and there is no expected growth.

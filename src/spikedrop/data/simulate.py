@@ -100,15 +100,9 @@ def simulate_screen(
             f"{room} pair conditions. Ask for fewer records or for more drugs."
         )
     world_rng, layout_rng, noise_rng = np.random.default_rng(seed).spawn(3)
-    world = _make_world(world_rng, n_drugs, n_cell_lines)
-    singles = _singles(world, noise_rng)
-    pairs = _pairs(world, _layout(layout_rng, n_drugs, n_cell_lines, n_records), noise_rng)
-    wells = [int(frame["replicates"].sum()) for frame in (pairs, singles)]
-    source = f"simulated screen, seed {seed}"
-    report = LoadReport(
-        source, sum(wells), (), *wells, len(pairs), len(singles), sum(wells), 0, wells[0], 0
-    )
-    return Screen(pairs, singles, world.drugs, world.cells, report, source)
+    world = make_world(world_rng, n_drugs, n_cell_lines)
+    layout = _layout(layout_rng, n_drugs, n_cell_lines, n_records)
+    return measure(world, layout, noise_rng, f"simulated screen, seed {seed}")
 
 
 def expected_growth(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -158,7 +152,27 @@ class _World:
     synergy: np.ndarray  # (D, D, C), growth fraction lost where both drugs act half
 
 
-def _make_world(rng: np.random.Generator, n_drugs: int, n_cells: int) -> _World:
+def measure(
+    world: _World, at: dict[str, np.ndarray], rng: np.random.Generator, source: str
+) -> Screen:
+    """Measure single drugs, and pairs at the conditions `at`, see `_layout`."""
+    singles = _singles(world, rng)
+    pairs = _pairs(world, at, rng)
+    wells = [int(frame["replicates"].sum()) for frame in (pairs, singles)]
+    report = LoadReport(
+        source, sum(wells), (), *wells, len(pairs), len(singles), sum(wells), 0, wells[0], 0
+    )
+    return Screen(pairs, singles, world.drugs, world.cells, report, source)
+
+
+def make_world(
+    rng: np.random.Generator,
+    n_drugs: int,
+    n_cells: int,
+    class_synergy: float = 0.1,
+    pair_synergy: float = 0.35,
+) -> _World:
+    """Draw drugs and cell lines, and what is true of them; see `simulate_screen`."""
     kind = rng.permutation(np.arange(n_drugs) % N_CLASSES)
     factors = rng.normal(size=(n_drugs, N_DRUG_FACTORS))
     hidden = np.hstack([1.2 * rng.normal(size=(N_CLASSES, 5))[kind], factors])
@@ -189,7 +203,8 @@ def _make_world(rng: np.random.Generator, n_drugs: int, n_cells: int) -> _World:
         columns=[f"expr.gene_{number:02d}" for number in range(1, N_GENES + 1)],
     )
     cells.insert(0, "panel", [PANELS[number] for number in panel])
-    return _World(drugs, cells, log10_doses, growth, _synergy(rng, kind, cell_factors))
+    synergy = _synergy(rng, kind, cell_factors, class_synergy, pair_synergy)
+    return _World(drugs, cells, log10_doses, growth, synergy)
 
 
 def _dose_responses(
@@ -239,12 +254,19 @@ def _dose_responses(
     return doses, growth(offset)
 
 
-def _synergy(rng: np.random.Generator, kind: np.ndarray, cell_factors: np.ndarray) -> np.ndarray:
+def _synergy(
+    rng: np.random.Generator,
+    kind: np.ndarray,
+    cell_factors: np.ndarray,
+    class_synergy: float,
+    pair_synergy: float,
+) -> np.ndarray:
     """Draw the synergy of each drug pair in each cell line, shape (D, D, C), symmetric."""
     n_drugs, n_cells = len(kind), len(cell_factors)
-    classes = rng.normal(0.0, 0.1, size=(N_CLASSES, N_CLASSES, 1 + N_CELL_FACTORS))
+    classes = rng.normal(0.0, class_synergy, size=(N_CLASSES, N_CLASSES, 1 + N_CELL_FACTORS))
     tilt = np.hstack([np.ones((n_cells, 1)), 0.4 * cell_factors])
-    own = 0.35 * rng.standard_t(4, size=(n_drugs, n_drugs, 1))  # a few pairs interact strongly
+    # Heavy tails: a few pairs interact strongly.
+    own = pair_synergy * rng.standard_t(4, size=(n_drugs, n_drugs, 1))
     own = own + 0.1 * rng.normal(size=(n_drugs, n_drugs, n_cells))
     both = (classes @ tilt.T)[kind[:, None], kind[None, :]] + own
     return (both + both.transpose(1, 0, 2)) / np.sqrt(2) - 0.03
@@ -308,6 +330,7 @@ def _pairs(world: _World, at: dict[str, np.ndarray], rng: np.random.Generator) -
         log10_dose_a_molar=world.log10_doses[spots[0][0], *spots[0][2:]],
         log10_dose_b_molar=world.log10_doses[spots[1][0], *spots[1][2:]],
         expected_growth_fraction=expected_growth(*wells),
+        true_expected_growth_fraction=expected_growth(*alone),
     )[_order("drug_a", "drug_b")]
 
 
@@ -358,5 +381,6 @@ def _order(*drugs: str) -> list[str]:
     doses = [f"log10_dose{name.removeprefix('drug')}_molar" for name in drugs]
     expected = ["expected_growth_fraction"] * (len(drugs) == 2)
     measured = ["growth_fraction", *expected, "replicates", "growth_sd_fraction"]
-    truth = ["true_growth_fraction", "noise_sd_fraction"]
+    both = ["true_expected_growth_fraction"] * (len(drugs) == 2)
+    truth = ["true_growth_fraction", *both, "noise_sd_fraction"]
     return ["cell_line", "panel", "lab", *drugs, *doses, *measured, *truth]

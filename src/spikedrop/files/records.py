@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,33 @@ from spikedrop.errors import InputError
 from spikedrop.files.writing import written
 
 Record = TypeVar("Record")
+#: What a recorded run says of itself.
+KEYS = ("date", "commit", "machine", "command")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Results of a run, and where they come from.
+
+    Attributes
+    ----------
+    date : str
+        Day of the run, UTC.
+    commit : str
+        Of the sources that ran.
+    machine : str
+        In words.
+    command : str
+        That makes the same again.
+    rows : tuple of dict
+        The results.
+    """
+
+    date: str
+    commit: str
+    machine: str
+    command: str
+    rows: tuple[Mapping[str, Any], ...]
 
 
 def read_record(
@@ -47,6 +75,22 @@ def read_record(
         return build(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file} is not {what}: {error!r}. Run: {command}") from error
+
+
+def read_recorded(file: str | Path | Traversable, command: str) -> Recorded:
+    """Read a recorded run, a JSON file of the keys date, commit, machine, command and rows.
+
+    Raises
+    ------
+    InputError
+        If `file` is not such a file; `command` says how to make one.
+    """
+    return read_record(
+        Path(file) if isinstance(file, str) else file,
+        lambda found: Recorded(*(found[key] for key in KEYS), tuple(found["rows"])),
+        what="a recorded run",
+        command=command,
+    )
 
 
 def write_json(file: Path, value: object) -> None:

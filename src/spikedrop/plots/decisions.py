@@ -1,15 +1,18 @@
-"""Figures of chapter 8: parts of the variance, regret, agreement, refusal, unfamiliar rows."""
+"""Figures of chapter 8: parts of the variance, choices, agreement, searches, unfamiliar rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from spikedrop.plots import COLOURS, axes
+from spikedrop.plots import COLOURS, axes, style
+from spikedrop.repetitions import below
 from spikedrop.scores import predictive_moments
 
 PART_COLOURS = {
@@ -18,7 +21,6 @@ PART_COLOURS = {
     "covariance": COLOURS["other"],
     "charge": COLOURS["snn"],
 }
-POLICY_LINES = {"greedy": ":", "optimistic": "--", "thompson": "-"}
 
 
 def variance_bars(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
@@ -63,26 +65,18 @@ def variance_fall(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) ->
     return ax
 
 
-def _policy_style(name: str) -> dict[str, object]:
-    if name == "random":
-        return {"color": COLOURS["floor"], "ls": "-"}
-    network, policy = name.split(", ")
-    style = {"color": COLOURS[network.lower()], "ls": POLICY_LINES[policy], "lw": 1.6}
-    return style if network == "SNN" else {**style, "lw": 5, "alpha": 0.4}  # seen below the SNN
-
-
 def choice_map(
     samples: np.ndarray, choices: Mapping[str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
     """Predictive mean and sd of every candidate, and which each policy chooses.
 
-    `samples` has axes (draw, candidate), growth fractions; `choices` maps the name of a policy to
-    positions, axis (batch,).
+    `samples` has axes (draw, candidate), synergy scores; `choices` maps the names of up to four
+    policies to positions, axis (batch,).
     """
     ax = axes(ax)
     mean, sd = predictive_moments(samples)
     ax.scatter(mean, sd, s=10, color=COLOURS["floor"], lw=0, label="candidate")
-    marks = zip(("o", "s", "x"), ("ann", "wrong", "truth"), (110, 55, 40), strict=True)
+    marks = zip("osxD", ("ann", "wrong", "truth", "snn"), (110, 55, 40, 190), strict=True)
     for (name, chosen), (mark, colour, size) in zip(choices.items(), marks, strict=False):
         face = {"facecolors": "none"} if mark != "x" else {}
         edge = {"edgecolors": COLOURS[colour]} if mark != "x" else {"color": COLOURS[colour]}
@@ -90,45 +84,82 @@ def choice_map(
             mean[chosen], sd[chosen], s=size, marker=mark, lw=1.5, label=name, **face, **edge
         )
     ax.set(
-        xlabel="predictive mean of the pair (growth fraction)",
+        xlabel="predictive mean of the pair (synergy score, growth fraction)",
         ylabel="predictive sd of the pair (growth fraction)",
-    )
-    ax.legend(fontsize="small")
-    return ax
-
-
-def regret_lines(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
-    """Regret against the number of candidates chosen, a line a column of `table`.
-
-    Columns are named as those of `regret_table`, the index is the number chosen.
-    """
-    ax = axes(ax)
-    for name in table:
-        ax.plot(table.index, table[name], label=name, **_policy_style(name))
-    ax.set(
-        xlabel="pairs chosen",
-        ylabel="regret (growth fraction)",
-        title=title,
-        ylim=(0, None),
     )
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
-def agreement_bars(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Agreement of two batches, a group of bars a policy; `table` is from `agreement_table`."""
+def agreement_dots(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Agreement of samplers with the reference, mean and 2 standard errors, a panel per policy.
+
+    `tables` maps the name of a policy to what `spikedrop.repetitions.against` gave for it, with
+    the rows in the order in which they are drawn, top down. What is more than 2 standard errors
+    below the reference is filled.
+    """
+    style()
+    figure, panels = plt.subplots(1, len(tables), figsize=(2.9 * len(tables), 3.6), sharey=True)
+    for ax, (policy, table) in zip(np.atleast_1d(panels), tables.items(), strict=True):
+        lower = below(table)
+        for place, (name, row) in enumerate(table.iterrows()):
+            known = {"SNN": "snn", "ANN, other masks": "ann", "chance": "floor"}
+            colour = COLOURS[known.get(name, "wrong")]
+            face = colour if name in lower else "white"
+            error = {"xerr": 2 * row["se"], "ecolor": colour, "color": colour}
+            ax.errorbar(row["mean"], place, fmt="o", mfc=face, **error)
+        ax.set(title=policy, xlim=(0, 1.05), xlabel="share of the batch", yticks=range(len(table)))
+        ax.set_yticklabels(table.index)
+    ax.invert_yaxis()  # shared
+    return figure
+
+
+def search_lines(
+    table: pd.DataFrame, value: str, names: Sequence[str], ax: Axes | None = None
+) -> Axes:
+    """Mean of `value` over searches, with 1 standard error, against the pairs tested.
+
+    `table` is from `search_table`; `names` are the policies to draw, at most seven.
+    """
     ax = axes(ax)
-    known = {"ANN, other masks": COLOURS["ann"], "chance": COLOURS["floor"]}
-    spare = iter((COLOURS["snn"], COLOURS["truth"], COLOURS["wrong"], COLOURS["other"]))
-    width = 0.8 / len(table)
-    place = np.arange(table.shape[1])
-    for i, (name, row) in enumerate(table.iterrows()):
-        colour = known.get(name) or next(spare)
-        at = place + (i - (len(table) - 1) / 2) * width
-        ax.bar(at, row.to_numpy(float), width, color=colour, label=name)
-    ax.set_xticks(place, list(table.columns))
-    ax.set(ylim=(0, 1.02), ylabel="share of the batch chosen by both")
-    ax.figure.legend(fontsize="small", loc="outside upper center", ncols=2)
+    palette = ("floor", "truth", "other", "ann", "snn", "wrong", "bit-serial")
+    wide = {"index": "tested", "columns": "policy", "values": value}
+    mean, error = (table.pivot_table(**wide, aggfunc=what) for what in ("mean", "sem"))
+    for shift, (name, colour) in enumerate(zip(names, palette, strict=False)):
+        at = mean.index + 0.6 * (shift - (len(names) - 1) / 2)  # bars side by side
+        line = {"color": COLOURS[colour], "marker": "o", "ms": 4, "capsize": 2, "label": name}
+        ax.errorbar(at, mean[name], error[name], **line)
+    ax.set(xlabel="pairs tested", ylabel=f"{value} (growth fraction)", ylim=(0, None))
+    ax.set_xticks(mean.index)
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def difference_dots(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "") -> Axes:
+    """Paired differences from the reference with 2 standard errors, a row per policy.
+
+    `table` is from `spikedrop.repetitions.against`; the reference itself, of difference 0, is left
+    out. Beside each row stands in how many repetitions it was lower, of all.
+    """
+    ax = axes(ax)
+    table = table[(table["difference"] != 0) | (table["difference se"] != 0)]
+    table = table.sort_values("difference")
+    places = np.arange(len(table))
+    ax.errorbar(
+        table["difference"],
+        places,
+        xerr=2 * table["difference se"],
+        fmt="o",
+        color=COLOURS["ann"],
+        capsize=3,
+    )
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set_yticks(places, table.index)
+    ax.set(xlabel=label)
+    for place, row in zip(places, table.itertuples(), strict=True):
+        text = f"{row.lower} lower, {row.higher} higher"
+        ax.annotate(text, (1.02, place), xycoords=ax.get_yaxis_transform(), va="center")
+    ax.invert_yaxis()
     return ax
 
 

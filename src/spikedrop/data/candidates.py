@@ -1,0 +1,68 @@
+"""A simulated screen of every drug pair at fixed doses: the candidates of a search."""
+
+from itertools import combinations
+
+import numpy as np
+
+from spikedrop.arguments import seed_of, whole_number
+from spikedrop.data.screen import Screen
+from spikedrop.data.simulate import DOSE_LEVELS, make_world, measure
+from spikedrop.errors import InputError
+
+
+def simulate_candidates(
+    *,
+    n_drugs: int = 40,
+    n_cell_lines: int = 12,
+    level: int = DOSE_LEVELS - 1,
+    class_synergy: float = 0.1,
+    pair_synergy: float = 0.35,
+    seed: int,
+) -> Screen:
+    """Simulate every pair of drugs in every cell line, at one dose of each drug.
+
+    The candidates of a search for synergy: because every pair is in the same cell lines at the
+    same doses, pairs do not differ by where they happened to be measured. Drugs, cell lines,
+    rules and noise are those of `simulate_screen`.
+
+    The interaction s of `simulate_screen` has two parts that can be set. What the classes of two
+    drugs contribute can be learnt from other pairs of these classes; what a pair has of its own, a
+    Student t variable with 4 degrees of freedom, cannot be learnt before the pair is measured. A
+    third part, of sd 0.1 for each pair and cell line, and the mean of -0.03 stay as they are.
+
+    Args:
+        n_drugs: at least 4.
+        n_cell_lines: at least 2.
+        level: dose level of both drugs, 0 (lowest) to 2 (highest).
+        class_synergy: sd of the part of two classes.
+        pair_synergy: scale of the part of a pair. The defaults of both are those of
+            `simulate_screen`.
+        seed: seed of everything random.
+
+    Returns:
+        A `Screen` of n_drugs (n_drugs - 1) / 2 * n_cell_lines pair records.
+
+    Raises:
+        InputError: a number is out of its range.
+
+    Examples:
+        >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
+        >>> len(screen.pairs), len(screen.pairs[["drug_a", "log10_dose_a_molar"]].drop_duplicates())
+        (30, 5)
+    """
+    n_drugs = whole_number("n_drugs", n_drugs, least=4)
+    n_cell_lines = whole_number("n_cell_lines", n_cell_lines, least=2)
+    if whole_number("level", level, least=0) >= DOSE_LEVELS:
+        raise InputError(f"level={level}: dose levels are 0 to {DOSE_LEVELS - 1}.")
+    for name, value in (("class_synergy", class_synergy), ("pair_synergy", pair_synergy)):
+        if not 0 <= value < np.inf:
+            raise InputError(f"{name}={value}: give a finite number, at least 0.")
+    world_rng, noise_rng = np.random.default_rng(seed_of(seed)).spawn(2)
+    world = make_world(world_rng, n_drugs, n_cell_lines, class_synergy, pair_synergy)
+    both = np.array(list(combinations(range(n_drugs), 2)))
+    at = {"cell": np.tile(np.arange(n_cell_lines), len(both))}
+    for name, drug in zip("ab", both.T, strict=True):
+        at[name] = np.repeat(drug, n_cell_lines)
+        at[f"range_{name}"] = np.zeros(len(at["cell"]), dtype=int)
+        at[f"level_{name}"] = np.full(len(at["cell"]), level)
+    return measure(world, at, noise_rng, f"simulated candidates, seed {seed}")
