@@ -169,7 +169,8 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
     """Run all neurons; return their spikes, and those sums weighted by step, layer by layer.
 
     The weights are those of `step_weights`. Axes (draw or 1, observation, 2, unit). A dropped
-    neuron is silent where its layer differs from draw to draw; where it does not, the mask has yet to be applied.
+    neuron is silent where its layer differs from draw to draw; where it does not, the mask has yet
+    to be applied.
     """
     gains = work.wired.gains
     counts = {
