@@ -162,12 +162,16 @@ def table(bench: Bench) -> dict[int, dict[str, Point]]:
 def by_kind(entry: dict[str, object]) -> list[dict[str, object]]:
     """Return a figure for each kind of neuron, from the figure of the best neuron of all.
 
-    The bar holds for rate codes only: it was set for plain spikes.
+    The bar holds for rate codes only: it was set for plain spikes. Where the best of them weights
+    its steps, the best that does not has a figure as well, ``..._equal_weights``.
 
     >>> best = {"name": "error_2700_spikes", "unit": "predictive sd", "bar": "<= 0.05",
     ...     "data": "simulated", "neurons": {"charge_keeping": 0.1, "radix": 0.01}}
     >>> [(found["name"], found["value"], found["bar"]) for found in by_kind(best)]
     [('error_2700_rate_coded', 0.1, '<= 0.05'), ('error_2700_bit_serial', 0.01, None)]
+    >>> best["neurons"] = {"charge_keeping": 0.1, "charge_keeping_parabola": 0.06}
+    >>> [(found["name"], found["value"]) for found in by_kind(best)]
+    [('error_2700_rate_coded', 0.06), ('error_2700_rate_coded_equal_weights', 0.1)]
     """
     found = []
     for kind, word in KIND_NAMES.items():
@@ -181,6 +185,11 @@ def by_kind(entry: dict[str, object]) -> list[dict[str, object]]:
         bar = entry["bar"] if kind == "SNN" else None
         more = {"data": entry["data"], "neuron": neuron, "derived_from": entry["name"]}
         found.append(figure(name, errors[neuron], str(entry["unit"]), bar, **more))
+        equal = {n: e for n, e in errors.items() if WAYS[n].readout == "mean"}
+        if equal and neuron not in equal:
+            more["neuron"] = min(equal, key=equal.__getitem__)
+            name, value = f"{name}_equal_weights", equal[more["neuron"]]
+            found.append(figure(name, value, str(entry["unit"]), bar, **more))
     return found
 
 
