@@ -1,4 +1,7 @@
-"""Error for a given number of spikes, for every neuron, on the running example."""
+"""Error for a given number of spikes, neuron by neuron, on the running example.
+
+``python -m benchmarks.fidelity`` prints the table; SPIKEDROP_DATA names the folder of real data.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,28 @@ from benchmarks.work import BACKEND, FOLDER, SEED, figure
 from spikedrop.errors import InputError
 from spikedrop.example import Example, running_example
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import KINDS
+from spikedrop.spiking.allocation import allocate
+from spikedrop.spiking.conversion import KINDS, Neuron, Readout
 
-BISECTED = ("rectified", "charge_keeping")  # the rate sets the spikes
+
+@dataclass(frozen=True)
+class Way:
+    """How to convert: a neuron, the weights of the readout's steps, scales per layer or neuron."""
+
+    neuron: Neuron
+    readout: Readout = "mean"
+    allocated: bool = False
+
+
+WAYS = {
+    "rectified": Way("rectified"),
+    "charge_keeping": Way("charge_keeping"),
+    "charge_keeping_allocated": Way("charge_keeping", allocated=True),
+    "charge_keeping_parabola": Way("charge_keeping", "parabola"),
+    "charge_keeping_parabola_allocated": Way("charge_keeping", "parabola", allocated=True),
+    "integrate_first": Way("integrate_first"),
+    "radix": Way("radix"),
+}
 WINDOWS = {  # one spike per step, or one bit: the number of steps sets the spikes
     "integrate_first": (50, 75, 100, 150, 200, 250, 300, 350, 400, 450, 500),
     "radix": range(4, 13),
@@ -32,9 +54,9 @@ KIND_NAMES = {"SNN": "rate_coded", "quantised": "quantised", "bit-serial": "bit_
 
 @dataclass(frozen=True)
 class Point:
-    """One neuron at one setting."""
+    """One way to convert at one setting."""
 
-    neuron: str
+    way: str
     rate_hz: float
     steps: int
     spikes: float
@@ -44,7 +66,7 @@ class Point:
     def line(self, budget: int) -> str:
         """Return the row of the table."""
         return (
-            f"{budget:>8,}  {self.neuron:<16} {self.rate_hz:>9.1f} {self.steps:>6} "
+            f"{budget:>8,}  {self.way:<34} {self.rate_hz:>9.1f} {self.steps:>6} "
             f"{self.spikes:>10.0f} {self.mean:>9.4f} {self.p95:>9.4f}"
         )
 
@@ -58,9 +80,14 @@ class Bench:
     x: np.ndarray
     ann: xr.DataArray
 
-    def point(self, neuron: str, rate_hz: float, steps: int) -> Point:
-        """Sample with one neuron at one setting."""
-        conversion = sd.calibrate(self.network, self.x_train, rate_hz=rate_hz, neuron=neuron)
+    def point(self, name: str, rate_hz: float, steps: int) -> Point:
+        """Sample one way at one setting."""
+        way = WAYS[name]
+        conversion = sd.calibrate(
+            self.network, self.x_train, rate_hz=rate_hz, neuron=way.neuron, readout=way.readout
+        )
+        if way.allocated:
+            conversion = allocate(self.network, conversion, self.x_train, seed=SEED)
         snn = sd.sample_snn(
             self.network,
             conversion,
@@ -73,7 +100,7 @@ class Bench:
         )
         error = sd.paired_error(self.ann, snn)
         spikes = float(snn.attrs["spikes_per_presentation"])
-        return Point(neuron, rate_hz, steps, spikes, error.mean, error.p95)
+        return Point(name, rate_hz, steps, spikes, error.mean, error.p95)
 
 
 def open_bench(data: str) -> Bench:
@@ -86,12 +113,12 @@ def open_bench(data: str) -> Bench:
     return Bench(example.network, example.x[example.parts.train][:4000], x, ann)
 
 
-def bisected(bench: Bench, neuron: str, budget: int) -> Iterator[Point]:
+def bisected(bench: Bench, way: str, budget: int) -> Iterator[Point]:
     """Search the rate that spends the budget: spikes grow with the rate."""
     low, high = RATES_HZ
     rate = 100.0
     for _ in range(TRIALS):
-        point = bench.point(neuron, rate, STEPS)
+        point = bench.point(way, rate, STEPS)
         yield point
         if 0.99 * budget <= point.spikes <= budget:
             return
@@ -100,34 +127,34 @@ def bisected(bench: Bench, neuron: str, budget: int) -> Iterator[Point]:
         rate = guess if low < guess < high else float(np.sqrt(low * high))
 
 
-def points(bench: Bench, neuron: str, budget: int) -> Iterator[Point]:
-    """Yield settings of one neuron, within the budget or not."""
-    if neuron in WINDOWS:
-        yield from (bench.point(neuron, 500.0, steps) for steps in WINDOWS[neuron])
-    else:
-        yield from bisected(bench, neuron, budget)
+def points(bench: Bench, way: str, budget: int) -> Iterator[Point]:
+    """Yield settings of one way, within the budget or not."""
+    if way in WINDOWS:
+        yield from (bench.point(way, 500.0, steps) for steps in WINDOWS[way])
+    else:  # the rate sets the spikes
+        yield from bisected(bench, way, budget)
 
 
-def best(bench: Bench, neuron: str, budget: int) -> Point | None:
-    """Return the neuron's most accurate setting within the budget."""
-    within = [point for point in points(bench, neuron, budget) if point.spikes <= budget]
+def best(bench: Bench, way: str, budget: int) -> Point | None:
+    """Return the most accurate setting of one way within the budget."""
+    within = [point for point in points(bench, way, budget) if point.spikes <= budget]
     return min(within, key=lambda point: point.mean, default=None)
 
 
 def table(bench: Bench) -> dict[int, dict[str, Point]]:
-    """Measure and print every neuron at every budget."""
-    print("  budget  neuron             rate_hz  steps     spikes      mean       p95  (/ sd)")
+    """Measure and print every way at every budget."""
+    print(f"  budget  {'way':<34}   rate_hz  steps     spikes      mean       p95  (/ sd)")
     found: dict[int, dict[str, Point]] = {}
     for budget in BUDGETS:
         found[budget] = {}
-        for neuron in (*BISECTED, *WINDOWS):
+        for way in WAYS:
             try:
-                point = best(bench, neuron, budget)
+                point = best(bench, way, budget)
             except InputError as error:
-                print(f"{budget:>8,}  {neuron:<16} not offered: {str(error)[:60]}")
+                print(f"{budget:>8,}  {way:<34} not offered: {str(error)[:60]}")
                 continue
             if point is not None:
-                found[budget][neuron] = point
+                found[budget][way] = point
                 print(point.line(budget), flush=True)
     return found
 
@@ -135,16 +162,22 @@ def table(bench: Bench) -> dict[int, dict[str, Point]]:
 def by_kind(entry: dict[str, object]) -> list[dict[str, object]]:
     """Return a figure for each kind of neuron, from the figure of the best neuron of all.
 
-    The bar holds for rate codes only: it was set for plain spikes.
+    The bar holds for rate codes only: it was set for plain spikes. Where the best of them weights
+    its steps, the best that does not has a figure as well, ``..._equal_weights``.
 
     >>> best = {"name": "error_2700_spikes", "unit": "predictive sd", "bar": "<= 0.05",
     ...     "data": "simulated", "neurons": {"charge_keeping": 0.1, "radix": 0.01}}
     >>> [(found["name"], found["value"], found["bar"]) for found in by_kind(best)]
     [('error_2700_rate_coded', 0.1, '<= 0.05'), ('error_2700_bit_serial', 0.01, None)]
+    >>> best["neurons"] = {"charge_keeping": 0.1, "charge_keeping_parabola": 0.06}
+    >>> [(found["name"], found["value"]) for found in by_kind(best)]
+    [('error_2700_rate_coded', 0.06), ('error_2700_rate_coded_equal_weights', 0.1)]
     """
     found = []
     for kind, word in KIND_NAMES.items():
-        errors = {n: e for n, e in entry.get("neurons", {}).items() if KINDS[n] == kind}
+        errors = {
+            n: e for n, e in entry.get("neurons", {}).items() if KINDS[WAYS[n].neuron] == kind
+        }
         if not errors:
             continue
         neuron = min(errors, key=errors.__getitem__)
@@ -152,6 +185,11 @@ def by_kind(entry: dict[str, object]) -> list[dict[str, object]]:
         bar = entry["bar"] if kind == "SNN" else None
         more = {"data": entry["data"], "neuron": neuron, "derived_from": entry["name"]}
         found.append(figure(name, errors[neuron], str(entry["unit"]), bar, **more))
+        equal = {n: e for n, e in errors.items() if WAYS[n].readout == "mean"}
+        if equal and neuron not in equal:
+            more["neuron"] = min(equal, key=equal.__getitem__)
+            name, value = f"{name}_equal_weights", equal[more["neuron"]]
+            found.append(figure(name, value, str(entry["unit"]), bar, **more))
     return found
 
 
@@ -174,8 +212,12 @@ def errors() -> list[dict[str, object]]:
             entries.append(figure(name, None, unit, bar, data=screen, why=why))
             continue
         top = min(kept.values(), key=lambda point: point.mean)
-        neurons = {n: round(getattr(p, attribute), 5) for n, p in kept.items()}
-        more = {"data": screen, "neuron": top.neuron, "spikes": round(top.spikes)}
+        neurons = {way: round(getattr(point, attribute), 5) for way, point in kept.items()}
+        more = {"data": screen, "neuron": top.way, "spikes": round(top.spikes)}
         more |= {"steps": top.steps, "rate_hz": round(top.rate_hz, 2), "neurons": neurons}
         entries.append(figure(name, getattr(top, attribute), unit, bar, **more))
     return entries + [kind for entry in entries for kind in by_kind(entry)]
+
+
+if __name__ == "__main__":
+    table(open_bench(os.environ.get("SPIKEDROP_DATA", "")))

@@ -224,9 +224,11 @@ def draw_case(seed: int, exact: bool | None = None) -> Case:
         # half of a value is left at the next step
         synapse = float(DT / np.log(2)) if exact else 3 * DT
     charge = float(rng.choice([0.5, 0.0, 0.25, -1.5]) if exact else rng.uniform(-1, 0.9))
+    weighted = not (exact or windowed) and np.random.default_rng([seed, 19]).random() < 0.3
     conversion = Conversion(
-        tuple(s if np.ndim(s) else float(s) for s in scales), neuron, charge, synapse, DT
-    )
+        tuple(s if np.ndim(s) else float(s) for s in scales), neuron, charge, synapse, DT,
+        "parabola" if weighted else "mean",
+    )  # fmt: skip
     rows = int(rng.choice([1, 2, 5, 9, 131], p=[0.2, 0.2, 0.3, 0.2, 0.1]))
     x = rng.normal(0, 1.5, (rows, network.n_inputs))
     x = (np.round(2 * x) / 2 if exact else x).astype(np.float32)

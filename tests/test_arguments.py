@@ -61,6 +61,7 @@ BAD = {
     "rate_hz": POSITIVE,
     "percentile": no(0, 101, given=[bad for bad in NO_NUMBER if bad is not None]),
     "neuron": NO_WORD,
+    "readout": NO_WORD,
     "initial_charge": no(1, given=NO_NUMBER),
     "synapse_s": no(0, given=[bad for bad in NO_NUMBER if bad is not None]),
     "dt": POSITIVE,

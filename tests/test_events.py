@@ -12,6 +12,7 @@ from spikedrop.masks import stacked_masks
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import calibrate
 from spikedrop.spiking.sampler import sample_snn
+from spikedrop.spiking.windows import step_weights
 from tests.test_graph import dropped_weights, gaussian, images, inputs, towers, weights
 
 DRAWS, ROWS, STEPS, SETTLE = 6, 30, 40, 8
@@ -118,8 +119,10 @@ def spikes_of(parts, steps):
     }
 
 
-def one_layer(drive, *, worth=(2.0, 2.0), initial=0.5, settle=1, heard=None, weights=None):
-    """Run two neurons for three steps, one presentation."""
+def one_layer(
+    drive, *, worth=(2.0, 2.0), initial=0.5, settle=1, heard=None, weights=None, readout="mean"
+):
+    """Run two neurons for three steps: spikes, and their numbers before `settle` and weighted."""
     heard = heard or events.nothing(3)
     weights = np.zeros((0, 2)) if weights is None else np.asarray(weights)
     *sent, counts = events.fire(
@@ -129,12 +132,12 @@ def one_layer(drive, *, worth=(2.0, 2.0), initial=0.5, settle=1, heard=None, wei
         1,
         events.padded(np.asarray([worth])),
         np.float32(initial),
-        3,
-        settle,
+        step_weights(readout, 3, settle).astype(np.float32),
         1,
         True,
     )
-    return spikes_of(sent, 3), counts[0, :, :2].tolist()
+    total, weighted = counts[0, :, :2]
+    return spikes_of(sent, 3), [(total - weighted).tolist(), weighted.tolist()]
 
 
 def test_neurons_worked_by_hand():
@@ -142,6 +145,13 @@ def test_neurons_worked_by_hand():
     sent, counts = one_layer([0.75, -0.75])
     assert sent == {(0, 0): {0: 2.0}, (0, 1): {0: 2.0}, (0, 2): {}}
     assert counts == [[1, 0], [1, 0]]
+
+
+def test_spikes_weighted_by_hand():
+    """The same spikes, at the first two of three steps, with weights 0.9, 1.2 and 0.9."""
+    _, (rest, weighted) = one_layer([0.75, -0.75], settle=0, readout="parabola")
+    assert weighted == pytest.approx([2.1, 0])
+    assert rest == pytest.approx([-0.1, 0])
 
 
 def test_several_spikes_in_a_step_and_negative_charge():

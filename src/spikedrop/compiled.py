@@ -321,12 +321,14 @@ def timed(
     masks: Values,
     settle_and_steps: tf.Tensor,
     decay: tf.Tensor | None,
+    weights: tf.Tensor | None,
     charge_keeping: bool,
     keep: bool,
 ) -> tuple[Values, tf.Tensor, Values]:
     """Neurons that fire while they integrate, step by step.
 
-    With neurons that keep charge, values are cumulative: what was sent up to this step.
+    With neurons that keep charge, values are cumulative: what was sent up to this step. `weights`
+    are those of the steps in the average of the readout, axis (step,); None where all are alike.
     """
     settle, steps = settle_and_steps[0], settle_and_steps[1]
     walk = Walk(plan, x, arrays, masks)
@@ -341,9 +343,9 @@ def timed(
     inside = plan.needed(looped)
     heard = {source for name in inside for source in layers[name].sources} & spiking
 
-    def step(t: tf.Tensor, n: Values, v: Values, filtered: Values) -> tuple:
-        """One time step; n: cumulative counts, v: cumulative rectified charge."""
-        n, v, filtered = dict(n), dict(v), dict(filtered)
+    def step(t: tf.Tensor, n: Values, v: Values, filtered: Values, sums: Values) -> tuple:
+        """One time step; n: cumulative counts, v: cumulative rectified charge, sums: weighted."""
+        earlier, n, v, filtered = n, dict(n), dict(v), dict(filtered)
         amount = tf.cast(t + 1, tf.float32) if charge_keeping else 1.0
 
         def send(layer: Layer, out: tf.Tensor) -> tf.Tensor:
@@ -370,7 +372,8 @@ def timed(
             out = now if charge_keeping else now - closed_form(name, t)
             values[name] = send(layers[name], out)
         walk.run(values, inside, amount, spike)
-        return t + 1, n, v, filtered
+        sums = {name: s + weights[t] * (n[name] - earlier[name]) for name, s in sums.items()}
+        return t + 1, n, v, filtered, sums
 
     draws = next((m.shape[0] for m in masks.values()), 1)
     shapes = dict(zip(layers, plan.shapes, strict=True))
@@ -386,6 +389,7 @@ def timed(
         n,
         {} if charge_keeping else n,
         {} if decay is None else {name: zeros(name, True) for name in heard},
+        {} if weights is None else {name: zeros(name, False) for name in plan.read & n.keys()},
     )
     read = plan.read
 
@@ -401,6 +405,16 @@ def timed(
         early, late = {**early, **settled}, {**late, **ended}
     averaged = tf.cast(steps - settle, tf.float32)
     fired = {name: late[name] - early[name] for name in sorted(read)}
+    if weights is not None:
+
+        def add(t: tf.Tensor, sums: Values) -> tuple:
+            return t + 1, {
+                name: s + weights[t] * (closed_form(name, t + 1) - closed_form(name, t))
+                for name, s in sums.items()
+            }
+
+        still = {name: tf.zeros_like(currents[name]) for name in read & currents.keys()}
+        fired = state[4] | tf.while_loop(lambda t, *_: t < steps, add, (tf.constant(0), still))[1]
     return _read(walk, constant, gains, fired, averaged), *walk.silenced(late, keep)
 
 

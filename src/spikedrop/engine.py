@@ -35,6 +35,7 @@ from spikedrop.layers import Layer
 from spikedrop.network import Network
 from spikedrop.quiet import import_tensorflow
 from spikedrop.spiking.programs import PROGRAMS, refusal
+from spikedrop.spiking.windows import step_weights
 
 if TYPE_CHECKING:
     from spikedrop.events import Wired
@@ -246,6 +247,9 @@ def run_snn(
             work,
             np.array([settle, steps], np.int32),
             None if tau is None else np32(np.exp(-conversion.dt / tau)),
+            None
+            if conversion.readout == "mean"
+            else step_weights(conversion.readout, steps, settle).astype(np.float32),
             charge_keeping=conversion.neuron == "charge_keeping",
             keep=keep_counts,
         )
@@ -292,12 +296,12 @@ def _run_events(
         name, drawn, n = layer.name, layer.name in plan.drawn(), counts[layer.name]
         alive = masks[name] != 0 if name in masks else np.ones((draws, 1, 1), bool)
         if drawn:
-            spikes += n.sum(axis=(0, 2, 3), dtype=np.float64)
+            spikes += n[:, :, 0].sum(axis=(0, 2), dtype=np.float64)
         else:  # the same in all draws, but for the mask
             lives = np.broadcast_to(alive.sum(axis=0), n.shape[1::2])
-            spikes += np.einsum("ikj,ij->i", n[0], lives, dtype=np.float64)
+            spikes += np.einsum("ij,ij->i", n[0, :, 0], lives, dtype=np.float64)
         if keep:
-            fired = n.sum(axis=2) * alive
+            fired = n[:, :, 0] * alive
             every.append(fired.reshape(draws, rows, *network.shapes[name]))
         if name in plan.read:
             whole = n[:, :, 1].reshape(*n.shape[:2], *network.shapes[name])

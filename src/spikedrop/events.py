@@ -29,8 +29,9 @@ from numba.extending import intrinsic
 
 from spikedrop.caches import njit
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import Conversion
+from spikedrop.spiking.conversion import Conversion, Readout
 from spikedrop.spiking.programs import PROGRAMS, refusal
+from spikedrop.spiking.windows import step_weights
 
 WORD = 64  # neurons whose thresholds are looked at together
 GROUP = 4  # spikes whose weights are added together
@@ -72,12 +73,15 @@ class Wired:
         The commonest value in a layer's masks; 0 where there is none.
     initial : float
         Charge at the start, in thresholds.
+    readout : str
+        See `Conversion`.
     """
 
     synapses: dict[str, Synapses]
     gains: dict[str, np.ndarray]
     usual: dict[str, float]
     initial: float
+    readout: Readout
 
 
 def wire(
@@ -111,7 +115,7 @@ def wire(
                 usual[layer.name] = 1.0
         elif layer.op in ("flatten", "concatenate") and all(below):  # values side by side
             heard[layer.name] = sum(below, ())
-    return Wired(synapses, flat, usual, conversion.initial_charge)
+    return Wired(synapses, flat, usual, conversion.initial_charge, conversion.readout)
 
 
 def fits(name: str, **sizes: tuple[int, int]) -> None:
@@ -162,10 +166,11 @@ class Work:
 
 
 def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
-    """Run all neurons; return their spikes until `settle` and after it, layer by layer.
+    """Run all neurons; return their spikes, and those sums weighted by step, layer by layer.
 
-    Axes (draw or 1, observation, 2, unit). A dropped neuron is silent where its layer differs from
-    draw to draw; where it does not, the mask has yet to be applied.
+    The weights are those of `step_weights`. Axes (draw or 1, observation, 2, unit). A dropped
+    neuron is silent where its layer differs from draw to draw; where it does not, the mask has yet
+    to be applied.
     """
     gains = work.wired.gains
     counts = {
@@ -266,8 +271,7 @@ def _run_task(work: Work, draws: range, rows: range, counts: dict[str, np.ndarra
             per,
             worth,
             np.float32(work.wired.initial),
-            work.steps,
-            work.settle,
+            step_weights(work.wired.readout, work.steps, work.settle).astype(np.float32),
             n,
             name in heard,
         )
@@ -321,12 +325,14 @@ def _filled(at, which, value):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def fire(begin, which, value, weights, drive, per, worth, initial, steps, settle, n, send):
+def fire(begin, which, value, weights, drive, per, worth, initial, weighting, n, send):
     """Charge-keeping neurons: v += drive + spikes W, then n = max(0, floor(v)), v -= n.
 
     `n` presentations; that of number g has the drive ``drive[g // per, step or 0]``. A neuron whose
-    worth is 0 is silent; the others send what a spike is worth.
+    worth is 0 is silent; the others send what a spike is worth. Spikes are summed with weights 1
+    and `weighting`, axis (step,).
     """
+    steps = len(weighting)
     width = weights.shape[1]
     words = width // WORD
     one = np.uint64(1)
@@ -350,7 +356,6 @@ def fire(begin, which, value, weights, drive, per, worth, initial, steps, settle
             for j in range(width):
                 v[j] += now[j]
             _add(begin[g * steps + t], begin[g * steps + t + 1], which, value, weights, v)
-            late = 1 if t >= settle else 0
             for k in range(words):
                 word = np.uint64(0)
                 for j in range(WORD):
@@ -361,7 +366,8 @@ def fire(begin, which, value, weights, drive, per, worth, initial, steps, settle
                     word &= word - one
                     fired = np.floor(v[j])
                     v[j] -= fired
-                    counts[g, late, j] += fired
+                    counts[g, 0, j] += fired
+                    counts[g, 1, j] += weighting[t] * fired
                     if send:
                         out_which[at] = j
                         out_value[at] = fired * gain[j]

@@ -127,8 +127,9 @@ def accuracy_per_spike(
     network, x_train, x, draws, seed : see `fidelity_table`
     rates_hz, steps
         Neurons that fire while they integrate run at these rates for `steps` steps: Nengo's
-        rectified one behind a synapse of 5 ms, the charge-keeping one, and the same with a
-        firing-rate scale a neuron (`spikedrop.spiking.allocation.allocate`).
+        rectified one behind a synapse of 5 ms, and the charge-keeping one: as it is, with a
+        firing-rate scale per neuron (`spikedrop.spiking.allocation.allocate`), with a readout
+        that weights its steps (``readout="parabola"`` of `Conversion`), and with both.
     windows
         Steps of the charge-keeping neuron at the highest rate, and window lengths of
         ``integrate_first``.
@@ -152,8 +153,11 @@ def accuracy_per_spike(
         runs += [
             ("rectified, 5 ms", "rate", rate, rectified, steps),
             ("keeps charge", "rate", rate, keeps, steps),
-            ("keeps charge, scale a neuron", "rate", rate, allocated, steps),
+            ("keeps charge, scale per neuron", "rate", rate, allocated, steps),
         ]
+        for name, plain in (("parabola", keeps), ("parabola and scales", allocated)):
+            weighted = replace(plain, readout="parabola")
+            runs.append((f"keeps charge, {name}", "rate", rate, weighted, steps))
     runs += [("keeps charge", "steps", rate, keeps, t) for t in windows]
     first = calibrate(network, x_train, neuron="integrate_first")
     runs += [("quantised (integrates first)", "steps", np.nan, first, t) for t in windows]

@@ -216,7 +216,7 @@ def nested_samples(
         float32, axes (mask, charge, observation, output) and (mask, observation, output).
     """
     x = check_inputs(network, x, masks, "draw")
-    settle = (0 if conversion.windowed else steps // 5) if settle is None else settle
+    settle = conversion.settle(steps) if settle is None else settle
     if charges < 1 or steps < 1 or not 0 <= settle < steps:
         raise InputError(
             f"charges={charges}, steps={steps}, settle={settle}: need at least one charge and one "

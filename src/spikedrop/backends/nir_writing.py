@@ -52,6 +52,11 @@ def check_conversion(network: Network, conversion: Conversion) -> None:
         raise InputError(
             f"neuron={conversion.neuron!r} {why}: calibrate with neuron='charge_keeping'."
         )
+    if conversion.readout != "mean":
+        raise InputError(
+            f"readout={conversion.readout!r}: a NIR graph has spikes and weights and no average "
+            "over steps: calibrate with readout='mean', and weight the steps where the file is run."
+        )
     if conversion.synapse_s is not None:
         raise InputError(
             f"synapse_s={conversion.synapse_s} s: the low-pass synapse here passes its state "

@@ -30,7 +30,7 @@ from spikedrop.backends.windowed import (
 from spikedrop.layers import Layer, linear
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.reference import payload
+from spikedrop.spiking.reference import averaged, payload
 from spikedrop.spiking.sampler import Simulator
 from spikedrop.spiking.saturation import Shares, share
 from spikedrop.spiking.windows import firing_windows
@@ -203,7 +203,7 @@ def _results(
         return values.reshape(-1, *network.shapes[name])
 
     means = {
-        name: shaped(data[probe][:, model.read].mean(axis=1), name)
+        name: shaped(averaged(conversion, data[probe][:, model.read].swapaxes(0, 1), 0), name)
         for name, probe in model.readouts.items()
     }
     counts = []

@@ -28,7 +28,8 @@ with :math:`T_i` the time steps in which neuron i is at work. The conventions:
   work in the window in which it listens and in those in which it fires, and idle in all others;
   where branches of different depth meet, the shallower fires again (`spikedrop.spiking.windows`),
   and its spikes are counted again.
-- The readout adds up what arrives, which is synaptic; it has no neurons to update.
+- The readout adds up what arrives, which is synaptic; it has no neurons to update. One that
+  weights its steps takes one multiply-accumulate more for every output at every step.
 - The input is a constant current, not spikes: one multiply-accumulate for every first weight, once
   a presentation. A linear layer in the middle that has weights and no neurons passes its sums on at
   every step: one for every weight behind it, every step.

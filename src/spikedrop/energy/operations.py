@@ -99,6 +99,10 @@ def count_operations(
         for name, windows in busy.items():
             updates = float(network.units(name) * steps * windows)
             mean[name] = replace(mean[name], updates=updates)
+        if conversion.readout != "mean":
+            for name in network.outputs:
+                weighted = float(network.units(name) * steps)
+                mean[name] += Counts(macs=weighted, macs_nonzero=weighted)
         if conversion.kind == "bit-serial":
             mean = {name: replace(one, shifts=one.synaptic) for name, one in mean.items()}
         return mean

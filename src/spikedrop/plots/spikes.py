@@ -164,10 +164,10 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
     style()
     figure, panels = plt.subplots(1, 3, figsize=(8.5, 3.4), sharey=True)
     kinds = table.drop_duplicates("neuron").set_index("neuron")["kind"].sort_index()
-    rates = iter(COLOURS[role] for role in ("snn", "other", "wrong", "truth"))
+    rates = iter(COLOURS[role] for role in ("snn", "other", "wrong", "truth", "floor"))
     looks = {
         neuron: (next(rates), marker, "-") if kind == "SNN" else (COLOURS[kind], marker, "--")
-        for (neuron, kind), marker in zip(kinds.items(), "osD^v", strict=True)
+        for (neuron, kind), marker in zip(kinds.items(), "osD^vPX", strict=True)
     }
     shown = (
         (

@@ -17,6 +17,8 @@ Neuron = Literal["charge_keeping", "rectified", "integrate_first", "radix"]
 NEURONS: tuple[Neuron, ...] = ("charge_keeping", "rectified", "integrate_first", "radix")
 MAX_RADIX_STEPS = 20  # digits that float32 counts exactly
 WINDOWED = ("integrate_first", "radix")  # neurons that integrate first and fire afterwards
+Readout = Literal["mean", "parabola"]
+READOUTS: tuple[Readout, ...] = ("mean", "parabola")
 Kind = Literal["SNN", "quantised", "bit-serial"]
 #: What a network of these neurons is. Only the first two send a rate code; the others equal an
 #: artificial network with rounded activations (`spikedrop.spiking.rounded`), and tables and figures
@@ -68,6 +70,11 @@ class Conversion:
         the two neurons that integrate first.
     dt : float
         Seconds a time step.
+    readout : {"mean", "parabola"}
+        How steps are weighted in the average of the readout; the weights are those of
+        `spikedrop.spiking.windows.step_weights`. ``mean``: all alike. ``parabola``: most in the
+        middle and least at both ends, for neurons that fire while they integrate. Spikes do not
+        depend on it.
     """
 
     scales_hz: tuple[float | np.ndarray, ...]
@@ -75,6 +82,7 @@ class Conversion:
     initial_charge: float = 0.5
     synapse_s: float | None = None
     dt: float = 0.001
+    readout: Readout = "mean"
 
     def __post_init__(self) -> None:
         """Refuse what no neuron can do."""
@@ -84,6 +92,7 @@ class Conversion:
                 f"scales_hz={self.scales_hz}: every scale must be positive and finite."
             )
         one_of("neuron", self.neuron, NEURONS)
+        one_of("readout", self.readout, READOUTS)
         real_number("initial_charge", self.initial_charge, below=1)
         real_number("dt", self.dt, above=0)
         if self.synapse_s is not None:
@@ -92,6 +101,11 @@ class Conversion:
             raise InputError(
                 f"neuron={self.neuron!r} waits for a whole window and needs no synapse: "
                 f"leave out synapse_s={self.synapse_s}."
+            )
+        if self.windowed and self.readout != "mean":
+            raise InputError(
+                f"neuron={self.neuron!r} sends a whole number in its window, in which every spike "
+                f"counts: use readout='mean', not {self.readout!r}."
             )
 
     @property
@@ -107,6 +121,17 @@ class Conversion:
         ['SNN', 'SNN', 'quantised', 'bit-serial']
         """
         return KINDS[self.neuron]
+
+    def settle(self, steps: int) -> int:
+        """Steps that the average of the readout leaves out by default.
+
+        A fifth; a tenth where the first steps weigh little; none where layers wait for whole
+        windows.
+
+        >>> [Conversion((500.0,), readout=readout).settle(200) for readout in READOUTS]
+        [40, 20]
+        """
+        return 0 if self.windowed else steps // (5 if self.readout == "mean" else 10)
 
     def levels(self, steps: int) -> int:
         """Quanta of charge that stand for full scale, the activation ``1 / (g dt)``.
@@ -135,6 +160,7 @@ def calibrate(
     initial_charge: float = 0.5,
     synapse_s: float | None = None,
     dt: float = 0.001,
+    readout: Readout = "mean",
 ) -> Conversion:
     r"""Choose every layer's firing-rate scale from its activations on training data.
 
@@ -153,7 +179,7 @@ def calibrate(
     percentile : float, optional
         Between 0 and 100. By default 98, and 99.9 for neurons that integrate first: they send at
         most one spike per step, and what is beyond ``1 / dt`` is lost.
-    neuron, initial_charge, synapse_s, dt : see `Conversion`
+    neuron, initial_charge, synapse_s, dt, readout : see `Conversion`
 
     Raises
     ------
@@ -166,7 +192,7 @@ def calibrate(
     if percentile is None:
         percentile = 99.9 if neuron in WINDOWED else 98.0
     real_number("percentile", percentile, above=0, most=100)
-    Conversion((), neuron, initial_charge, synapse_s, dt)  # refused before any work
+    Conversion((), neuron, initial_charge, synapse_s, dt, readout)  # refused before any work
     x = check_inputs(network, x_train, 1, "draw")
     scales = []
     for layer, activation in zip(network.hidden, forward(network, x)[1], strict=True):
@@ -177,4 +203,4 @@ def calibrate(
                 "firing-rate scale: raise `percentile`, or train again."
             )
         scales.append(float(rate_hz / top))
-    return Conversion(tuple(scales), neuron, initial_charge, synapse_s, dt)
+    return Conversion(tuple(scales), neuron, initial_charge, synapse_s, dt, readout)

@@ -65,6 +65,8 @@ class Program:
         ``before``: layers that hear no neurons, among them the first neurons. ``neurons``: layers
         of neurons that hear neurons. ``between``: those without neurons that lead from neurons to
         neurons. ``behind``: those that lead from neurons only to outputs.
+    weighted : bool
+        Whether it can weight the steps in the average of the readout, as `Conversion.readout` says.
     from_zero : tuple of str
         Neurons that must not begin below zero charge, because they send as many spikes as the floor
         of the charge says, and that is negative there.
@@ -79,6 +81,7 @@ class Program:
     neurons: Takes
     between: Takes
     behind: Takes
+    weighted: bool = False
     from_zero: tuple[str, ...] = ()
 
 
@@ -93,16 +96,16 @@ _DENSE, _IN_A_ROW = Takes({"dense": 1}, VALUES), Takes({"flatten": ANY, "concate
 PROGRAMS: dict[str, Program] = {
     "events": Program(
         "spikedrop.events", ("charge_keeping",), False, False, False,
-        _ALL[0], _DENSE, _IN_A_ROW, _ALL[0],
+        _ALL[0], _DENSE, _IN_A_ROW, _ALL[0], True,
     ),
-    "timed": Program("backend='engine'", TIMED, True, False, True, *_ALL),
+    "timed": Program("backend='engine'", TIMED, True, False, True, *_ALL, True),
     "windows": Program("backend='engine'", WINDOWED, False, False, True, *_ALL),
-    "numpy": Program("backend='numpy'", TIMED + WINDOWED, True, True, True, *_ALL),
+    "numpy": Program("backend='numpy'", TIMED + WINDOWED, True, True, True, *_ALL, True),
     "nengo": Program(
-        "backend='nengo'", TIMED + WINDOWED, True, False, True, *_VALUES, ("rectified",)
+        "backend='nengo'", TIMED + WINDOWED, True, False, True, *_VALUES, True, ("rectified",)
     ),
     "nengo_dl": Program(
-        "backend='nengo_dl'", TIMED + WINDOWED, True, False, True, *_VALUES, ("rectified",)
+        "backend='nengo_dl'", TIMED + WINDOWED, True, False, True, *_VALUES, True, ("rectified",)
     ),
     "chip": Program(
         "the chip model", ("charge_keeping",), False, False, True,
@@ -147,6 +150,11 @@ def refusal(
             f"neuron={conversion.neuron!r} with synapse_s={conversion.synapse_s}: {program.name} "
             f"runs {', '.join(map(repr, program.kinds))}"
             f"{'' if program.synapse else ', without synapse'}; calibrate with those."
+        )
+    if conversion.readout != "mean" and not program.weighted:
+        return (
+            f"readout={conversion.readout!r}: {program.name} counts spikes and cannot weight them "
+            "by the step they come in; calibrate with readout='mean'."
         )
     if conversion.neuron in program.from_zero and conversion.initial_charge < 0:
         return (

@@ -11,6 +11,7 @@ from spikedrop.layers import Layer, linear, masked, with_masked_weights
 from spikedrop.network import Network
 from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.saturation import share
+from spikedrop.spiking.windows import step_weights
 
 
 def simulate(
@@ -53,7 +54,7 @@ def simulate(
     Returns
     -------
     readout : numpy.ndarray
-        Mean readout after `settle`, axes (observation, output).
+        Readout averaged over the steps after `settle`, axes (observation, output).
     counts : list of numpy.ndarray
         Spikes of every hidden neuron over all steps, axes ``(observation, *shape)``.
     """
@@ -86,8 +87,16 @@ def simulate(
             record[layer.name] = {"current": current, "voltage": voltage, "spikes": spikes}
     if record is not None:
         record["readout"] = network.join(sent)
-    means = {name: sent[name][settle:].mean(axis=0) for name in network.outputs}
+    means = {name: averaged(conversion, sent[name], settle) for name in network.outputs}
     return network.join(means), counts
+
+
+def averaged(conversion: Conversion, sent: np.ndarray, settle: int) -> np.ndarray:
+    """Average over steps, the first axis, with the weights of `step_weights`."""
+    if conversion.readout == "mean":
+        return sent[settle:].mean(axis=0)
+    weights = step_weights(conversion.readout, len(sent), settle).astype(sent.dtype)
+    return np.tensordot(weights, sent, 1) / sent.dtype.type(len(sent) - settle)
 
 
 def weigh(layer: Layer, values: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> np.ndarray:

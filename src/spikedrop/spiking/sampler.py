@@ -99,11 +99,11 @@ def sample_snn(
     draws, seed, scope, first_draw, memory_gb, progress : see `sample_ann`
     steps : int
         Time steps of `conversion.dt` seconds a presentation; the error falls as 1/steps for
-        charge-keeping neurons. For neurons that integrate first, the steps of one window; the
-        error falls as 1/steps, for ``radix`` as 2**-steps.
+        charge-keeping neurons, and faster with ``readout="parabola"``. For neurons that integrate
+        first, the steps of one window; the error falls as 1/steps, for ``radix`` as 2**-steps.
     settle : int, optional
         First steps left out of the average, while deeper layers find their rates and synapses
-        fill; by default a fifth of `steps`, and none for neurons that integrate first.
+        fill; by default `Conversion.settle`, a fifth of `steps` for most conversions.
     hold : {"presentation", "step"}, or a mapping
         ``step`` redraws the masks at every time step. For the samples of the artificial network
         with permanent dropout that is wrong, and kept as a control: the masks average out, and the
@@ -256,13 +256,13 @@ def timing_of(
 ) -> tuple[int, int]:
     """Return the steps of a presentation and those left out of the average.
 
-    By default these are a fifth, and none for whole windows.
+    By default these are `Conversion.settle`.
     """
     of_type("conversion", conversion, Conversion, "`calibrate`")
     one_of("backend", backend, BACKENDS)
     steps = whole_number("steps", steps, least=1)
     if settle is None:
-        return steps, 0 if conversion.windowed else steps // 5
+        return steps, conversion.settle(steps)
     return steps, whole_number("settle", settle)
 
 

@@ -46,6 +46,8 @@ def of_conversion(conversion: Conversion) -> str:
     parts: list[object] = []
     for field in fields(conversion):
         value = getattr(conversion, field.name)
+        if field.name == "readout" and value == "mean":
+            continue  # stores from before there was a choice resume
         parts.append(field.name)
         parts += [np.asarray(scale) for scale in value] if field.name == "scales_hz" else [value]
     return _digest(parts)

@@ -97,6 +97,8 @@ class Job:
             }
             if conversion.synapse_s is not None:
                 told["synapse_s"] = float(conversion.synapse_s)
+            if conversion.readout != "mean":
+                told["readout"] = conversion.readout
         return told
 
 
