@@ -15,36 +15,24 @@ from pathlib import Path
 import pandas as pd
 
 from spikedrop.errors import InputError
-from spikedrop.files.records import read_record
+from spikedrop.files.records import Run, read_record
 
 Value = float | str | None
 
 
 @dataclass(frozen=True)
-class RealRun:
-    """One executed chapter on real records.
+class RealRun(Run):
+    """One executed chapter on real records, and where it comes from.
 
     Attributes
     ----------
     chapter : str
         Its file name without suffix.
-    date : str
-        Day of the run, UTC.
-    commit : str
-        Of the sources that ran.
-    machine : str
-        In words.
-    command : str
-        That makes the same again.
     results : dict
         What the chapter recorded by name: numbers and short texts, None for NaN.
     """
 
     chapter: str
-    date: str
-    commit: str
-    machine: str
-    command: str
     results: Mapping[str, Value]
 
 
@@ -124,7 +112,7 @@ def _read(file: str | Path | None) -> dict[str, RealRun]:
     path = files("spikedrop") / "real_run.json" if file is None else Path(file)
     return read_record(
         path,
-        lambda found: {name: RealRun(name, **run) for name, run in found.items()},
+        lambda found: {name: RealRun(chapter=name, **run) for name, run in found.items()},
         what="a recorded run",
         command="python -m book.real_run",
     )

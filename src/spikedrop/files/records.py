@@ -18,8 +18,8 @@ KEYS = ("date", "commit", "machine", "command")
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Results of a run, and where they come from.
+class Run:
+    """Where recorded results come from.
 
     Attributes
     ----------
@@ -31,14 +31,18 @@ class Recorded:
         In words.
     command : str
         That makes the same again.
-    rows : tuple of dict
-        The results.
     """
 
     date: str
     commit: str
     machine: str
     command: str
+
+
+@dataclass(frozen=True)
+class Recorded(Run):
+    """Results of a run: `rows`, one mapping each, and where they come from."""
+
     rows: tuple[Mapping[str, Any], ...]
 
 
