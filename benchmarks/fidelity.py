@@ -18,7 +18,8 @@ from spikedrop.errors import InputError
 from spikedrop.example import Example, running_example
 from spikedrop.network import Network
 from spikedrop.spiking.allocation import allocate
-from spikedrop.spiking.conversion import KINDS, Neuron, Readout
+from spikedrop.spiking.conversion import KINDS, Neuron
+from spikedrop.spiking.windows import Readout
 
 
 @dataclass(frozen=True)

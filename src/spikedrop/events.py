@@ -29,9 +29,9 @@ from numba.extending import intrinsic
 
 from spikedrop.caches import njit
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import Conversion, Readout
+from spikedrop.spiking.conversion import Conversion
 from spikedrop.spiking.programs import PROGRAMS, refusal
-from spikedrop.spiking.windows import step_weights
+from spikedrop.spiking.windows import Readout, step_weights
 
 WORD = 64  # neurons whose thresholds are looked at together
 GROUP = 4  # spikes whose weights are added together

@@ -142,7 +142,7 @@ def noise_sd(growth: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _World:
+class World:
     """What is true of D drugs and C cell lines, each drug with R = 2 ranges of L doses."""
 
     drugs: pd.DataFrame
@@ -153,7 +153,7 @@ class _World:
 
 
 def measure(
-    world: _World, at: dict[str, np.ndarray], rng: np.random.Generator, source: str
+    world: World, at: dict[str, np.ndarray], rng: np.random.Generator, source: str
 ) -> Screen:
     """Measure single drugs, and pairs at the conditions `at`, see `_layout`."""
     singles = _singles(world, rng)
@@ -171,7 +171,7 @@ def make_world(
     n_cells: int,
     class_synergy: float = 0.1,
     pair_synergy: float = 0.35,
-) -> _World:
+) -> World:
     """Draw drugs and cell lines, and what is true of them; see `simulate_screen`."""
     kind = rng.permutation(np.arange(n_drugs) % N_CLASSES)
     factors = rng.normal(size=(n_drugs, N_DRUG_FACTORS))
@@ -204,7 +204,7 @@ def make_world(
     )
     cells.insert(0, "panel", [PANELS[number] for number in panel])
     synergy = _synergy(rng, kind, cell_factors, class_synergy, pair_synergy)
-    return _World(drugs, cells, log10_doses, growth, synergy)
+    return World(drugs, cells, log10_doses, growth, synergy)
 
 
 def _dose_responses(
@@ -308,7 +308,7 @@ def _layout(
     }
 
 
-def _pairs(world: _World, at: dict[str, np.ndarray], rng: np.random.Generator) -> pd.DataFrame:
+def _pairs(world: World, at: dict[str, np.ndarray], rng: np.random.Generator) -> pd.DataFrame:
     spots = [(at[d], at["cell"], at[f"range_{d}"], at[f"level_{d}"]) for d in "ab"]
     alone = [world.growth[spot] for spot in spots]
     partly = [np.clip(1 - growth, 0, 1) for growth in alone]
@@ -334,7 +334,7 @@ def _pairs(world: _World, at: dict[str, np.ndarray], rng: np.random.Generator) -
     )[_order("drug_a", "drug_b")]
 
 
-def _singles(world: _World, rng: np.random.Generator) -> pd.DataFrame:
+def _singles(world: World, rng: np.random.Generator) -> pd.DataFrame:
     measured = rng.random(world.growth.shape) < 0.9
     # A drug with one dose range has it twice; the second copy is the same condition.
     measured[:, :, 1] &= (world.log10_doses[:, 1] != world.log10_doses[:, 0])[:, None]
@@ -349,7 +349,7 @@ def _singles(world: _World, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _records(
-    world: _World,
+    world: World,
     cell: np.ndarray,
     truth: np.ndarray,
     replicates: np.ndarray,

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from spikedrop.errors import InputError
 from spikedrop.files.writing import written
 
-Record = TypeVar("Record")
 #: What a recorded run says of itself.
 KEYS = ("date", "commit", "machine", "command")
 
@@ -47,8 +46,8 @@ class Recorded(Run):
 
 
 def read_record(
-    file: Path | Traversable, build: Callable[[Any], Record], *, what: str, command: str
-) -> Record:
+    file: Path | Traversable, build: Callable[[Any], Any], *, what: str, command: str
+) -> Any:
     """Read a recorded run.
 
     Parameters

@@ -12,13 +12,12 @@ from spikedrop.arguments import one_of, real_number
 from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.samples import check_inputs, check_network
+from spikedrop.spiking.windows import READOUTS, Readout
 
 Neuron = Literal["charge_keeping", "rectified", "integrate_first", "radix"]
 NEURONS: tuple[Neuron, ...] = ("charge_keeping", "rectified", "integrate_first", "radix")
 MAX_RADIX_STEPS = 20  # digits that float32 counts exactly
 WINDOWED = ("integrate_first", "radix")  # neurons that integrate first and fire afterwards
-Readout = Literal["mean", "parabola"]
-READOUTS: tuple[Readout, ...] = ("mean", "parabola")
 Kind = Literal["SNN", "quantised", "bit-serial"]
 #: What a network of these neurons is. Only the first two send a rate code; the others equal an
 #: artificial network with rounded activations (`spikedrop.spiking.rounded`), and tables and figures

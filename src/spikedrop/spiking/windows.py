@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
 from spikedrop.network import Network
 
-if TYPE_CHECKING:
-    from spikedrop.spiking.conversion import Readout
+Readout = Literal["mean", "parabola"]
+READOUTS: tuple[Readout, ...] = ("mean", "parabola")
 
 
 def firing_windows(network: Network) -> dict[str, tuple[int, int]]:
