@@ -95,7 +95,7 @@ def read_real_run(chapter: str, file: str | Path | None = None) -> RealRun:
     Raises
     ------
     InputError
-        If `file` is not such a file, or the chapter is not recorded in it.
+        If `file` is not such a file, or holds no record of the chapter.
 
     Examples
     --------
