@@ -55,7 +55,7 @@ def real_values() -> dict[str, Value]:
     """Return what was recorded as values ``real_NAME`` for the pages, and where it comes from.
 
     ``real_runs`` says when and at which commit, ``real_times`` the same for each chapter as a
-    table, and ``real_command`` how to do it again.
+    table, ``real_machine`` where, and ``real_command`` how to do it again.
 
     Examples
     --------
@@ -67,9 +67,11 @@ def real_values() -> dict[str, Value]:
     values |= derived(values)
     dates = dict.fromkeys((run.date, run.commit[:10]) for run in runs)
     said = "; ".join(f"{date}, commit {commit}" for date, commit in dates)
-    lines = ["| chapter | date | commit | machine |", "|---|---|---|---|"]
-    lines += [f"| {run.chapter} | {run.date} | {run.commit} | {run.machine} |" for run in runs]
+    lines = ["| chapter | date | commit |", "|---|---|---|"]
+    lines += [f"| {run.chapter} | {run.date} | {run.commit[:10]} |" for run in runs]
+    machines = "; ".join(dict.fromkeys(run.machine for run in runs))
     where = {"real_runs": said, "real_times": "\n".join(lines), "real_command": COMMAND}
+    where["real_machine"] = machines
     return {f"real_{name}": value for name, value in values.items()} | where
 
 
