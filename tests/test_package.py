@@ -3,9 +3,12 @@
 import ast
 import copy
 import importlib
+import importlib.metadata
 import pickle
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import cloudpickle
@@ -16,6 +19,7 @@ from IPython.core.completer import IPCompleter
 import spikedrop as sd
 
 SOURCE = Path(sd.__file__).parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize("way", [pickle, cloudpickle])
@@ -126,3 +130,30 @@ def test_a_handler_that_catches_everything_is_found(tmp_path):
         file.write_text(line)
         with pytest.raises(AssertionError):
             list(handlers(file))
+
+
+def imports_of(folder):
+    """Top-level names that the files of a folder import."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("folder", ["src", "book", "tests"])
+def test_every_distribution_that_is_imported_is_declared(folder):
+    """What the package imports is a requirement or an extra of users, not of its book or tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    private = {} if folder != "src" else {"book", "dev"}
+    declared = [*project["dependencies"]]
+    declared += [name for extra, names in extras.items() if extra not in private for name in names]
+    known = {re.match(r"[\w.-]+", name).group().lower().replace("_", "-") for name in declared}
+    homes = importlib.metadata.packages_distributions()
+    own = {"spikedrop", "book", "benchmarks", "tests", *sys.stdlib_module_names}
+    own |= {path.stem for path in (ROOT / "tests").glob("*.py")}
+    for name in set(imports_of(ROOT / folder)) - own:
+        names = {home.lower().replace("_", "-") for home in homes.get(name, [name])}
+        assert names & known, f"{name}: imported by {folder}/ and not declared in pyproject.toml"
