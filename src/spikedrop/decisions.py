@@ -175,9 +175,12 @@ def diverse_choice(
     disagree times how likely they still explain what the third says is measured. With Gaussian
     noise of one sd :math:`\sigma` that is, up to a constant,
 
-    .. math:: \hat s(P) \propto \sum_{i<j<k} (d_{ij} + d_{jk} + d_{ik}) \exp\Bigl(
-              -\frac{1}{6 \sigma^2} \sum_{c \in P} \bigl[ (f_{ic} - f_{jc})^2
-              + (f_{jc} - f_{kc})^2 + (f_{ic} - f_{kc})^2 \bigr] \Bigr)
+    .. math::
+
+        \hat s(P) &\propto \sum_{i<j<k} (d_{ij} + d_{jk} + d_{ik})
+                    \exp\Bigl(-\frac{s_{ijk}}{6 \sigma^2}\Bigr) , \\
+        s_{ijk} &= \sum_{c \in P} \bigl[ (f_{ic} - f_{jc})^2
+                   + (f_{jc} - f_{kc})^2 + (f_{ic} - f_{kc})^2 \bigr]
 
     for a batch P, where :math:`f_{ic}` is draw i of candidate c. A candidate that moves with one
     already in the batch separates the same draws again, and gains little.
