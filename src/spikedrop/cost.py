@@ -238,8 +238,8 @@ class Benchmark:
     def figure(self, name: str) -> Mapping[str, Any]:
         """Return a figure by its name; `InputError` if there is none.
 
-        >>> read_benchmark().figure("error_2700_rate_coded")["neuron"]
-        'charge_keeping'
+        >>> read_benchmark().figure("error_2700_rate_coded")["unit"]
+        'predictive sd'
         """
         for entry in self.figures:
             if entry["name"] == name:
