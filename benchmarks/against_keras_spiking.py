@@ -48,7 +48,7 @@ def networks() -> dict[str, Network]:
 
 
 def job(network: Network, conversion: Conversion, x: np.ndarray) -> dict:
-    """Return the network with its firing-rate scales in the weights: spikes a second in and out."""
+    """Return the network with its rate scales in the weights: spikes per second in and out."""
     scale, layers = 1.0, []
     scales = dict(zip((h.name for h in network.hidden), conversion.scales_hz, strict=True))
     for layer in network.layers:

@@ -59,7 +59,7 @@ def against_nengo(job: Job, ours: float, repeats: int, bar: str) -> list[Entry]:
     share one is told beside it.
     """
     width = job.network.hidden[0].weights.shape[1]
-    unit = "µs a presentation / engine's"
+    unit = "µs per presentation / engine's"
     try:
         ways = in_process("nengo_peer", "--width", str(width), "--repeats", str(repeats))
     except (RuntimeError, subprocess.SubprocessError) as error:

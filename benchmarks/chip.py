@@ -53,7 +53,9 @@ def main() -> None:
     print(f"{'real' if data else 'simulated'} screen, {len(x)} inputs, {options.steps} steps")
     for layer in chip.layers:
         print(f"  {layer.name}: threshold {layer.threshold}, exponent {layer.exponent}")
-    print(f"engine {1e6 * engine / pairs:.0f} µs, chip {1e6 * ours / pairs:.0f} µs a presentation")
+    print(
+        f"engine {1e6 * engine / pairs:.0f} µs, chip {1e6 * ours / pairs:.0f} µs per presentation"
+    )
     busy = [cpu_seconds(run, options.repeats) for run in both]
     print("processor time {:.0f} µs and {:.0f} µs".format(*(1e6 * b / pairs for b in busy)))
     again = {"draws": options.draws, "seed": SEED, "steps": options.steps}

@@ -1,7 +1,7 @@
 """Energy by keras-spiking's `ModelEnergy`, run by an interpreter that has it and no spikedrop.
 
-``keras_spiking_peer.py job.json`` reads networks as layers of weights in spikes a second, runs them
-with keras-spiking's own neurons from half a threshold, and prints one JSON object: what
+``keras_spiking_peer.py job.json`` reads networks as layers of weights in spikes per second, runs
+them with keras-spiking's own neurons from half a threshold, and prints one JSON object: what
 `ModelEnergy` found for every layer of each network, and how many spikes it saw.
 """
 

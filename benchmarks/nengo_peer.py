@@ -87,13 +87,13 @@ def baked(job: Job, rows: int, unroll: int) -> Iterator[Run]:
 
 
 def microseconds(run: Run, presentations: int, repeats: int) -> float:
-    """Warm up and return the median microseconds a presentation."""
+    """Warm up and return the median microseconds per presentation."""
     run()
     return 1e6 * statistics.median(seconds(run) for _ in range(repeats)) / presentations
 
 
 def measure(width: int, repeats: int) -> dict[str, float]:
-    """Return microseconds a presentation of every way."""
+    """Return microseconds per presentation of every way."""
     job = random_job(width, 64, 1)
     results = {}
     with project_backend(job, "nengo", 2) as run:

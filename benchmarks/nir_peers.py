@@ -79,8 +79,8 @@ def by_hand() -> Network:
     that a spike takes gives the count: 3 a step makes (2 + 120) / 4 = 30 spikes. A neuron that
     resets to zero loses 1 at the first spike and then fires every other step: 20. With 0.25 a step
     it is 3; with a leak of a tenth a step the charge stays below 0.25 / 0.1 = 2.5, and there is
-    none. With 9 a step it is 90; a neuron that fires once a step, 40. The last hears +6 from a
-    neuron that fires at every step (4) and -22 from one that fires at every fourth (1), in steps
+    none. With 9 per step it is 90; a neuron that fires once per step, 40. The last receives +6 from
+    a neuron that fires at every step (4) and -22 from one that fires at every fourth (1), in steps
     2, 6, ..., 38. The most it has received is 2 + 37 x 6 - 9 x 22 = 26 by step 37: 6 spikes. With
     a floor at -4 every fall to -16 gives back 12: 2 spikes at first, 9 times 3, then 2 are 31.
     """
@@ -104,7 +104,7 @@ def cases(folder: Path) -> dict[str, Case]:
     hand = write_nir(folder / "hand.nir", by_hand(), quarter)
     found = {
         "chain": (write_nir(folder / "chain.nir", network, once), x, 100),
-        "chain, several spikes a step": (write_nir(folder / "often.nir", network, often), x, 100),
+        "chain, several spikes per step": (write_nir(folder / "often.nir", network, often), x, 100),
         "convolution": (write_nir(folder / "conv.nir", conv, once), shown, 60),
         "by hand": (hand, np.ones((1, 1), np.float32), 40),
     }

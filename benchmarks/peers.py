@@ -130,7 +130,7 @@ def norse(job: dict) -> list[Forward]:
 
 
 def sinabs(job: dict) -> list[Forward]:
-    """Use sequences through `IAF`, with any number of spikes a step."""
+    """Use sequences through `IAF`, with any number of spikes per step."""
     layers = importlib.import_module("sinabs.layers")
     cells = [layers.IAF().eval() for _ in range(job["depth"])]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.work import FOLDER, SEED
-from spikedrop.data import all_baselines
+from spikedrop.data import all_baselines, boosting_baseline
 from spikedrop.example import Example, running_example
 from spikedrop.files.records import write_json
 from spikedrop.screen_tables import growth_table, network_baseline, synergy_of
@@ -36,6 +36,7 @@ def tables(growth: Example, score: Example) -> tuple[pd.DataFrame, pd.DataFrame]
     models = all_baselines(screen, parts)
     models[NETWORK] = network_baseline(growth, parts.test, **ask)
     learnt = {f"{NETWORK}, score": network_baseline(score, parts.test, **ask)}
+    learnt["boosted trees, score"] = boosting_baseline(screen, parts, target="score")
     return (
         growth_table({by: models}, beside=NETWORK),
         synergy_of({by: models}, screen, {by: parts}, of_score={by: learnt}),

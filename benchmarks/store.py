@@ -106,7 +106,7 @@ def large(rows: int, folder: Path) -> None:
     n = done / layout.grid.count * rows * DRAWS
     print(
         f"{rows} observations x {DRAWS} draws: {layout.grid.count} chunks of {layout.grid.chunk}, "
-        f"{done} of them in this run, {seconds:.0f} s, {1e6 * seconds / n:.1f} µs a presentation "
+        f"{done} of them in this run, {seconds:.0f} s, {1e6 * seconds / n:.1f} µs per presentation "
         f"(processor {1e6 * cpu_seconds / n:.1f})"
     )
     print(f"peak memory {peak_gb():.2f} GB; complete: {not layout.missing()}")

@@ -99,7 +99,7 @@ def notebook_defaults(path: Path) -> dict[str, Any]:
             defaults[name] = ast.literal_eval(parameter["default"])
         except (ValueError, SyntaxError) as error:
             raise BookError(
-                f"{path}: parameter {name} = {parameter['default']} is no literal value."
+                f"{path}: parameter {name} = {parameter['default']} is not a literal value."
             ) from error
     for name in FOLDERS:
         if name not in defaults:

@@ -26,7 +26,7 @@ from spikedrop.errors import InputError
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.samples import rows_of_masks
-from spikedrop.spiking.programs import PROGRAMS, neurons_heard, refusal
+from spikedrop.spiking.programs import PROGRAMS, neurons_read, refusal
 from spikedrop.spiking.reference import simulate
 from spikedrop.spiking.sampler import check_presentation, make_simulator, sample_snn
 from tests.random_graphs import Case
@@ -140,7 +140,7 @@ def judge(
 ) -> None:
     """Compare counts and readout with the reference's; see the top of this file."""
     exact = exact and expected.exact
-    heard = neurons_heard(case.network)
+    received = neurons_read(case.network)
     shape = expected.readout.shape[:2]
     doubtful: dict[str, np.ndarray] = {}  # by layer: rows in which it, or one before it, is near
     judged, excused, wrong = 0, 0, None
@@ -150,7 +150,7 @@ def judge(
     for layer, ours, theirs, near in rows:
         flat = near.reshape(*shape, -1)
         before = np.zeros(shape, bool)
-        for name in heard[layer.name]:
+        for name in received[layer.name]:
             before |= doubtful[name]
         doubtful[layer.name] = before | flat.any(axis=2)
         sure = np.ones_like(flat) if exact else ~(flat | before[..., None])
@@ -165,7 +165,7 @@ def judge(
             wrong = wrong or f"layer {layer.name}, {where}: {a} spikes for {b}"
     sure = np.ones(shape, bool)
     if not exact:
-        for name in {n for out in case.network.outputs for n in heard[out]}:
+        for name in {n for out in case.network.outputs for n in received[out]}:
             sure &= ~doubtful[name]
     scale = max(1.0, float(np.abs(expected.readout).max()))
     off = np.abs(readout - expected.readout).max(axis=2) > (1e-6 if exact else READOUT) * scale

@@ -218,7 +218,7 @@ def test_nengo_dl_trains_through_the_rectified_line(kind):
 
 
 def test_windows_of_a_graph_by_hand():
-    """`gene` (depth 1) fires for `sum` and `all`, which `res` and the last readout hear."""
+    """`gene` (depth 1) fires for `sum` and `all`, which `res` and the last readout read."""
     assert firing_windows(towers()) == {
         "gene": (0, 3),
         "a1": (0, 1),

@@ -256,7 +256,7 @@ def test_an_interruption_says_how_to_go_on(job, tmp_path, monkeypatch):
 
     monkeypatch.setattr("spikedrop.store.sample_to_store", interrupted)
     result = run(*sample_words(job, tmp_path / "s.zarr", "ann"), code=130)
-    assert "the same command goes on from here" in result.stderr
+    assert "the same command resumes from here" in result.stderr
     monkeypatch.setattr("spikedrop.training.train", interrupted)
     result = run(*train_words(job, tmp_path / "n.keras"), code=130)
     assert "nothing was written" in result.stderr and not list(tmp_path.iterdir())

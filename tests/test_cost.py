@@ -31,8 +31,8 @@ def test_every_sampler_is_timed_and_only_step_by_step_ones_against_products(netw
     table = cost_table(network, samplers, inputs(10), draws=4, seed=0, repeats=1)
     assert list(table.index) == ["ANN", "keeps", "radix"]
     assert table.loc["ANN", "against the ANN"] == 1
-    assert (table["us a draw"] > 0).all()
-    ratio = table["us a draw"] / table.loc["ANN", "us a draw"]
+    assert (table["us per draw"] > 0).all()
+    ratio = table["us per draw"] / table.loc["ANN", "us per draw"]
     assert table["against the ANN"].to_numpy() == pytest.approx(ratio.to_numpy())
     assert table["products alone"].notna().tolist() == [False, True, False]
 
@@ -152,12 +152,12 @@ def test_more_steps_rate_and_digits_make_the_error_smaller(network):
 
 
 def test_large_jobs_scale_with_predictions_and_workers():
-    """One worker of 100 presentations a second does 360,000 an hour."""
+    """One worker of 100 presentations per second does 360,000 an hour."""
     table = scale_table(100, predictions=[3.6e5, 3.6e8], workers=[1, 10], price_per_hour=2.0)
     assert table["hours"].tolist() == pytest.approx([1, 0.1, 1000, 100])
     assert table["cost"].tolist() == pytest.approx([2, 2, 2000, 2000])
     assert table["gigabytes"].tolist() == pytest.approx([1.44e-3, 1.44e-3, 1.44, 1.44])
-    assert table["megabytes a second"].tolist() == pytest.approx([4e-4, 4e-3, 4e-4, 4e-3])
+    assert table["megabytes per second"].tolist() == pytest.approx([4e-4, 4e-3, 4e-4, 4e-3])
 
 
 @pytest.mark.parametrize("fault", [{"predictions": [0]}, {"workers": [-1]}, {"price_per_hour": -1}])

@@ -138,7 +138,7 @@ def test_without_dropout_all_draws_are_one():
 
 
 def test_the_work_of_a_dropped_neuron_by_hand():
-    """Two neurons at 10 spikes each, three targets: a dropped one sends nothing, and hears."""
+    """Two neurons at 10 spikes each, three targets: a dropped one sends nothing, and receives."""
     one = np.ones((1, 2), "float32")
     hidden = (
         Layer("a", one, np.zeros(2, "float32"), 0.5),
@@ -149,7 +149,7 @@ def test_the_work_of_a_dropped_neuron_by_hand():
     fired = {"a": np.array([[10.0, 0.0]]), "b": np.array([[5.0, 5.0, 0.0]])}
     masks = {"a": np.array([[2.0, 0.0]]), "b": np.array([[2.0, 2.0, 0.0]])}
     work = spiking_work(network, np.ones((1, 1)), fired, masks, weights_met(network), 10)
-    assert work["b"] == Counts(spikes=10.0, synaptic=30.0)  # the third target is dropped, and hears
+    assert work["b"] == Counts(spikes=10.0, synaptic=30.0)  # a dropped target receives
     assert work["y"] == Counts(synaptic=20.0)
     assert work["a"] == Counts(spikes=10.0, macs=2.0, macs_nonzero=2.0)
 

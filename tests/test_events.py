@@ -29,7 +29,7 @@ def chain(*dropout, units=40, **more):
 
 
 def branches():
-    """Layers that hear neurons before and behind the first mask, side by side."""
+    """Layers that receive from neurons before and behind the first mask, side by side."""
     layers = [
         Layer("x", op="input", shape=(6,)),
         Layer("a", *weights(6, 20, seed=1), sources=("x",), activation="relu"),
@@ -120,13 +120,13 @@ def spikes_of(parts, steps):
 
 
 def one_layer(
-    drive, *, worth=(2.0, 2.0), initial=0.5, settle=1, heard=None, weights=None, readout="mean"
+    drive, *, worth=(2.0, 2.0), initial=0.5, settle=1, received=None, weights=None, readout="mean"
 ):
     """Run two neurons for three steps: spikes, and their numbers before `settle` and weighted."""
-    heard = heard or events.nothing(3)
+    received = received or events.nothing(3)
     weights = np.zeros((0, 2)) if weights is None else np.asarray(weights)
     *sent, counts = events.fire(
-        *heard,
+        *received,
         events.padded(weights),
         events.padded(np.asarray([[drive]], float)),
         1,
@@ -160,7 +160,7 @@ def test_several_spikes_in_a_step_and_negative_charge():
     assert sent == {(0, 0): {0: 6.0}, (0, 1): {0: 4.0}, (0, 2): {0: 6.0}}
     assert counts == [[3, 0], [5, 0]]
     below = (np.array([0, 4, 4, 4]), np.zeros(4, np.int32), np.array([1, 0, 0, 0], np.float32))
-    sent, counts = one_layer([2.5, 0.0], heard=below, weights=[[-4.0, 1.0]])
+    sent, counts = one_layer([2.5, 0.0], received=below, weights=[[-4.0, 1.0]])
     # -1.0; 1.5 fires one; 3.0 fires three. The other neuron: 1.5 fires one.
     assert sent == {(0, 0): {1: 2.0}, (0, 1): {0: 2.0}, (0, 2): {0: 6.0}}
     assert counts == [[0, 1], [4, 0]]

@@ -174,7 +174,7 @@ def test_same_spike_counts_and_readouts_as_the_reference(make, neuron):
     ],
 )
 def test_same_spike_counts_on_nengo_and_nengo_dl(make, settings, backend):
-    """A synapse behind a linear layer the readout hears too; gates; channels; a short block."""
+    """A synapse behind a linear layer the readout reads too; gates; channels; a short block."""
     network = make()
     x, train = inputs(network, 8), inputs(network, 300, seed=2)
     conversion = allocate(network, calibrate(network, train, **settings), train, seed=0, draws=2)

@@ -12,6 +12,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from spikedrop.data import (
     Split,
+    boosting_baseline,
     expected_growth,
     fit_design,
     fit_single_growths,
@@ -315,6 +316,22 @@ def test_the_example_predicts_growth_or_the_score(screen, tmp_path):
     assert len(list(tmp_path.glob("*.keras"))) == 2
     with pytest.raises(InputError, match="target="):
         trained_example(some, parts, target="both", **size)
+
+
+def test_boosted_trees_learn_the_score_as_they_learn_growth(screen):
+    """Where one half is expected of every pair, a predicted score is one half less the growth."""
+    parts = split(screen.pairs, "pairs", seed=0)
+    alike = replace(screen, pairs=screen.pairs.assign(expected_growth_fraction=0.5))
+    ask = {"trees": 20, "alone": False}
+    growth, score = (boosting_baseline(alike, parts, target=t, **ask) for t in ("growth", "score"))
+    np.testing.assert_allclose(score.predicted, 0.5 - growth.predicted, atol=1e-3)
+    np.testing.assert_allclose(score.measured, 0.5 - growth.measured)
+    gap = alike.pairs.copy()
+    gap.loc[parts.train[:50], "expected_growth_fraction"] = np.nan
+    fewer = boosting_baseline(replace(screen, pairs=gap), parts, target="score", **ask)
+    assert np.isfinite(fewer.predicted).all() and (fewer.predicted != score.predicted).any()
+    with pytest.raises(InputError, match="target="):
+        boosting_baseline(screen, parts, target="both", **ask)
 
 
 def test_null_models_of_real_records():

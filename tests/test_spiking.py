@@ -206,7 +206,7 @@ def test_settling_leaves_the_filling_of_the_synapses_out():
 
 
 def firing_in_every_step(units=60, rate=0.3):
-    """Every neuron fires once a step, so that one step is one mask and nothing else is random."""
+    """Every neuron fires once per step, so that one step is one mask and nothing else is random."""
     rng = np.random.default_rng(4)
     one = np.ones((1, units), "float32")
     readout = Layer("y", rng.normal(size=(units, 1)).astype("float32"), np.zeros(1, "float32"))

@@ -235,7 +235,7 @@ def test_default_chunks_take_seconds_and_megabytes():
     grid = grid_of(256, 20, 100)
     assert grid.chunk[0] == 100
     assert grid.chunk[1] % 128 == 0
-    assert 5 < grid.chunk[0] * grid.chunk[1] * 33e-6 < 20  # seconds, at 33 us a presentation
+    assert 5 < grid.chunk[0] * grid.chunk[1] * 33e-6 < 20  # seconds, at 33 us per presentation
     assert grid_of(1000, 200, 1000).chunk[:2] == (500, 4)
     assert grid_of(4, 0, 100).chunk_bytes <= 4 * CHUNK_VALUES + 4
     assert grid_of(256, 20, 100, observations=5).chunk == (100, 5, 1)

@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def read(self) -> set[str]:
-        """Return the layers of neurons that the readout hears."""
+        """Return the layers of neurons that the readout reads."""
         return self.needed(self.outputs, without=self.spiking) & self.spiking
 
     def drawn(self) -> set[str]:
@@ -226,7 +226,7 @@ def readout(
     counts: Values,
     steps: tf.Tensor,
 ) -> Values:
-    """Outputs, from the spikes in so many steps of the neurons that the readout hears."""
+    """Outputs, from the spikes in so many steps of the neurons that the readout reads."""
     walk = Walk(plan, x, arrays, masks)
     return _read(walk, _still_currents(walk, gains)[0], gains, counts, steps)
 
@@ -285,7 +285,7 @@ def windows(
     radix: bool,
     keep: bool,
 ) -> tuple[Values, tf.Tensor, Values, Values]:
-    """Neurons that integrate first: one product a presentation, and a floor.
+    """Neurons that integrate first: one product per presentation, and a floor.
 
     Besides, by layer, the share of (draw, neuron) beyond full scale: axis (observation,).
     """
@@ -341,7 +341,7 @@ def timed(
         return tf.maximum(tf.floor(start + tf.cast(t, tf.float32) * currents[name]), 0.0)
 
     inside = plan.needed(looped)
-    heard = {source for name in inside for source in layers[name].sources} & spiking
+    received = {source for name in inside for source in layers[name].sources} & spiking
 
     def step(t: tf.Tensor, n: Values, v: Values, filtered: Values, sums: Values) -> tuple:
         """One time step; n: cumulative counts, v: cumulative rectified charge, sums: weighted."""
@@ -388,7 +388,7 @@ def timed(
         tf.constant(0),
         n,
         {} if charge_keeping else n,
-        {} if decay is None else {name: zeros(name, True) for name in heard},
+        {} if decay is None else {name: zeros(name, True) for name in received},
         {} if weights is None else {name: zeros(name, False) for name in plan.read & n.keys()},
     )
     read = plan.read

@@ -108,14 +108,14 @@ def cost_table(
     Returns
     -------
     pandas.DataFrame
-        One row per sampler: ``steps``, ``us a draw``, ``against the ANN`` (times the ANN's cost;
+        One row per sampler: ``steps``, ``us per draw``, ``against the ANN`` (times the ANN's cost;
         lower is better) and, for neurons that fire while they integrate, ``products alone``: the
         time of the products over the sampler's (higher is better; above 1 it is faster than they).
     """
     pairs, rows = draws * len(x), {}
     one = {"draws": draws, "seed": seed, "progress": False}
     ann = median_seconds(lambda: sample_ann(network, x, **one), repeats)
-    rows["ANN"] = {"us a draw": 1e6 * ann / pairs, "against the ANN": 1.0}
+    rows["ANN"] = {"us per draw": 1e6 * ann / pairs, "against the ANN": 1.0}
     for name, (conversion, steps) in conversions.items():
 
         def job(conversion: Conversion = conversion, steps: int = steps) -> object:
@@ -124,12 +124,12 @@ def cost_table(
         seconds = median_seconds(job, repeats)
         rows[name] = {
             "steps": steps,
-            "us a draw": 1e6 * seconds / pairs,
+            "us per draw": 1e6 * seconds / pairs,
             "against the ANN": seconds / ann,
         }
         if not conversion.windowed:
             rows[name]["products alone"] = product_seconds(network, pairs, steps, 3) / seconds
-    columns = ["steps", "us a draw", "against the ANN", "products alone"]
+    columns = ["steps", "us per draw", "against the ANN", "products alone"]
     return pd.DataFrame(rows).T.reindex(columns=columns).rename_axis("sampler")
 
 
@@ -146,9 +146,9 @@ def scale_table(
 
         \text{hours} = \frac{P}{3600\, r\, W}, \qquad \text{cost} = c \cdot W \cdot \text{hours}
 
-    with P predictions (draws times observations), r presentations a second of one worker, W workers
-    and c the price of a worker's hour. Chunks do not depend on each other, so workers add up until
-    the disk that they share is full of work: a prediction of one output takes four bytes.
+    with P predictions (draws times observations), r presentations per second of one worker, W
+    workers and c the price of a worker's hour. Chunks do not depend on each other, so workers add
+    up until the disk that they share is full of work: a prediction of one output takes four bytes.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def scale_table(
     -------
     pandas.DataFrame
         A row for each number of predictions and of workers: ``hours``, ``cost``, ``gigabytes`` on
-        disk, and ``megabytes a second`` that all workers together write.
+        disk, and ``megabytes per second`` that all workers together write.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def scale_table(
     Examples
     --------
     >>> scale_table(1e6 / 36, predictions=[1e6], workers=[1, 10], price_per_hour=0.5)
-                         hours   cost  gigabytes  megabytes a second
+                         hours   cost  gigabytes  megabytes per second
     predictions workers
     1000000.0   1         0.010  0.005      0.004            0.111111
                 10        0.001  0.005      0.004            1.111111
@@ -192,7 +192,7 @@ def scale_table(
                 "hours": seconds / 3600,
                 "cost": count * seconds / 3600 * price_per_hour,
                 "gigabytes": 4 * total / 1e9,
-                "megabytes a second": 4 * total / seconds / 1e6,
+                "megabytes per second": 4 * total / seconds / 1e6,
             }
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(rows, names=["predictions", "workers"])

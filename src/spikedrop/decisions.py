@@ -365,7 +365,7 @@ def agreement_table(
     Returns
     -------
     pandas.DataFrame
-        A row a name, a column a policy, and a last row ``chance``: two batches at random.
+        One row per name, one column per policy, and a last row ``chance``: two batches at random.
     """
     rows, reference = {}, _samples(reference, batch)
     for name, sets in others.items():

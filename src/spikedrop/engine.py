@@ -13,9 +13,9 @@ matrix products is left.
 2. What lies before the first mask is computed once per input, not once per draw; a layer whose
    current is constant has its counts in closed form.
 3. The readout is linear: it is applied once, to the counts.
-4. A layer that integrates first needs one product a presentation, whatever the number of steps.
-5. Spikes are rare. On a CPU, and where neurons hear neurons through dense weights, the products of
-   1 are replaced by sums over the neurons that fire (`spikedrop.events`).
+4. A layer that integrates first needs one product per presentation, whatever the number of steps.
+5. Spikes are rare. On a CPU, and where neurons receive from neurons through dense weights, the
+   products of 1 are replaced by sums over the neurons that fire (`spikedrop.events`).
 
 The programs are in `spikedrop.compiled`, written for any graph of layers; this file cuts the work
 into chunks, compiles a program when it is first needed, and hands arrays over.
@@ -91,7 +91,7 @@ def chunks(
 
 
 def _changing(network: Network) -> set[str]:
-    """Return the layers of neurons that hear other neurons: their current changes in time."""
+    """Return the layers that receive from neurons: their current is time-varying."""
     after: set[str] = set()  # neurons, and what comes after neurons
     changing = set()
     for layer in network.layers:
@@ -127,7 +127,7 @@ class Loaded:
     bare : tuple of Layer
         Its layers without their arrays and rates.
     tensors : tuple
-        Weights and bias by name of the layer; gains, spikes a step for one unit of activation, by
+        Weights and bias by name of the layer; gains, spikes per step for one unit of activation, by
         name of the layer; the initial charge.
     signature : tuple
         Shapes and types of `tensors`.

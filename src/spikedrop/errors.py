@@ -23,5 +23,5 @@ class SaturationWarning(UserWarning):
 class StoreError(RuntimeError):
     """A store that could not be filled: the disk is full, a file cannot be written, workers died.
 
-    What is finished stays, and the same call goes on from there when the cause is gone.
+    What is finished stays, and the same call resumes from there when the cause is gone.
     """

@@ -41,7 +41,7 @@ Spikes = tuple[np.ndarray, np.ndarray, np.ndarray]  # where each step's begin, w
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """What a layer of neurons hears.
+    """What a layer of neurons receives.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Wired:
     synapses : dict of Synapses
         By the name of every layer of neurons whose current changes in time.
     gains : dict of numpy.ndarray
-        Of every layer of neurons, in order: spikes a step for one unit of activation, axis (unit,).
+        Of each layer of neurons, in order: spikes per step for one unit of activation, (unit,).
     usual : dict of float
         The commonest value in a layer's masks; 0 where there is none.
     initial : float
@@ -89,8 +89,8 @@ def wire(
 ) -> Wired | None:
     """Prepare a network in which the current of the layers `changing` changes in time.
 
-    `gains` holds spikes a step for one unit of activation, one number or one a unit. Returns None
-    where this file cannot run the network; see `spikedrop.spiking.programs`.
+    `gains` holds spikes per step for one unit of activation, one number or one per unit. Returns
+    None where this file cannot run the network; see `spikedrop.spiking.programs`.
     """
     if refusal(PROGRAMS["events"], network, conversion):
         return None
@@ -98,10 +98,10 @@ def wire(
         layer.name: np.broadcast_to(gains[layer.name], network.shapes[layer.name]).ravel()
         for layer in network.hidden
     }
-    heard: dict[str, tuple[str, ...]] = {}
+    received: dict[str, tuple[str, ...]] = {}
     synapses, usual = {}, {}
     for layer in network.layers:
-        below = [heard.get(source) for source in layer.sources]
+        below = [received.get(source) for source in layer.sources]
         if layer.name in changing:
             gain = gains[layer.name]
             synapses[layer.name] = Synapses(
@@ -109,12 +109,12 @@ def wire(
             )
             fits(layer.name, weights=(len(layer.weights), sum(len(flat[s]) for s in below[0])))
         if layer.spiking:
-            heard[layer.name] = (layer.name,)
+            received[layer.name] = (layer.name,)
             usual[layer.name] = 0.0 if layer.family == "gaussian" else 1 / (1 - layer.dropout)
             if layer.family == "weights" or not layer.dropout:
                 usual[layer.name] = 1.0
         elif layer.op in ("flatten", "concatenate") and all(below):  # values side by side
-            heard[layer.name] = sum(below, ())
+            received[layer.name] = sum(below, ())
     return Wired(synapses, flat, usual, conversion.initial_charge, conversion.readout)
 
 
@@ -207,7 +207,7 @@ def _run_task(work: Work, draws: range, rows: range, counts: dict[str, np.ndarra
     sent: dict[str, Spikes] = {}
     which = {True: slice(draws.start, draws.stop), False: slice(0, 1)}
     shown = slice(rows.start, rows.stop)
-    heard = {source for synapse in work.wired.synapses.values() for source in synapse.sources}
+    received = {source for synapse in work.wired.synapses.values() for source in synapse.sources}
 
     def each(values: np.ndarray, n_draws: int) -> np.ndarray:
         """Values with axes (draw or 1, observation or 1, unit) for every presentation."""
@@ -273,7 +273,7 @@ def _run_task(work: Work, draws: range, rows: range, counts: dict[str, np.ndarra
             np.float32(work.wired.initial),
             step_weights(work.wired.readout, work.steps, work.settle).astype(np.float32),
             n,
-            name in heard,
+            name in received,
         )
         fired = fired.reshape(len(rows), n_draws, 2, -1)[..., : len(gain)]
         counts[name][which[drawn], shown] = fired.swapaxes(0, 1)

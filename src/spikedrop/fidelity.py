@@ -367,7 +367,7 @@ def agreement_table(
 
     One row a simulator: ``same spike counts`` is the share of (neuron, presentation) pairs whose
     count equals the reference's, ``largest readout difference`` is in the unit of the output, and
-    ``ms a presentation`` the wall time, building and compiling included.
+    ``ms per presentation`` the wall time, building and compiling included.
     """
     x = check_inputs(network, x, 1, "row")
     masks = network_masks(network, seed, 0, range(len(x)))
@@ -384,6 +384,6 @@ def agreement_table(
         rows[backend] = {
             "same spike counts": float(np.mean(np.concatenate(same, axis=1))),
             "largest readout difference": float(np.abs(readout - reference_readout).max()),
-            "ms a presentation": 1e3 * (time.perf_counter() - start) / len(x),
+            "ms per presentation": 1e3 * (time.perf_counter() - start) / len(x),
         }
     return pd.DataFrame(rows).T

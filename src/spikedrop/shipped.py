@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikedrop.errors import InputError
+from spikedrop.files.writing import written
 from spikedrop.network import Network
 from spikedrop.quiet import import_keras, keras_defaults, retracing_unmentioned
 
@@ -243,7 +244,6 @@ def _trained(
     with retracing_unmentioned():
         model.fit(x[order], y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.stem}.part.keras")  # a torn file must not be loaded later
-    model.save(part)
-    part.replace(file)
+    with written(file) as part:  # a torn file must not be loaded later
+        model.save(part)
     return model

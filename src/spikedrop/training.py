@@ -13,6 +13,7 @@ from spikedrop.columns import check_spread, few, frame_values, names_of
 from spikedrop.errors import InputError
 from spikedrop.files.models import load_keras
 from spikedrop.files.named import Columns, save_named
+from spikedrop.files.writing import written
 from spikedrop.fitting import check_rates, whole
 from spikedrop.noise_head import add_noise_head
 from spikedrop.quiet import import_keras, import_tensorflow, keras_defaults, retracing_unmentioned
@@ -200,9 +201,8 @@ def train(
     if file is not None:
         file = Path(file)
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.stem}.part.keras")  # a torn file must not be loaded later
-        save_named(model, part, Columns(names) if names else None)
-        part.replace(file)
+        with written(file) as part:  # a torn file must not be loaded later
+            save_named(model, part, Columns(names) if names else None)
     return model
 
 

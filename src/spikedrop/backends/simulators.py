@@ -7,7 +7,7 @@ layers without neurons, and Gaussian noise, are gates that multiply.
 
 Neurons that integrate first live in windows of `steps` steps (`spikedrop.backends.windowed`): as
 many as the network is deep, and one more. The input stays on, and the readout is that of the last
-window, in which all layers that it hears fire. A layer's spikes are counted once, though where
+window, in which all layers that it reads fire. A layer's spikes are counted once, though where
 branches of different depth meet it fires the same in several windows.
 """
 
@@ -35,7 +35,7 @@ from spikedrop.spiking.sampler import Simulator
 from spikedrop.spiking.saturation import Shares, share
 from spikedrop.spiking.windows import firing_windows
 
-INHIBITION = -1e9  # threshold units a second: no input lifts a neuron out of it
+INHIBITION = -1e9  # threshold units per second: no input lifts a neuron out of it
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def cost_of(
         Synaptic operations, neuron updates, mask bits and multiply-accumulates, all counted as
         one each; the ends are equal.
     ``seconds``
-        `seconds` a draw as measured; or with `seconds_per_step` the `steps` of a presentation,
+        `seconds` per draw as measured; or with `seconds_per_step` the `steps` of a presentation,
         draw after draw. Layers that integrate first work on different draws at one time, and the
         first draw waits for as many windows as the network is deep.
     """

@@ -49,11 +49,11 @@ class Plan:
         the unit has none. The upper end keeps to the budget.
     budget, unit, device, quantity : as they were asked for
     curve : pandas.DataFrame
-        A row a budget, from a thirty-second to 32 times the one asked for as far as one draw can
-        be paid: ``budget``; the best ``error``, its parts ``conversion`` and ``sampling``, and its
-        ``steps``, ``rate (Hz)`` and ``draws``; and ``default error``, that of 200 steps at 500 Hz
-        with as many draws as the budget pays (NaN where it pays too few, or the pilot did not look
-        there).
+        One row per budget, from a thirty-second to 32 times the one asked for as far as one draw
+        can be paid: ``budget``; the best ``error``, its parts ``conversion`` and ``sampling``, and
+        its ``steps``, ``rate (Hz)`` and ``draws``; and ``default error``, that of 200 steps at
+        500 Hz with as many draws as the budget pays (NaN where it pays too few, or the pilot did
+        not look there).
     """
 
     steps: int

@@ -45,7 +45,7 @@ class Work:
 
 
 def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
-    """Run all neurons; return the spikes of those that are heard, before `settle` and after it.
+    """Run all neurons; return the spikes of those that are received, before `settle` and after it.
 
     Axes (draw, observation, 2, neuron).
     """
@@ -144,32 +144,32 @@ def _run_task(
         bias = np.repeat(bias, len(rows) * (n_draws if len(work.biases[layer.name]) > 1 else 1), 0)
         bias[:, : layer.units] = each(work.biases[layer.name], len(bias) // len(rows))
         drive, sign = bias[:, None], 1
-        heard, per, gates = _nothing(n * steps), 1, np.ones((1, len(weights)), bool)
+        received, per, gates = _nothing(n * steps), 1, np.ones((1, len(weights)), bool)
         if drawn.intersection(sources):  # what a gate stops is left out before
             parts = [
                 sent[s] if s in drawn else repeated(*sent[s], steps, n_draws, gate(s, n_draws))
                 for s in sources
             ]
-            heard = merged(parts, [units[s] for s in sources])
+            received = merged(parts, [units[s] for s in sources])
         elif sources:
-            heard, per = merged([sent[s] for s in sources], [units[s] for s in sources]), n_draws
+            received, per = merged([sent[s] for s in sources], [units[s] for s in sources]), n_draws
             if layer.name in drawn:
                 gates = np.concatenate([gate(s, n_draws) for s in sources], axis=1)
             if n_draws > 1 and not chip.keep and len(bias) == len(rows):
-                drive, sign = charge(*heard, weights, bias, steps, chip.delay), -1
+                drive, sign = charge(*received, weights, bias, steps, chip.delay), -1
         alive = np.ones((1, layer.units), bool)
         if layer.name in drawn:
             alive = gate(layer.name, n_draws)
         fits(
             layer.name,
-            spikes=(len(heard[0]), n // per * steps + 1),
+            spikes=(len(received[0]), n // per * steps + 1),
             gates=(gates.shape[1], len(weights)),
             drive=(drive.shape[2], weights.shape[1]),
             driven=(n % len(drive), 0),
             alive=(alive.shape[1], layer.units),
         )
         begin, sent_which, fired = fire(
-            *heard, per, gates, sign, weights, drive, n // len(drive),
+            *received, per, gates, sign, weights, drive, n // len(drive),
             np.pad(alive, ((0, 0), (0, weights.shape[1] - layer.units))),
             layer.threshold, layer.start, *rule(chip), steps, work.settle, n,
         )  # fmt: skip
@@ -226,8 +226,8 @@ def fire(
 ):  # fmt: skip
     """Integer neurons: see `spikedrop.chip.network.ChipNetwork`.
 
-    Presentation g of `n` hears the spikes of number ``g // per`` through ``gates[g]`` and is driven
-    by ``drive[g // drive_per, step or 0]``. With `sign` -1 the drive holds the charge of all
+    Presentation g of `n` receives the spikes of number ``g // per`` through ``gates[g]`` and is
+    driven by ``drive[g // drive_per, step or 0]``. With `sign` -1 the drive holds the charge of all
     spikes, and what the gates stop is taken off.
     """
     width = weights.shape[1]

@@ -22,7 +22,7 @@ class ChipLayer:
     ----------
     name : str
     sources : tuple of str
-        Layers of neurons that it hears, in the order of the weights' rows; none where the host
+        Layers of neurons that it reads, in the order of the weights' rows; none where the host
         sets every neuron's current.
     weights : numpy.ndarray
         Integers, axes (neuron below, neuron). A spike adds :math:`w_{ij} 2^e`.
@@ -84,7 +84,7 @@ class ChipNetwork:
     r"""A network as neuromorphic hardware runs it, in integers.
 
     A neuron with bias b, threshold :math:`\theta` and the gates :math:`z_i \in \{0, 1\}` of the
-    axons it hears:
+    axons it reads:
 
     .. math::
 
@@ -96,7 +96,7 @@ class ChipNetwork:
 
     A spike is one bit: at most one a neuron and step. Charge beyond that waits, and a neuron driven
     beyond one threshold a step fires at every step: activations above ``1 / (scale dt)`` are lost.
-    A mask is a gate: a dropped neuron goes on firing, and nobody hears it.
+    A mask is a gate: a dropped neuron goes on firing, and nothing receives it.
 
     The defaults (k = 0, d = 0, no floor, subtraction) are the charge-keeping neuron. Other fields
     describe other hardware: see `spikedrop.chip.hard_reset` for that of NengoLoihi.
@@ -107,7 +107,7 @@ class ChipNetwork:
     readouts : tuple of ChipReadout
     network : Network
         The network it was made of; the host takes from it the masks, and the currents of the layers
-        that hear the input.
+        that receive the input.
     gains : dict of numpy.ndarray
         Spikes a step for one unit of activation, by the name of the layer: axis (neuron,).
     bits, bias_bits, membrane_bits : int

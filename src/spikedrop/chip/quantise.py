@@ -13,7 +13,7 @@ from spikedrop.layers import linear, masked
 from spikedrop.network import Network
 from spikedrop.samples import check_network
 from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.programs import PROGRAMS, neurons_heard, refusal
+from spikedrop.spiking.programs import PROGRAMS, neurons_read, refusal
 
 MAX_EXPONENT = 7  # the largest that NengoLoihi gives a weight of 8 bits
 ROOM = 8  # thresholds a step that the current of a layer without neurons below may reach
@@ -34,7 +34,7 @@ def quantise(
     r"""Round a network to what neuromorphic hardware holds.
 
     In thresholds, a spike of neuron i below is worth
-    :math:`W_{ij} = g_j A_{ij} / ((1 - p_i)\, g_i)`, with g spikes a step for one unit of
+    :math:`W_{ij} = g_j A_{ij} / ((1 - p_i)\, g_i)`, with g spikes per step for one unit of
     activation, A the linear map between the two layers of neurons (a dense layer, or convolution
     and pooling together) and :math:`1/(1-p_i)` what dropout multiplies a kept unit by. The chip
     holds
@@ -227,15 +227,15 @@ def rounded_bias(values: np.ndarray, bias_bits: int) -> np.ndarray:
 
 
 def neuron_maps(network: Network) -> dict[str, dict[str, np.ndarray]]:
-    """Return the linear maps from neurons to what hears them.
+    """Return the linear maps from neurons to what receives them.
 
-    For every layer the layers of neurons that it hears, each with a matrix of axes (neuron below,
+    For every layer the layers of neurons that it reads, each with a matrix of axes (neuron below,
     value): what one unit of activation there adds to the layer's values before it rectifies. Found
     by pushing the identity through the layers between.
     """
-    hears: dict[str, dict[str, np.ndarray]] = {}
+    received: dict[str, dict[str, np.ndarray]] = {}
     for layer in network.layers:
-        hears[layer.name] = {}
+        received[layer.name] = {}
         for place, source in enumerate(layer.sources):
             if network[source].spiking:
                 eye = np.eye(network.units(source))
@@ -243,14 +243,14 @@ def neuron_maps(network: Network) -> dict[str, dict[str, np.ndarray]]:
             else:
                 below = {
                     name: matrix.reshape(-1, *network.shapes[source])
-                    for name, matrix in hears[source].items()
+                    for name, matrix in received[source].items()
                 }
             for name, matrix in below.items():
                 silent = [np.zeros((len(matrix), *network.shapes[s])) for s in layer.sources]
                 silent[place] = matrix
                 out = linear(layer, silent, amount=0).reshape(len(matrix), -1)
-                hears[layer.name][name] = hears[layer.name].get(name, 0) + out
-    return hears
+                received[layer.name][name] = received[layer.name].get(name, 0) + out
+    return received
 
 
 def host_currents(
@@ -258,7 +258,7 @@ def host_currents(
 ) -> dict[str, np.ndarray]:
     """Values of all layers while no neuron fires, before rectification: the host's part.
 
-    One row for layers that do not hear the input.
+    One row for layers that do not receive the input.
 
     Parameters
     ----------
@@ -283,11 +283,11 @@ def host_currents(
 
 
 def _reached(network: Network) -> set[str]:
-    """Layers that hear the input, other than through neurons."""
+    """Layers that receive the input, other than through neurons."""
     reached: set[str] = set()
     for layer in network.layers:
-        heard = [s for s in layer.sources if s in reached and not network[s].spiking]
-        if layer.op == "input" or heard:
+        received = [s for s in layer.sources if s in reached and not network[s].spiking]
+        if layer.op == "input" or received:
             reached.add(layer.name)
     return reached
 
@@ -303,9 +303,9 @@ def _check(network: Network, conversion: Conversion, steps: int) -> None:
         )
     if steps < 1:
         raise InputError(f"steps={steps}: a presentation has at least one step.")
-    heard = neurons_heard(network)
+    received = neurons_read(network)
     for layer in network.layers:
-        synapses = network.units(layer.name) * sum(map(network.units, heard[layer.name]))
+        synapses = network.units(layer.name) * sum(map(network.units, received[layer.name]))
         if (layer.spiking or layer.name in network.outputs) and synapses > SYNAPSES:
             raise InputError(
                 f"layer {layer.name!r} has more than {SYNAPSES} synapses, written out neuron by "

@@ -26,7 +26,7 @@ def simulate(
         Of every layer of neurons, integers with axes (observation or 1, neuron), as
         `spikedrop.chip.host_biases` gives them.
     gates : dict of numpy.ndarray
-        Which neurons are heard, axes (observation or 1, neuron); layers without one are heard.
+        Which neurons are not dropped, axes (observation or 1, neuron); without one, all of a layer.
     steps, settle : int
         Steps presented; the first `settle` of them are not read out.
 
@@ -40,14 +40,14 @@ def simulate(
     """
     spikes: dict[str, np.ndarray] = {}
 
-    def heard(sources: tuple[str, ...], rows: int) -> np.ndarray:
+    def received(sources: tuple[str, ...], rows: int) -> np.ndarray:
         sent = [spikes[s] & (gates[s] != 0 if s in gates else True) for s in sources]
         return np.concatenate([np.zeros((steps, rows, 0), bool), *sent], axis=-1)
 
     rows = max(len(bias) for bias in (*biases.values(), *gates.values()))
     for layer in chip.layers:
         weights = layer.weights.astype(np.int64) << layer.exponent
-        sent = heard(layer.sources, rows)
+        sent = received(layer.sources, rows)
         sent = np.concatenate([np.zeros_like(sent), sent])[steps - chip.delay :][:steps]
         fired = spikes[layer.name] = np.zeros((steps, rows, layer.units), bool)
         u = np.zeros((rows, layer.units), np.int64)
@@ -59,7 +59,7 @@ def simulate(
             fired[t] = v >= layer.threshold
             v = np.where(fired[t], 0 if chip.reset == "zero" else v - layer.threshold, v)
     charge = {
-        out.name: heard(out.sources, rows)[settle:].sum(axis=0) @ out.weights.astype(np.int64)
+        out.name: received(out.sources, rows)[settle:].sum(axis=0) @ out.weights.astype(np.int64)
         for out in chip.readouts
     }
     return charge, spikes

@@ -45,7 +45,7 @@ def sample_chip(
     -------
     xarray.DataArray
         float32, axes (draw, observation, output); ``attrs["spikes_per_presentation"]`` is the mean
-        number of spikes that are heard, ``attrs["saturated"]`` the share of neurons that fire at
+        number of spikes that are received, ``attrs["saturated"]`` the share of neurons that fire at
         every step, whose activation is cut. It should be 0: calibrate with a lower `rate_hz` (on
         the book's screen 300; at 500, 6 neurons in 10,000 double the error).
 
@@ -143,10 +143,10 @@ def sample_integers(
 ) -> xr.DataArray:
     r"""Sample the classical network with the chip's integer weights and biases, without spikes.
 
-    Layer by layer :math:`r = \max(0, (\sum_i z_i r_i w_{ij} 2^e + b) / \theta)`, in spikes a step:
-    what the chip tends to in a long presentation, if no neuron is driven beyond one spike per step
-    and none forgets charge. What it differs by from `sample_ann` is the rounding of the weights
-    alone.
+    Layer by layer :math:`r = \max(0, (\sum_i z_i r_i w_{ij} 2^e + b) / \theta)`, in spikes per
+    step: what the chip tends to in a long presentation, if no neuron is driven beyond one spike
+    per step and none forgets charge. What it differs by from `sample_ann` is only the rounding of
+    the weights.
 
     Parameters and returned array are those of `sample_chip`.
     """
@@ -228,7 +228,7 @@ def _stacked_biases(
 
 
 def _gates(chip: ChipNetwork, masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Which neurons are heard: bool, axes (draw, observation or 1, neuron)."""
+    """Which neurons are not dropped: bool, axes (draw, observation or 1, neuron)."""
     gates = {}
     for layer in chip.network.hidden:
         if layer.name in masks:
@@ -245,8 +245,8 @@ def _read_out(
     values = {}
     none = np.zeros((*next(iter(spikes.values())).shape[:2], 0))
     for out in chip.readouts:
-        heard = np.concatenate([none, *(spikes[s] for s in out.sources)], axis=-1)
-        y = (heard @ out.weights.astype(np.float64)) * (out.worth / steps) + biases[out.name]
+        received = np.concatenate([none, *(spikes[s] for s in out.sources)], axis=-1)
+        y = (received @ out.weights.astype(np.float64)) * (out.worth / steps) + biases[out.name]
         values[out.name] = y.reshape(*y.shape[:2], *chip.network.shapes[out.name])
     return chip.network.join(values)
 

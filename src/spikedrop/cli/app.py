@@ -107,7 +107,7 @@ class OneLine(TyperGroup):
             again = ctx.invoked_subcommand in RESUMED
             typer.echo(
                 "spikedrop: interrupted; "
-                + ("the same command goes on from here." if again else "nothing was written."),
+                + ("the same command resumes from here." if again else "nothing was written."),
                 err=True,
             )
             raise typer.Exit(130) from None

@@ -24,7 +24,7 @@ def energy(
     inputs: Inputs,
     draws: Annotated[int, typer.Option(min=1, max=MOST, help="Draws of one prediction.")] = 100,
     steps: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Time steps of 1 ms a presentation.")
+        int, typer.Option(min=1, max=MOST, help="Time steps of 1 ms per presentation.")
     ] = 200,
     rate: Annotated[float, typer.Option(help="Hz of a neuron near the top of its range.")] = 500.0,
     calibrate: Annotated[
@@ -74,6 +74,6 @@ def energy(
     shortest = table.to_string(index=False, float_format="{:.3g}".format)
     text = (
         f"joules of one prediction of {draws} draws; SNN: {steps} steps, "
-        f"{works['SNN'].alone.spikes:,.0f} spikes a presentation\n{shortest}"
+        f"{works['SNN'].alone.spikes:,.0f} spikes per presentation\n{shortest}"
     )
     tell(as_json, told, text)

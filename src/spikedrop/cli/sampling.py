@@ -44,7 +44,7 @@ def sample(
         Literal["ann", "snn"], typer.Option(help="The model as it is, or converted to spikes.")
     ] = "snn",
     steps: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Time steps of 1 ms a presentation.")
+        int, typer.Option(min=1, max=MOST, help="Time steps of 1 ms per presentation.")
     ] = 200,
     backend: Annotated[
         Literal["engine", "numpy", "nengo", "nengo_dl"],

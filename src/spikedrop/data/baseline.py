@@ -205,7 +205,13 @@ def _measured(singles: pd.DataFrame, rows: pd.DataFrame, side: str) -> np.ndarra
 
 
 def boosting_baseline(
-    screen: Screen, parts: Split, *, trees: int = 150, seed: int = 0, alone: bool = True
+    screen: Screen,
+    parts: Split,
+    *,
+    trees: int = 150,
+    seed: int = 0,
+    alone: bool = True,
+    target: Target = "growth",
 ) -> Baseline:
     """Fit gradient-boosted trees to the training and validation rows; predict the test rows.
 
@@ -219,6 +225,8 @@ def boosting_baseline(
         seed: seed of the histogram subsampling.
         alone: whether growth under each drug alone is among the inputs, as for the book's
             network; see `fit_design`.
+        target: "growth", or "score", expected less measured growth; rows to train on without an
+            expected growth are left out.
 
     Raises:
         InputError: the screen has no features.
@@ -227,18 +235,19 @@ def boosting_baseline(
         scikit-learn's `HistGradientBoostingRegressor`, with its default settings.
     """
     whole_number("trees", trees, least=1)
+    y = target_of(screen, target)
     rows = np.concatenate([parts.train, parts.validation])
+    rows = rows[np.isfinite(y[rows])]
     design = fit_design(screen, rows, alone_by=parts.by if alone else None)
-    growth = screen.pairs["growth_fraction"].to_numpy()
     train = design.matrix(screen.pairs.iloc[rows], np.ones(len(rows), bool))
     test = design.matrix(screen.pairs.iloc[parts.test])
     model = HistGradientBoostingRegressor(max_iter=trees, random_state=seed)
     # Threads of OpenMP wait for each other by spinning: on a busy machine two are many times
     # slower than one.
     with threadpool_limits(limits=1, user_api="openmp"):
-        model.fit(np.vstack([train, train[:, design.swap]]), np.tile(growth[rows], 2))
+        model.fit(np.vstack([train, train[:, design.swap]]), np.tile(y[rows], 2))
         predicted = (model.predict(test) + model.predict(test[:, design.swap])) / 2
-    return Baseline(growth[parts.test], predicted)
+    return Baseline(y[parts.test], predicted)
 
 
 def all_baselines(

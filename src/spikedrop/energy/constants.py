@@ -1,8 +1,9 @@
 """Published joules of one operation, each with its source.
 
-``constants.csv`` has a row a figure: ``device``, ``operation``, ``joules``, ``source``, ``year``,
-``doi_or_url``, ``conflicting`` (whether published figures of one thing contradict each other) and
-``note``, which says where the figure was read if not in the source itself. Operations are
+``constants.csv`` has one row per figure: ``device``, ``operation``, ``joules``, ``source``,
+``year``, ``doi_or_url``, ``conflicting`` (whether published figures of one thing contradict each
+other) and ``note``, which says where the figure was read if not in the source itself.
+Operations are
 
 - ``mac``: one multiply-accumulate;
 - ``synaptic``: one weight added to one membrane;

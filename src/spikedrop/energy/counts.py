@@ -2,7 +2,7 @@ r"""How many operations a predictive distribution takes, counted in the simulati
 
 A presentation shows one input to the network with one set of masks. With :math:`n_i` the spikes of
 hidden neuron i in it, dropped neurons silent, and :math:`F_i` the weights that a spike of i meets
-on its way to the neurons and readouts that hear it,
+on its way to the neurons and readouts that receive it,
 
 .. math::
 

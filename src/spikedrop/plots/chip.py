@@ -18,7 +18,7 @@ _LINES = {"quantised ANN": (COLOURS["ann"], "s", "--"), "chip": (COLOURS["snn"],
 def error_against_bits(
     table: pd.DataFrame, ax: Axes | None = None, *, margin: float = 0.05
 ) -> Axes:
-    """Mean paired error against bits a weight, with spikes and without.
+    """Mean paired error against bits per weight, with spikes and without.
 
     `table` is that of `spikedrop.chip.bits.bits_table`; the dashed line is the spiking network with
     weights in floating point, the dotted one the margin of `spikedrop.compare`.
@@ -34,7 +34,7 @@ def error_against_bits(
     ax.set(
         yscale="log",
         xticks=sorted(table["bits"].dropna().unique()),
-        xlabel="bits a weight",
+        xlabel="bits per weight",
         ylabel="mean |sample - ANN| (predictive sd)",
     )
     ax.legend(fontsize="small")

@@ -46,7 +46,7 @@ def operations_by_layer(works: Mapping[str, Operations], ax: Axes | None = None)
     """Operations of one draw that shares nothing, a group of bars a layer, on a logarithmic axis.
 
     Synaptic operations, of an artificial network multiply-accumulates, where they are done; a layer
-    of a spiking network that hears the constant input has multiply-accumulates as well.
+    of a spiking network that receives the constant input has multiply-accumulates as well.
     """
     ax = axes(ax)
     rates = iter(COLOURS[role] for role in ("snn", "other", "truth", "wrong", "floor"))

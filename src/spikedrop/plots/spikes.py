@@ -24,7 +24,7 @@ def membrane_traces(
     Parameters
     ----------
     current : numpy.ndarray
-        Threshold units a second, axis (step,).
+        Threshold units per second, axis (step,).
     traces : mapping
         Neuron name to (voltage after the spikes, spikes), each axis (step,).
     dt : float
@@ -203,7 +203,7 @@ def cost_bars(
     `Conversion.kind` by the name of the sampler.
     """
     ax = axes(ax)
-    time = table["us a draw"].astype(float)
+    time = table["us per draw"].astype(float)
     roles = {name: kind.lower() for name, kind in (kinds or {}).items()} | {"ANN": "ann"}
     colours = [COLOURS[roles.get(name, "snn")] for name in table.index]
     bars = ax.barh(table.index, time, color=colours)

@@ -62,9 +62,10 @@ class Program:
     mixed : bool
         Whether a layer before neurons may read neurons beside values that do not fire.
     before, neurons, between, behind : Takes
-        ``before``: layers that hear no neurons, among them the first neurons. ``neurons``: layers
-        of neurons that hear neurons. ``between``: those without neurons that lead from neurons to
-        neurons. ``behind``: those that lead from neurons only to outputs.
+        ``before``: layers that receive from no neurons, among them the first neurons.
+        ``neurons``: layers of neurons that receive from neurons. ``between``: those without
+        neurons that lead from neurons to neurons. ``behind``: those that lead from neurons only
+        to outputs.
     weighted : bool
         Whether it can weight the steps in the average of the readout, as `Conversion.readout` says.
     from_zero : tuple of str
@@ -169,10 +170,10 @@ def refusal(
             "fire while they integrate."
         )
     places = _places(network)
-    heard = neurons_heard(network)
+    received = neurons_read(network)
     for layer in network.layers:
         if layer.dropout and layer.family == "weights" and layer.name in redrawn:
-            return _drops(program, layer, heard)
+            return _drops(program, layer, received)
         takes = getattr(program, places[layer.name])
         axes = max((len(network.shapes[source]) for source in layer.sources), default=0)
         if axes > takes.ops.get(layer.op, -1):
@@ -181,18 +182,18 @@ def refusal(
                 f"{program.name} cannot run where it stands: use backend='numpy', or leave the "
                 "layer out."
             )
-        still = [s for s in layer.sources if not (network[s].spiking or heard[s])]
+        still = [s for s in layer.sources if not (network[s].spiking or received[s])]
         if still and not program.mixed and places[layer.name] in ("neurons", "between"):
             return (
                 f"layer {layer.name!r} reads neurons beside {still[0]!r}, which does not fire; "
                 f"{program.name} cannot run that: use backend='numpy'."
             )
         if layer.dropout and layer.family not in takes.families:
-            return _drops(program, layer, heard)
+            return _drops(program, layer, received)
     return None
 
 
-def _drops(program: Program, layer: Layer, heard: dict[str, set[str]]) -> str:
+def _drops(program: Program, layer: Layer, received: dict[str, set[str]]) -> str:
     """Say why the dropout of a layer cannot be run."""
     if program is not PROGRAMS["chip"]:
         return (
@@ -212,12 +213,12 @@ def _drops(program: Program, layer: Layer, heard: dict[str, set[str]]) -> str:
     return (
         f"layer {layer.name!r} has dropout and no neurons, so its values come from several "
         "axons and no gate can drop one: put the dropout behind the layer of neurons "
-        f"({', '.join(map(repr, sorted(heard[layer.name])))})."
+        f"({', '.join(map(repr, sorted(received[layer.name])))})."
     )
 
 
-def neurons_heard(network: Network) -> dict[str, set[str]]:
-    """Layers of neurons that every layer hears, through layers without neurons."""
+def neurons_read(network: Network) -> dict[str, set[str]]:
+    """Layers of neurons that every layer reads, through layers without neurons."""
     reach: dict[str, set[str]] = {}
     for layer in network.layers:
         reach[layer.name] = set()
@@ -228,12 +229,12 @@ def neurons_heard(network: Network) -> dict[str, set[str]]:
 
 def _places(network: Network) -> dict[str, str]:
     """Where every layer stands, as `Program` names it."""
-    heard, places = neurons_heard(network), {}
+    received, places = neurons_read(network), {}
     leads: set[str] = set()  # layers of neurons, and those without that neurons read
     for layer in reversed(network.layers):
         if layer.spiking or layer.name in leads:
             leads |= {layer.name, *layer.sources}
-        if not heard[layer.name]:
+        if not received[layer.name]:
             places[layer.name] = "before"
         elif layer.spiking:
             places[layer.name] = "neurons"

@@ -98,7 +98,7 @@ def sample_snn(
         As for `sample_ann`.
     draws, seed, scope, first_draw, memory_gb, progress : see `sample_ann`
     steps : int
-        Time steps of `conversion.dt` seconds a presentation; the error falls as 1/steps for
+        Time steps of `conversion.dt` seconds per presentation; the error falls as 1/steps for
         charge-keeping neurons, and faster with ``readout="parabola"``. For neurons that integrate
         first, the steps of one window; the error falls as 1/steps, for ``radix`` as 2**-steps.
     settle : int, optional

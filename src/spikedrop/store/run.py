@@ -56,7 +56,7 @@ def sample_to_store(
 ) -> None:
     """Sample into a folder, with the values of `sample_ann` or `sample_snn`, in bounded memory.
 
-    Stopped at any moment, also by ``kill -9`` or a full disk, the same call goes on: chunks that
+    Stopped at any moment, also by ``kill -9`` or a full disk, the same call resumes: chunks that
     are finished are kept, and the result has the same bytes as without a stop. Their size, the
     memory, the number of threads and of workers change no value. The last bits may depend on the
     kind of processor, so let the machines of one job be alike.
