@@ -90,7 +90,7 @@ def test_parameters_need_an_entry_for_each_chapter(tree):
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ('data = ""\nwork = ""\nsize = int(3)', "no literal value"),
+        ('data = ""\nwork = ""\nsize = int(3)', "not a literal value"),
         ('data = ""\nsize = 3', "lacks 'work'"),
     ],
 )
