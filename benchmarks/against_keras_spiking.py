@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environments import LIMIT_S, make_environment
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.energy import count_operations
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion, calibrate
 
 HERE = Path(__file__).parent
 RECORD = Path("tests/recorded/keras_spiking.json")

@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.work import FOLDER, SEED
-from spikedrop.budget import measured_errors, plan_from, run_pilot, trade_off
-from spikedrop.budget.pilot import Pilot
-from spikedrop.budget.quantities import QUANTITIES
-from spikedrop.example import Example, running_example
+from spikedrop.energy.planning import measured_errors, plan_from, run_pilot, trade_off
+from spikedrop.energy.planning.pilot import Pilot
+from spikedrop.energy.planning.quantities import QUANTITIES
+from spikedrop.study.example import Example, running_example
 
 UNITS = {
     "joules (loihi)": {"unit": "joules", "device": "loihi"},

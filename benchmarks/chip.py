@@ -17,7 +17,8 @@ import pandas as pd
 import spikedrop as sd
 from benchmarks.fidelity import ROWS, open_bench
 from benchmarks.work import SEED, interleaved
-from spikedrop.chip import bits_samples, bits_table, neuron_table, quantise, sample_chip
+from spikedrop.chip import quantise, sample_chip
+from spikedrop.study.bits import bits_samples, bits_table, neuron_table
 
 
 def cpu_seconds(run: Callable[[], object], repeats: int) -> float:

@@ -18,7 +18,6 @@ import numpy as np
 
 import spikedrop as sd
 from benchmarks.work import RATE_HZ, SEED
-from spikedrop.conformal import conformal_interval, coverage_limits, group_coverage
 from spikedrop.data import Screen, fit_design, open_screen, split
 from spikedrop.scores import (
     central_interval,
@@ -27,7 +26,8 @@ from spikedrop.scores import (
     interval_score,
     mean_and_noise,
 )
-from spikedrop.training import Noise, train
+from spikedrop.scores.conformal import conformal_interval, coverage_limits, group_coverage
+from spikedrop.training.keras import Noise, train
 
 HIDDEN, EPOCHS = (256, 256, 256), 30
 DRAWS, STEPS = 50, 50

@@ -5,7 +5,7 @@
 Prints, for both regrets after the last round, the mean of each policy over searches with its
 standard error, and the difference from the greedy choice by the classical network, search by
 search. Each search has a screen of its own. With ``--record`` the result goes into the package
-(``src/spikedrop/recorded_search.json``), where chapter 8 shows it. With ``--default-synergy``
+(``src/spikedrop/study/recorded_search.json``), where chapter 8 shows it. With ``--default-synergy``
 the interaction is that of `simulate_screen`, of which little can be learnt from other pairs.
 """
 
@@ -17,7 +17,7 @@ import sys
 from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
 from spikedrop.data import simulate_candidates
-from spikedrop.search import LEARNABLE, after_the_last_round, search_rows, search_table
+from spikedrop.study.search import LEARNABLE, after_the_last_round, search_rows, search_table
 
 RECORDED = ROOT / "src" / "spikedrop" / "recorded_search.json"
 

@@ -14,12 +14,12 @@ import xarray as xr
 
 import spikedrop as sd
 from benchmarks.work import BACKEND, FOLDER, SEED, figure
+from spikedrop.conversion import KINDS, Neuron
 from spikedrop.errors import InputError
-from spikedrop.example import Example, running_example
 from spikedrop.network import Network
-from spikedrop.spiking.allocation import allocate
-from spikedrop.spiking.conversion import KINDS, Neuron
-from spikedrop.spiking.windows import Readout
+from spikedrop.neurons import Readout
+from spikedrop.sampling.allocation import allocate
+from spikedrop.study.example import Example, running_example
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ ROWS, DRAWS, STEPS = 60, 20, 200
 RATES_HZ = (1.0, 20_000.0)
 TRIALS = 8
 #: What kinds of neuron are called in the names of figures. A rate code is what plain spikes carry;
-#: the other two send a rounded activation (`spikedrop.spiking.rounded`).
+#: the other two send a rounded activation (`spikedrop.study.rounded`).
 KIND_NAMES = {"SNN": "rate_coded", "quantised": "quantised", "bit-serial": "bit_serial"}
 
 

@@ -19,9 +19,9 @@ from benchmarks.work import FOLDER
 from spikedrop.chip import ChipLayer, ChipNetwork
 from spikedrop.chip.quantise import host_currents, neuron_maps
 from spikedrop.chip.reference import simulate
+from spikedrop.conversion import calibrate
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import calibrate
 
 HERE = Path(__file__).parent
 RECORD = HERE.parent / "tests" / "recorded" / "loihi.npz"

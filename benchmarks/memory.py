@@ -53,8 +53,8 @@ def cases(folder: Path) -> dict[str, Callable[[], object]]:
     import spikedrop as sd
     from spikedrop import scores
     from spikedrop.cli import app
-    from spikedrop.compare import paired_error
-    from spikedrop.conformal import conformal_interval
+    from spikedrop.comparison import paired_error
+    from spikedrop.scores.conformal import conformal_interval
     from spikedrop.store import open_samples, summarize
 
     stores = [folder / "a.zarr", folder / "b.zarr"]

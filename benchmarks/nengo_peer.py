@@ -18,9 +18,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from benchmarks.work import Job, random_job, seconds
-from spikedrop.backends.neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.engines.nengo_neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
 from spikedrop.masks import network_masks
-from spikedrop.spiking.sampler import make_simulator
+from spikedrop.sampling.snn import make_simulator
 
 Run = Callable[[], object]
 

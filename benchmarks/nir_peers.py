@@ -1,7 +1,7 @@
 """Which simulators reproduce our spike counts from our NIR files: a table, and a recording.
 
     python -m benchmarks.nir_peers            # prints
-    python -m benchmarks.nir_peers --record   # and writes src/spikedrop/backends/nir_peers.npz
+    python -m benchmarks.nir_peers --record   # and writes src/spikedrop/study/nir_peers.npz
 
 Weights and inputs are small binary fractions, so that float32 adds them without rounding, and the
 first charge is not, so that no neuron ends a step at its threshold exactly, where simulators
@@ -18,12 +18,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.environments import LIMIT_S, make_environment
-from spikedrop.backends.nir import write_members, write_nir
-from spikedrop.backends.nir_replay import replay
+from spikedrop.conversion import Conversion
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion
+from spikedrop.nir import write_members, write_nir
+from spikedrop.study.nir_replay import replay
 
-RECORDING = Path("src/spikedrop/backends/nir_peers.npz")
+RECORDING = Path("src/spikedrop/study/nir_peers.npz")
 START = 0.5 + 2**-12
 READERS = (
     "sinabs",

@@ -20,9 +20,9 @@ import pandas as pd
 
 from benchmarks.work import FOLDER, SEED
 from spikedrop.data import all_baselines, boosting_baseline
-from spikedrop.example import Example, running_example
 from spikedrop.files.records import write_json
-from spikedrop.screen_tables import growth_table, network_baseline, synergy_of
+from spikedrop.study.example import Example, running_example
+from spikedrop.study.screen_tables import growth_table, network_baseline, synergy_of
 
 SPLITS = ("rows", "pairs")
 DRAWS = 100

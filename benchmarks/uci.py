@@ -2,7 +2,7 @@
 
 FOLDER holds the sets, one folder each; a JOB is ``set,layers,splits``, for instance
 ``concrete,2,20``. Splits that are finished in ``--work`` are not computed again. The result goes
-into the package (``src/spikedrop/uci/recorded.json``), where a page of the book shows it.
+into the package (``src/spikedrop/study/uci/recorded.json``), where a page of the book shows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
-from spikedrop import uci
+from spikedrop.study import uci
 
 RECORDED = ROOT / "src" / "spikedrop" / "uci" / "recorded.json"
 

@@ -17,9 +17,9 @@ import numpy as np
 
 import spikedrop as sd
 from benchmarks.work import FOLDER, SEED
-from spikedrop.compare import VERDICTS, verdict_rates
-from spikedrop.controls import Sampler, six_controls
-from spikedrop.example import running_example
+from spikedrop.comparison import VERDICTS, verdict_rates
+from spikedrop.study.controls import Sampler, six_controls
+from spikedrop.study.example import running_example
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikedrop.compare import Comparison, compare
-from spikedrop.compare.criteria import FAR
-from spikedrop.compare.errors_of_draws import FAR_OFF
+from spikedrop.comparison import Comparison, compare
+from spikedrop.comparison.criteria import FAR
+from spikedrop.comparison.errors_of_draws import FAR_OFF
 
 OBSERVATIONS = 40
 MARGIN = 0.05

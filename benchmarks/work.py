@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion, calibrate
 
 BACKEND = os.environ.get("BENCH_BACKEND", "engine")  # "numpy" to try the benchmarks themselves
 STEPS = 50

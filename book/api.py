@@ -10,56 +10,30 @@ from pathlib import Path
 from book.commands import command_functions, commands_page
 from book.tree import BookError
 
-#: The parts in the order data flows, each with what it does.
+#: The parts in the order data flows, each with what it holds. A part imports only parts above it.
 PARTS = {
+    "errors": "the errors that a user can do something about",
+    "checks": "arguments, columns and samples that are handed in, checked before any work",
+    "files": "untrusted files read with every check before memory is taken; files written whole",
     "data": "real screen records, the simulated screen, splits, features",
-    "network": "a small graph of layers with NumPy weights",
-    "layers": "what one layer of the graph computes",
-    "keras_model": "a Keras model read as a graph of layers",
-    "keras_layers": "each kind of Keras layer, read",
-    "keras_guard": "whether a Keras model computes what was read of it",
+    "scores": "how good a predictive distribution is, and intervals that keep their promise",
+    "plots": "figures of your own samples",
+    "network": "layers, their graph, the plain forward pass; Keras models read with care",
     "masks": "which units are silent in a draw",
-    "linear_gaussian": "a case whose Bayesian answer is known exactly",
-    "convertible": "names of the Keras layers that can be converted, and what to do about others",
-    "files": "untrusted files, read with every check before memory is taken",
-    "training": "fit a Keras network with dropout",
-    "noise_head": "a second output for a trained network: how noisy each record is",
-    "fitting": "fit a small dense network with dropout, in plain NumPy",
-    "engine": "both samplers, compiled: many draws of many inputs at once",
-    "compiled": "the TensorFlow programs the engine runs",
-    "events": "the engine's loop over time on a CPU: only spikes are added up",
-    "ann": "samples of the artificial network",
-    "spiking": "neurons, conversion, and the spiking samples",
-    "backends": "the same network on Nengo and NengoDL",
+    "neurons": "how a spiking neuron takes its charge in, and when it fires",
+    "conversion": "from a trained network to firing-rate scales",
+    "engines": "programs that run the spiking network, and what each can run",
+    "sampling": "draws of both networks, labelled",
+    "training": "fit a network with dropout, or load it if it was fitted before",
     "chip": "the same network in the integers of neuromorphic hardware",
-    "folding": "one draw as a network of its own",
-    "members": "how many stored masks are enough",
-    "samples": "labelled, resumable sample sets",
+    "nir": "exchange with other simulators",
     "store": "samples on disk: resumed after a stop, spread over a cluster, read lazily",
-    "compare": "how far apart two sample sets are",
-    "fidelity": "how faithful a conversion is, setting by setting",
-    "cost": "what a draw costs in time, beside the products alone and other simulators",
-    "controls": "samplers that are wrong on purpose",
+    "comparison": "how far apart two sample sets are, and whether that is small enough",
+    "energy": "operations, prices and joules; a budget planned",
+    "decisions": "what to measure next, with regret and agreement counted",
     "estimators": "the spiking network as a scikit-learn estimator",
-    "scores": "how good a predictive distribution is",
-    "conformal": "intervals that keep their promise",
-    "variance": "where the variance of one spiking prediction comes from",
-    "decisions": "choose what to measure next, and count regret and agreement",
-    "pairs": "drug pairs as candidates, and a network that predicts their synergy",
-    "search": "choose, measure and train again, round by round",
-    "repetitions": "means and paired differences over repetitions, with standard errors",
-    "real_run": "what chapters found on real records, recorded once",
-    "unfamiliar": "the spread on drugs and cell lines that were not seen",
-    "uci": "regression sets with published splits, scored beside published figures",
-    "energy": "operations and joules of a predictive distribution",
-    "budget": "spend joules, seconds or operations on steps, rate and draws",
-    "plots": "every figure of the chapters",
-    "example": "the running example of the book",
-    "screen_tables": "who predicts growth and synergy, and the truth of a simulated screen",
-    "shipped": "two models on data that ship with scikit-learn",
+    "study": "what the chapters alone compute and draw",
     "cli": "the command line",
-    "errors": "the errors a user can do something about",
-    "quiet": "TensorFlow and Keras without start-up lines, and their settings",
 }
 
 #: Methods that scikit-learn writes into its estimators; their text refers to its own pages.
@@ -91,15 +65,12 @@ def write_api_pages(source: Path, target: Path) -> dict[str, str]:
     for name in lines:
         if name != "spikedrop":
             by_part.setdefault(name.split(".")[1], []).append(name)
-    order = [part for part in PARTS if part in by_part]
-    order += sorted(part for part in by_part if part not in PARTS)
+    order = sorted(by_part, key=list(PARTS).index)
     table = ["| module | what it holds |", "|---|---|"]
     for number, part in enumerate(order):
         names = by_part[part]
         page = target / f"{number:02d}_{part}.md"
-        sections = [f"# `{part}`"]
-        if part in PARTS:
-            sections.append(PARTS[part][0].upper() + PARTS[part][1:] + ".")
+        sections = [f"# `{part}`", PARTS[part][0].upper() + PARTS[part][1:] + "."]
         if part == "cli":
             sections.append(commands_page())
         for name in names:

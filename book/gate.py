@@ -12,10 +12,10 @@ from jupyter_client.manager import start_new_kernel
 STACK = f"""
 import sys
 assert sys.prefix == {sys.prefix!r}, "the kernel runs in " + sys.prefix
-import spikedrop, spikedrop.quiet
-spikedrop.quiet.import_tensorflow()
+import spikedrop, spikedrop.network.quiet
+spikedrop.network.quiet.import_tensorflow()
 import keras, tensorflow, tf_keras, nengo, numpy, papermill, jupyter_book, seaborn
-from spikedrop.backends.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_dl_door import import_nengo_dl
 nengo_dl = import_nengo_dl()
 assert keras.__version__.startswith("3."), keras.__version__
 assert nengo_dl.__version__ == "3.6.0", nengo_dl.__version__

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikedrop.ann import forward, sample_ann
-from spikedrop.example import Example, running_example
+from spikedrop.conversion import WINDOWED, Neuron, calibrate
 from spikedrop.masks import stacked_masks
 from spikedrop.network import Network
-from spikedrop.plots.live import still_figure
-from spikedrop.spiking.conversion import WINDOWED, Neuron, calibrate
-from spikedrop.spiking.sampler import sample_snn
+from spikedrop.network.forward import forward
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.snn import sample_snn
+from spikedrop.study.example import Example, running_example
+from spikedrop.study.figures.live import still_figure
 
 HIDDEN = (32, 32)
 DRAWS = 100

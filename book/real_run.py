@@ -1,8 +1,9 @@
 """Record chapters on real records: ``SPIKEDROP_DATA=folder python -m book.real_run [CHAPTER...]``.
 
 The chapters (by default those of which pages show recorded values) run with the full values, in
-`_build/real`. What they record goes into the package, `src/spikedrop/real_run.json`, from where
-pages and chapters show it beside their own run. Chapters that are not named keep their record.
+`_build/real`. What they record goes into the package, `src/spikedrop/study/real_run.json`, from
+where pages and chapters show it beside their own run. Chapters that are not named keep their
+record.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from book.facts import git_commit, machine
 from book.tree import ROOT, BookError, Tree
 from book.values import Figure, Value, derived, glued_values
 from spikedrop.files.records import write_json
-from spikedrop.real_run import read_real_run, recorded_chapters
+from spikedrop.study.real_run import read_real_run, recorded_chapters
 
 RECORDED = ROOT / "src" / "spikedrop" / "real_run.json"
 CHAPTERS = ("02_permanent_dropout", "05_comparison", "07_calibration")

@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import t
 
 from book.values import Value
-from spikedrop.uci import SOURCES, Recorded, read_recorded, table_cells
+from spikedrop.study.uci import SOURCES, Recorded, read_recorded, table_cells
 
 WORDS = {"rmse": "RMSE", "log_likelihood": "log likelihood"}
 SCORES = tuple(WORDS)

@@ -18,17 +18,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spikedrop import engine
-from spikedrop.ann import forward, sample_ann
 from spikedrop.chip import hard_reset, host_biases, quantise, sample_chip, sample_integers
 from spikedrop.chip.reference import simulate as simulate_chip
+from spikedrop.engines import compiled as engine
+from spikedrop.engines.reference import simulate
+from spikedrop.engines.registry import PROGRAMS, neurons_read, refusal
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Network
-from spikedrop.samples import rows_of_masks
-from spikedrop.spiking.programs import PROGRAMS, neurons_read, refusal
-from spikedrop.spiking.reference import simulate
-from spikedrop.spiking.sampler import check_presentation, make_simulator, sample_snn
+from spikedrop.network.forward import forward
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.samples import rows_of_masks
+from spikedrop.sampling.snn import check_presentation, make_simulator, sample_snn
 from tests.random_graphs import Case
 
 TOLERANCE = 2e-5  # of the largest charge, in thresholds

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikedrop.layers import Layer
+from spikedrop.conversion import NEURONS, Conversion
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import NEURONS, Conversion
+from spikedrop.network.layers import Layer
 
 DT = 2.0**-10  # seconds a step, so that scales times dt are exact
 FAMILIES = ("unit", "channel", "gaussian", "weights")

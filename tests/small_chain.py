@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from spikedrop.layers import Layer
 from spikedrop.network import Network
+from spikedrop.network.layers import Layer
 
 
 def small_chain():

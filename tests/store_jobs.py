@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
+from spikedrop.conversion import calibrate
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import calibrate
 
 ROWS, DRAWS, STEPS = 300, 6, 20
 

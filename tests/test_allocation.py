@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from spikedrop.ann import forward, sample_ann
-from spikedrop.compare import paired_error
-from spikedrop.engine import load, run_slopes
+from spikedrop.comparison import paired_error
+from spikedrop.conversion import Conversion, calibrate
+from spikedrop.engines.compiled import load, run_slopes
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.allocation import HEADROOM, allocate
-from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.sampler import sample_snn
+from spikedrop.network.forward import forward
+from spikedrop.sampling.allocation import HEADROOM, allocate
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.snn import sample_snn
 
 
 def network(seed=0, spread=1.5):

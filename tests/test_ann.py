@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import spikedrop.ann
-from spikedrop.ann import forward, predict, sample_ann
+import spikedrop.sampling.ann
 from spikedrop.errors import InputError
-from spikedrop.linear_gaussian import as_network, dropout_moments
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
+from spikedrop.network.forward import forward
+from spikedrop.sampling.ann import predict, sample_ann
+from spikedrop.study.linear_gaussian import as_network, dropout_moments
 
 
 def network(seed=0, *, sizes=(5, 20, 20, 2), rate=0.2, input_rate=0.0):
@@ -95,7 +96,7 @@ def test_moments_of_the_linear_case(rate):
 @pytest.fixture(scope="module")
 def keras_draws():
     """Return a Keras model, inputs, and 600 draws of ``model(x, training=True)``."""
-    from spikedrop.quiet import import_tensorflow
+    from spikedrop.network.quiet import import_tensorflow
 
     import_tensorflow()
     import keras
@@ -126,7 +127,7 @@ def test_same_distribution_as_keras_with_training_true(keras_draws):
     for scope in ("draw", "row"):
         ours = sample_ann(net, x, draws=600, seed=2, scope=scope).values[:, :, 0]
         assert smallest_p(ours, keras_values) > 1e-3 / 50
-    from spikedrop.controls import without_mask_scale
+    from spikedrop.study.controls import without_mask_scale
 
     wrong = sample_ann(without_mask_scale(net), x, draws=600, seed=2).values[:, :, 0]
     assert smallest_p(wrong, keras_values) < 1e-6
@@ -195,8 +196,8 @@ def test_bad_input_fails_before_work(change, says, monkeypatch):
     def work(*_):
         raise AssertionError("work was done first")
 
-    monkeypatch.setattr(spikedrop.ann, "forward", work)
-    monkeypatch.setattr(spikedrop.ann, "collect", work)
+    monkeypatch.setattr(spikedrop.sampling.ann, "run_ann", work)
+    monkeypatch.setattr(spikedrop.sampling.ann, "collect", work)
     with pytest.raises(InputError, match=says):
         sample_ann(network(), **{"x": inputs(4), "draws": 2, "seed": 0, **change})
 

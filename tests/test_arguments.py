@@ -9,7 +9,7 @@ from store_jobs import CONVERSION, NETWORK, X
 import spikedrop as sd
 from spikedrop import chip
 from spikedrop.errors import InputError
-from spikedrop.spiking.allocation import allocate
+from spikedrop.sampling.allocation import allocate
 from spikedrop.store import local_client
 
 SMALL = X[:3]

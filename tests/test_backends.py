@@ -10,15 +10,15 @@ import warnings
 import numpy as np
 import pytest
 
-from spikedrop.backends.converter import converter_sd_ratio
-from spikedrop.backends.nengo_dl_door import import_nengo_dl
-from spikedrop.backends.neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.conversion import calibrate
+from spikedrop.engines.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.quiet import native_stderr_silenced
-from spikedrop.spiking.conversion import calibrate
-from spikedrop.spiking.sampler import make_simulator, sample_snn
+from spikedrop.network.quiet import native_stderr_silenced
+from spikedrop.sampling.snn import make_simulator, sample_snn
+from spikedrop.study.converter import converter_sd_ratio
 
 nengo = sys.modules["nengo"]  # imported above, where its import warning is seen to
 ROWS, STEPS, SETTLE = 40, 60, 12
@@ -339,10 +339,10 @@ def attempt(name, hidden, work):
     del sys.modules[hidden]
 
 def backends():
-    import spikedrop.backends.neurons
+    import spikedrop.engines.nengo_neurons
 
 def door():
-    from spikedrop.backends.nengo_dl_door import import_nengo_dl
+    from spikedrop.engines.nengo_dl_door import import_nengo_dl
     import_nengo_dl()
 
 attempt("nengo", "nengo", backends)
@@ -366,11 +366,11 @@ def test_tensorflow_starts_in_silence_and_a_resolved_tf_keras_is_an_error():
     found, stderr = run_python(
         """
 import json, os, sys
-from spikedrop.quiet import import_tensorflow
+from spikedrop.network.quiet import import_tensorflow
 tf = import_tensorflow()
 said = {"version": tf.__version__, "level": os.environ["TF_CPP_MIN_LOG_LEVEL"]}
 said["keras"] = tf.keras.Model.__module__
-from spikedrop.backends.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_dl_door import import_nengo_dl
 try:
     import_nengo_dl()
 except ImportError as error:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from test_graph import inputs, weights
 
+from spikedrop.conversion import calibrate
+from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import calibrate
-from spikedrop.spiking.reference import simulate
-from spikedrop.spiking.sampler import make_simulator, sample_snn
+from spikedrop.sampling.snn import make_simulator, sample_snn
 
 ROWS = 8
 STEPS = {"charge_keeping": 30, "radix": 8}

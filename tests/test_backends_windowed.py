@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from test_graph import inputs, towers, weights
 
-from spikedrop.backends.nengo_dl_door import import_nengo_dl
-from spikedrop.backends.windowed import (
+from spikedrop.conversion import Conversion, calibrate
+from spikedrop.engines.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_windowed import (
     IntegrateFirstRectifiedLinear,
     RadixRectifiedLinear,
     register_windowed_with_nengo_dl,
 )
+from spikedrop.engines.reference import neurons, payload, simulate
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.reference import neurons, payload, simulate
-from spikedrop.spiking.sampler import make_simulator, sample_snn
-from spikedrop.spiking.windows import firing_windows
+from spikedrop.neurons import firing_windows
+from spikedrop.sampling.snn import make_simulator, sample_snn
 
 nengo = sys.modules["nengo"]  # imported above, where its import warning is seen to
 KINDS = {"integrate_first": IntegrateFirstRectifiedLinear, "radix": RadixRectifiedLinear}

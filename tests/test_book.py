@@ -167,7 +167,7 @@ def test_every_module_has_its_docstring_on_a_page(fast_site):
         path.read_text(encoding="utf-8")
         for path in (fast_site.html / "book" / "api").glob("*.html")
     )
-    for name in ("spikedrop.network.Network", "spikedrop.ann.sample_ann"):
+    for name in ("spikedrop.network.graph.Network", "spikedrop.sampling.ann.sample_ann"):
         assert f'id="{name}"' in text
 
 

@@ -27,7 +27,7 @@ from book.facts import git_commit
 from book.stage import _clean, data_of_pages, stage
 from book.tree import ROOT, BookError, Tree, toc_pages
 from book.values import Figure, fill, glued_values, merge, table_of_values
-from spikedrop.cost import read_benchmark
+from spikedrop.study.cost import read_benchmark
 
 PARAMETERS = 'data = ""  # a folder\nseed = 0\nwork = "_build/work"\nsize = 100'
 

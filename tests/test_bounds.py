@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from book.tree import ROOT
-from spikedrop import events
 from spikedrop.chip import fast
+from spikedrop.engines import events
 
 FILES = ("test_bounds.py", "test_events.py", "test_chip.py", "test_fuzz.py")
 # Everything that reaches a loop, each network at least once.

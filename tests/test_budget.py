@@ -10,20 +10,20 @@ from scipy import stats
 from scipy.special import gammaln
 from small_chain import inputs, small_chain
 
-from spikedrop.budget import (
+from spikedrop.conversion import calibrate
+from spikedrop.energy import count_operations, energy
+from spikedrop.energy.planning import (
     measured_errors,
     plan_budget,
     plan_from,
     run_pilot,
     trade_off,
 )
-from spikedrop.budget import plan as planning
-from spikedrop.budget.quantities import QUANTITIES, bias_square, sampling_squares, value
-from spikedrop.energy import count_operations, energy
+from spikedrop.energy.planning import plan as planning
+from spikedrop.energy.planning.quantities import QUANTITIES, bias_square, sampling_squares, value
 from spikedrop.errors import InputError
 from spikedrop.plots import budget as figures
 from spikedrop.scores.proper import crps_values
-from spikedrop.spiking.conversion import calibrate
 
 STEPS, RATES = (8, 16, 32, 64, 128, 256), (125.0, 500.0, 1000.0)
 

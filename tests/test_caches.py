@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import spikedrop
-from spikedrop import caches
+from spikedrop.engines import caches
 
 NOBODY = 65534
 # Root writes anywhere, so the tests become a user who may read everything and write nothing.
@@ -78,7 +78,7 @@ COMMANDS = """
 import os
 import numpy as np
 from spikedrop.cli import app
-from spikedrop.quiet import import_tensorflow
+from spikedrop.network.quiet import import_tensorflow
 import_tensorflow()
 import keras, numba
 
@@ -147,7 +147,7 @@ def test_numba_that_was_imported_before_knows_the_folder(run):
 
 
 NENGO = """
-from spikedrop.backends.nengo_door import nengo
+from spikedrop.engines.nengo_door import nengo
 print(nengo.rc["decoder_cache"]["enabled"])
 """
 NAMELESS = """
@@ -155,7 +155,7 @@ import os, pwd
 os.path.expanduser = lambda path: path  # as for a user whom the system does not know
 from spikedrop.errors import InputError
 try:
-    import spikedrop.backends.nengo_door
+    import spikedrop.engines.nengo_door
 except InputError as error:
     print(error)
 """
@@ -170,7 +170,7 @@ def test_nengo_keeps_no_decoders_where_there_is_no_home_and_asks_for_one_where_i
 NOWHERE = """
 import os, resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-from spikedrop.caches import njit
+from spikedrop.engines.caches import njit
 assert "NUMBA_CACHE_DIR" not in os.environ
 print(njit(cache=True)(lambda x: 2 * x)(4))
 """

@@ -7,27 +7,25 @@ import numpy as np
 import pytest
 
 from benchmarks.loihi import replays
-from spikedrop.ann import sample_ann
 from spikedrop.chip import (
     ChipLayer,
     ChipNetwork,
-    bits_samples,
-    bits_table,
     hard_reset,
     host_biases,
-    neuron_table,
     quantise,
     sample_chip,
     sample_integers,
 )
 from spikedrop.chip.quantise import host_currents, neuron_maps, rounded, weight_range
 from spikedrop.chip.reference import simulate
-from spikedrop.compare import compare
+from spikedrop.comparison import compare
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.plots.chip import bits_densities, error_against_bits
-from spikedrop.spiking.conversion import Conversion, calibrate
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.study.bits import bits_samples, bits_table, neuron_table
+from spikedrop.study.figures.chip import bits_densities, error_against_bits
 from tests.test_events import branches, chain
 from tests.test_graph import dropped_weights, gaussian, images, inputs, weights
 

@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 import spikedrop as sd
 from spikedrop.cli import app
 from spikedrop.cli import demo as demo_part
-from spikedrop.compare import VERDICTS
+from spikedrop.comparison import VERDICTS
 from spikedrop.energy import count_ann_operations, count_operations, energy_table
 from spikedrop.errors import StoreError
-from spikedrop.files import read_column, read_model, read_rows, read_table, written
+from spikedrop.files import read_column, read_rows, read_table, written
+from spikedrop.network.keras_file import read_model
 
 COMMANDS = ("simulate", "train", "sample", "compare", "score", "energy", "uci", "demo")
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,7 +111,7 @@ def test_a_process_ends_with_the_code_and_one_line(tmp_path):
 
 
 def test_names_are_the_same_objects_whatever_is_imported_first():
-    from spikedrop.compare.verdict import compare
+    from spikedrop.comparison.verdict import compare
 
     assert sd.compare is compare
     assert set(sd.__all__) == set(sd._HOME)
@@ -257,7 +258,7 @@ def test_an_interruption_says_how_to_go_on(job, tmp_path, monkeypatch):
     monkeypatch.setattr("spikedrop.store.sample_to_store", interrupted)
     result = run(*sample_words(job, tmp_path / "s.zarr", "ann"), code=130)
     assert "the same command resumes from here" in result.stderr
-    monkeypatch.setattr("spikedrop.training.train", interrupted)
+    monkeypatch.setattr("spikedrop.training.keras.train", interrupted)
     result = run(*train_words(job, tmp_path / "n.keras"), code=130)
     assert "nothing was written" in result.stderr and not list(tmp_path.iterdir())
 

@@ -19,8 +19,10 @@ import spikedrop as sd
 from spikedrop import cli
 from spikedrop.errors import InputError
 from spikedrop.estimators import SpikingDropoutRegressor
-from spikedrop.files import read_columns, read_model, read_rows
-from spikedrop.training import train
+from spikedrop.files import read_rows
+from spikedrop.network.keras_file import read_model
+from spikedrop.network.named import read_columns
+from spikedrop.training.keras import train
 
 SMALL = {"hidden": (8, 4), "epochs": 2, "batch_size": 32, "dropout": 0.2, "seed": 0}
 
@@ -261,7 +263,7 @@ def test_what_an_estimator_predicts_does_not_depend_on_offsets_and_spreads():
 
 def test_every_warning_of_the_package_is_one_line_and_in_the_object(folder, tmp_path, monkeypatch):
     def fill(path, network, x, **more):
-        own = ("two\nlines", UserWarning, sd.__file__, 1, "spikedrop.engine")
+        own = ("two\nlines", UserWarning, sd.__file__, 1, "spikedrop.engines.compiled")
         with ThreadPoolExecutor(2) as threads:
             _ = [*threads.map(lambda _: warnings.warn_explicit(*own), range(2))]
         warnings.warn_explicit("of another", UserWarning, "other.py", 1, "other")

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 from scipy import integrate, stats
 
-from spikedrop.compare import (
+from spikedrop.comparison import (
     DISTANCES,
     beyond_floor,
     distance_table,

@@ -10,15 +10,15 @@ from mapie.regression import SplitConformalRegressor
 from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from spikedrop.conformal import (
+from spikedrop.errors import InputError
+from spikedrop.scores import coverage, interval_coverage
+from spikedrop.scores.conformal import (
     conformal_interval,
     conformal_rank,
     coverage_limits,
     divided_coverage,
     group_quantile,
 )
-from spikedrop.errors import InputError
-from spikedrop.scores import coverage, interval_coverage
 
 
 def world(n, rng, draws=20, spread=0.1, noise=0.5):

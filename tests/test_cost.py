@@ -8,14 +8,20 @@ import pytest
 from small_chain import inputs, small_chain
 
 from benchmarks.fidelity import WAYS, by_kind
-from spikedrop.cost import SIMULATORS, cost_table, product_seconds, read_benchmark, scale_table
+from spikedrop.conversion import KINDS, calibrate
 from spikedrop.errors import InputError
-from spikedrop.fidelity import accuracy_per_spike
-from spikedrop.layers import Layer
 from spikedrop.network import Network
+from spikedrop.network.layers import Layer
 from spikedrop.plots import COLOURS
 from spikedrop.plots import spikes as figures
-from spikedrop.spiking.conversion import KINDS, calibrate
+from spikedrop.study.cost import (
+    SIMULATORS,
+    cost_table,
+    product_seconds,
+    read_benchmark,
+    scale_table,
+)
+from spikedrop.study.fidelity import accuracy_per_spike
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from spikedrop import Network, calibrate, sample_to_store
 from spikedrop.cli import app
-from spikedrop.files import load_keras, read_model
+from spikedrop.network.keras_file import load_keras, read_model
 from spikedrop.store.layout import read_layout, seal
 
 # Keras reads its own TensorFlow variables in a way that NumPy 2 announces to end.
@@ -367,8 +367,8 @@ def test_models_of_every_kind_of_layer_pass_the_door(tmp_path):
 
 
 def test_the_list_of_convertible_layers_is_what_the_reader_reads():
-    from spikedrop.convertible import LAYERS
-    from spikedrop.keras_layers import READERS
+    from spikedrop.network.convertible import LAYERS
+    from spikedrop.network.keras_layers import READERS
 
     assert set(LAYERS) == {kind.__name__ for kind in READERS}
 

@@ -9,17 +9,17 @@ import pytest
 from test_events import branches, chain
 from test_graph import GRAPHS, dropped_weights, gaussian, images, inputs, towers, weights
 
-from spikedrop.ann import forward
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.energy import Counts, count_ann_operations, count_operations, energy
 from spikedrop.energy.work import artificial_work, differs, spiking_work, weights_met
+from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
-from spikedrop.layers import Layer, linear
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.reference import simulate
-from spikedrop.spiking.sampler import make_simulator
-from spikedrop.spiking.windows import firing_windows
+from spikedrop.network.forward import forward
+from spikedrop.network.layers import Layer, linear
+from spikedrop.neurons import firing_windows
+from spikedrop.sampling.snn import make_simulator
 
 ROWS, DRAWS = 4, 2
 STEPS = {"charge_keeping": 30, "rectified": 30, "integrate_first": 20, "radix": 8}
@@ -216,7 +216,7 @@ def test_nengo_probes_see_shallow_branches_fire_again():
     """Raw probes over all windows: a layer fires until the last of its readers has listened."""
     import nengo
 
-    from spikedrop.backends.simulators import build_model
+    from spikedrop.engines.nengo_model import build_model
 
     network = towers().with_dropout(0.0)
     x = inputs(network, 1)

@@ -10,8 +10,8 @@ import pytest
 from test_events import chain
 from test_graph import images, inputs, towers
 
-from spikedrop.ann import sample_ann
-from spikedrop.compare import paired_error
+from spikedrop.comparison import paired_error
+from spikedrop.conversion import calibrate
 from spikedrop.energy import (
     Counts,
     Operations,
@@ -32,7 +32,7 @@ from spikedrop.energy.constants import price, price_table
 from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import energy as figures
-from spikedrop.spiking.conversion import calibrate
+from spikedrop.sampling.ann import sample_ann
 
 OPERATIONS = {
     "mac", "synaptic", "update", "spike", "memory_bit", "dram_bit", "inference", "event_bit_hop",

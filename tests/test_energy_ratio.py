@@ -8,6 +8,7 @@ import pytest
 from test_events import chain
 from test_graph import inputs
 
+from spikedrop.conversion import calibrate
 from spikedrop.energy import (
     Counts,
     Operations,
@@ -25,7 +26,6 @@ from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS
 from spikedrop.plots import energy as figures
-from spikedrop.spiking.conversion import calibrate
 
 NONE = pd.DataFrame(columns=["spikes", "synaptic", "updates", "mask_bits", "macs"])
 

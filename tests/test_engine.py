@@ -5,14 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from spikedrop import engine
-from spikedrop.ann import forward, predict, sample_ann
+from spikedrop.conversion import NEURONS, Conversion, calibrate
+from spikedrop.engines import compiled as engine
+from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import NEURONS, Conversion, calibrate
-from spikedrop.spiking.reference import simulate
-from spikedrop.spiking.sampler import sample_snn
+from spikedrop.network.forward import forward
+from spikedrop.sampling.ann import predict, sample_ann
+from spikedrop.sampling.snn import sample_snn
 
 DRAWS, ROWS = 3, 25
 

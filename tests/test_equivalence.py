@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.metrics.pairwise import rbf_kernel
 
 from spikedrop import scores
-from spikedrop.compare import (
+from spikedrop.comparison import (
     Claim,
     classifier_test,
     compare,
@@ -24,14 +24,16 @@ from spikedrop.compare import (
     pointwise_p_values,
     rare_draws,
 )
-from spikedrop.compare.difference import _gap, _moments, _smallest
-from spikedrop.compare.kernel import joint_kernel, marginal_kernel
+from spikedrop.comparison.difference import _gap, _moments, _smallest
+from spikedrop.comparison.kernel import joint_kernel, marginal_kernel
 from spikedrop.errors import InputError
 
-difference = import_module("spikedrop.compare.difference")  # `spikedrop.compare` is a function, too
-kernels = import_module("spikedrop.compare.kernel_equivalence")
-moments = import_module("spikedrop.compare.moments")
-gaps = import_module("spikedrop.compare.gap")
+difference = import_module(
+    "spikedrop.comparison.difference"
+)  # `spikedrop.comparison` is a function, too
+kernels = import_module("spikedrop.comparison.kernel_equivalence")
+moments = import_module("spikedrop.comparison.moments")
+gaps = import_module("spikedrop.comparison.gap")
 
 
 def together(rng, draws, observations=10, correlation=0.5):
@@ -100,7 +102,7 @@ def test_blocks_change_no_verdict_and_no_number(monkeypatch, shape, paired):
     a, noise = rng.normal(size=(2, *shape))
     b, y = a + 0.1 * noise, rng.normal(size=shape[1])
     whole = compare(a, b, y=y, paired=paired, permutations=99)
-    monkeypatch.setattr("spikedrop.predictive.BLOCK", 4 * len(a))
+    monkeypatch.setattr("spikedrop.checks.samples.BLOCK", 4 * len(a))
     for module in (difference, kernels, moments):
         monkeypatch.setattr(module, "SMALL", 2 * len(a))
     cut = compare(a, b, y=y, paired=paired, permutations=99)

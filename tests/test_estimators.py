@@ -22,8 +22,8 @@ from spikedrop import (
     estimators,
     sample_ann,
 )
-from spikedrop.conformal import coverage_limits
 from spikedrop.scores import interval_coverage
+from spikedrop.scores.conformal import coverage_limits
 
 SMALL = {"hidden": (8,), "epochs": 40, "learning_rate": 0.03, "draws": 8, "steps": 40}
 X, Y = make_friedman1(300, n_features=6, noise=0.5, random_state=0)

@@ -6,13 +6,14 @@ import numba
 import numpy as np
 import pytest
 
-from spikedrop import engine, events
-from spikedrop.layers import Layer
+from spikedrop.conversion import calibrate
+from spikedrop.engines import compiled as engine
+from spikedrop.engines import events
 from spikedrop.masks import stacked_masks
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import calibrate
-from spikedrop.spiking.sampler import sample_snn
-from spikedrop.spiking.windows import step_weights
+from spikedrop.network.layers import Layer
+from spikedrop.neurons import step_weights
+from spikedrop.sampling.snn import sample_snn
 from tests.test_graph import dropped_weights, gaussian, images, inputs, towers, weights
 
 DRAWS, ROWS, STEPS, SETTLE = 6, 30, 40, 8

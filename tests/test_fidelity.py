@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from small_chain import inputs, small_chain
 
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.errors import InputError
-from spikedrop.fidelity import hold_table, mean_shifts, rounding_gap, spikes_seen
-from spikedrop.layers import Layer
 from spikedrop.network import Network
-from spikedrop.spiking.conversion import Conversion, calibrate
+from spikedrop.network.layers import Layer
+from spikedrop.study.fidelity import hold_table, mean_shifts, rounding_gap, spikes_seen
 
 
 def wide(units, dropout=0.2, activation=1.0):

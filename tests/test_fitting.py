@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from spikedrop.ann import predict
-from spikedrop.fitting import _initial, _masks, fit_network, gradient
-from spikedrop.quiet import import_tensorflow
+from spikedrop.network.quiet import import_tensorflow
+from spikedrop.sampling.ann import predict
+from spikedrop.training.dense import _initial, _masks, fit_network, gradient
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 3))

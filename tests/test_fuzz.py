@@ -13,10 +13,10 @@ import warnings
 import numpy as np
 import pytest
 
-from spikedrop import engine
-from spikedrop.engine import _changing
+from spikedrop.engines import compiled as engine
+from spikedrop.engines.compiled import _changing
+from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.errors import SaturationWarning
-from spikedrop.spiking.programs import PROGRAMS, refusal
 from tests.fuzzing import (
     Tally,
     check_ann,

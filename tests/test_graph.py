@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-from spikedrop import engine
-from spikedrop.ann import forward, predict, sample_ann
-from spikedrop.compare import paired_error
+from spikedrop.comparison import paired_error
+from spikedrop.conversion import NEURONS, calibrate
+from spikedrop.engines import compiled as engine
+from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
-from spikedrop.layers import linear
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.allocation import allocate
-from spikedrop.spiking.conversion import NEURONS, calibrate
-from spikedrop.spiking.reference import simulate
-from spikedrop.spiking.sampler import make_simulator, sample_snn
+from spikedrop.network.forward import forward
+from spikedrop.network.layers import linear
+from spikedrop.sampling.allocation import allocate
+from spikedrop.sampling.ann import predict, sample_ann
+from spikedrop.sampling.snn import make_simulator, sample_snn
 
 DRAWS, ROWS = 3, 20
 

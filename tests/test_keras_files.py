@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from keras import layers as kl
 
-from spikedrop.ann import predict
 from spikedrop.errors import InputError
-from spikedrop.files import read_model
 from spikedrop.network import Network
+from spikedrop.network.keras_file import read_model
+from spikedrop.sampling.ann import predict
 
 
 def small(policy="float32", seed=0):
@@ -151,7 +151,7 @@ TRAIN = """
 import hashlib, sys, warnings
 import numpy as np
 from spikedrop.network import Network
-from spikedrop.training import train
+from spikedrop.training.keras import train
 x = np.random.default_rng(0).normal(size=(40, 3))
 model = train(x[:30], x[:30].sum(1), (x[30:], x[30:].sum(1)), seed=1, hidden=(8,), epochs=2)
 network = Network.from_keras(model)
@@ -177,7 +177,7 @@ def run(code, **environment):
 @pytest.fixture(scope="module")
 def here():
     """What the seed trains in this process."""
-    from spikedrop.training import train
+    from spikedrop.training.keras import train
 
     x = np.random.default_rng(0).normal(size=(40, 3))
     made = train(x[:30], x[:30].sum(1), (x[30:], x[30:].sum(1)), seed=1, hidden=(8,), epochs=2)
@@ -194,7 +194,7 @@ def test_a_seed_trains_the_same_whatever_keras_json_and_the_shell_say(tmp_path, 
 
 @pytest.mark.parametrize("floatx", ["float16", "bfloat16", "float64"])
 def test_a_seed_trains_the_same_whatever_floatx_is_set(floatx, here):
-    from spikedrop.training import train
+    from spikedrop.training.keras import train
 
     x = np.random.default_rng(0).normal(size=(40, 3))
     before = keras.config.dtype_policy()
@@ -210,7 +210,7 @@ def test_a_seed_trains_the_same_whatever_floatx_is_set(floatx, here):
 
 
 def test_keras_with_another_backend_is_one_true_line(monkeypatch):
-    from spikedrop.quiet import import_keras
+    from spikedrop.network.quiet import import_keras
 
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(InputError, match=r"backend 'jax'.*set KERAS_BACKEND=tensorflow"):

@@ -6,11 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
-from spikedrop.ann import predict
 from spikedrop.errors import InputError
-from spikedrop.keras_layers import SAME
 from spikedrop.network import Network
-from spikedrop.quiet import import_keras
+from spikedrop.network.keras_layers import SAME
+from spikedrop.network.quiet import import_keras
+from spikedrop.sampling.ann import predict
 
 keras = import_keras()
 kl = keras.layers

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from spikedrop.ann import predict
 from spikedrop.network import Network
-from spikedrop.quiet import import_tensorflow
+from spikedrop.network.quiet import import_tensorflow
+from spikedrop.sampling.ann import predict
 
 import_tensorflow()
 import keras  # noqa: E402

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers as kl
 
-from spikedrop.convertible import ACTIVATIONS, LAYERS, why_not, why_not_activation
 from spikedrop.errors import InputError
 from spikedrop.network import Network
+from spikedrop.network.convertible import ACTIVATIONS, LAYERS, why_not, why_not_activation
 
 PUBLIC = sorted(
     {

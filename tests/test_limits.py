@@ -5,14 +5,15 @@ import warnings
 import numpy as np
 import pytest
 
-from spikedrop.ann import forward, sample_ann
 from spikedrop.chip import quantise, sample_chip
+from spikedrop.conversion import Conversion, calibrate
+from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.errors import InputError, NotFiniteError, SaturationWarning
 from spikedrop.network import Layer, Network
-from spikedrop.samples import check_finite
-from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.programs import PROGRAMS, refusal
-from spikedrop.spiking.sampler import BACKENDS, sample_snn
+from spikedrop.network.forward import forward
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.samples import check_finite
+from spikedrop.sampling.snn import BACKENDS, sample_snn
 from spikedrop.store import sample_to_store
 from tests.small_chain import inputs, small_chain
 

@@ -5,16 +5,16 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import BayesianRidge, Ridge
 
-from spikedrop.ann import sample_ann
 from spikedrop.errors import InputError
-from spikedrop.linear_gaussian import (
+from spikedrop.masks import layer_mask
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.study.linear_gaussian import (
     as_network,
     dropout_fit,
     dropout_moments,
     posterior,
     sd_against_rows,
 )
-from spikedrop.masks import layer_mask
 
 
 def data(n=50, inputs=6, seed=0, noise=0.5):

@@ -8,10 +8,10 @@ import pytest
 
 from book.live import DRAWS, RATES, SEED, live_data, live_example, telling_row
 from book.tree import ROOT, Tree
-from spikedrop.ann import forward
+from spikedrop.conversion import WINDOWED, calibrate
+from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
-from spikedrop.spiking.conversion import WINDOWED, calibrate
-from spikedrop.spiking.reference import simulate
+from spikedrop.network.forward import forward
 
 STATIC = ROOT / "book" / "_static"
 

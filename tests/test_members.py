@@ -4,11 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from spikedrop.ann import sample_ann
 from spikedrop.errors import InputError
-from spikedrop.members import members_table
 from spikedrop.network import Layer, Network
-from spikedrop.plots.members import error_against_members
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.study.figures.members import error_against_members
+from spikedrop.study.members import members_table
 
 
 def wide(units=400):

@@ -10,11 +10,13 @@ import pytest
 import scoringrules  # noqa: F401  (imported late by the scores; its import is not measured)
 
 from benchmarks.memory import truth, write
-from spikedrop import compare, conformal, decisions, scores, unfamiliar
+from spikedrop import compare, decisions, scores
 from spikedrop.cli import app
-from spikedrop.compare import paired_error
+from spikedrop.comparison import paired_error
+from spikedrop.scores import conformal
 from spikedrop.store import open_samples, summarize
-from spikedrop.variance import variance_components
+from spikedrop.study import unfamiliar
+from spikedrop.study.variance import variance_components
 
 DRAWS, ROWS = 500, 8000
 rng = np.random.default_rng(0)
@@ -73,8 +75,8 @@ def test_a_store_is_scored_and_compared_in_less_memory_than_it_has_samples(
     tmp_path, monkeypatch, capsys
 ):
     """20 MB of samples in each store, pieces of 2 MB."""
-    monkeypatch.setattr("spikedrop.predictive.PIECE", 2**19)
-    monkeypatch.setattr("spikedrop.predictive.BLOCK", 2**15)
+    monkeypatch.setattr("spikedrop.checks.samples.PIECE", 2**19)
+    monkeypatch.setattr("spikedrop.checks.samples.BLOCK", 2**15)
     monkeypatch.setattr("spikedrop.store.summaries.BLOCK_VALUES", 2**19)
     monkeypatch.setattr("benchmarks.memory.CHUNK", (128, 512, 1))
     stores = [tmp_path / name for name in "ab"]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikedrop.ann import predict
 from spikedrop.errors import InputError
 from spikedrop.network import Layer, Network
-from spikedrop.quiet import import_tensorflow
+from spikedrop.network.quiet import import_tensorflow
+from spikedrop.sampling.ann import predict
 
 import_tensorflow()
 import keras  # noqa: E402

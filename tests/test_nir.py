@@ -8,15 +8,15 @@ import nir
 import numpy as np
 import pytest
 
-from spikedrop.ann import forward
-from spikedrop.backends.nir import from_nir, to_nir, write_members, write_nir
-from spikedrop.backends.nir_replay import RECORDING, replay
+from spikedrop.conversion import Conversion, calibrate
+from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
-from spikedrop.folding import fold_masks
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.reference import simulate
+from spikedrop.network.folding import fold_masks
+from spikedrop.network.forward import forward
+from spikedrop.nir import from_nir, to_nir, write_members, write_nir
+from spikedrop.study.nir_replay import RECORDING, replay
 from tests.test_graph import images, sequences, towers, weights
 
 

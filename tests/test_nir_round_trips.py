@@ -6,15 +6,15 @@ from functools import cache
 import numpy as np
 import pytest
 
-from spikedrop.ann import forward
-from spikedrop.backends.nir import from_nir, to_nir, write_members, write_nir
+from spikedrop.conversion import Conversion
+from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
-from spikedrop.folding import fold_masks
-from spikedrop.layers import Operation
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.reference import simulate
+from spikedrop.network.folding import fold_masks
+from spikedrop.network.forward import forward
+from spikedrop.network.layers import Operation
+from spikedrop.nir import from_nir, to_nir, write_members, write_nir
 from tests.test_nir import assert_same
 
 #: Stems of names that files, graphs and NIR itself could stumble over.
@@ -298,7 +298,7 @@ def test_a_file_larger_than_is_read_is_not_written(monkeypatch, tmp_path):
     network, conversion = on_a_sequence(), Conversion((200.0,))
     file = write_nir(tmp_path / "a.nir", network, conversion)
     good = file.read_bytes()
-    monkeypatch.setattr("spikedrop.backends.nir_reading.MOST_BYTES", 300)
+    monkeypatch.setattr("spikedrop.nir.reading.MOST_BYTES", 300)
     with pytest.raises(InputError, match=r"a\.nir is not written: it unpacks to more than"):
         write_nir(file, network, conversion)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [good]

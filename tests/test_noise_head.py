@@ -7,9 +7,9 @@ from scipy import stats
 import spikedrop as sd
 from spikedrop import scores
 from spikedrop.errors import InputError
-from spikedrop.noise_head import add_noise_head
 from spikedrop.scores import coverage, crps, mean_and_noise
-from spikedrop.training import build_model, train
+from spikedrop.training.keras import build_model, train
+from spikedrop.training.noise_head import add_noise_head
 
 SETTINGS = {"hidden": (32, 32), "dropout": 0.02, "epochs": 12, "batch_size": 64}
 

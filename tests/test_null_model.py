@@ -27,7 +27,7 @@ from spikedrop.data import (
 )
 from spikedrop.data.design import REST_SCALE
 from spikedrop.errors import InputError
-from spikedrop.example import trained_example
+from spikedrop.study.example import trained_example
 
 RULES = ("rows", "pairs", "drugs", "cell_lines")
 

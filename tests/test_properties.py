@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikedrop as sd
-from spikedrop.engine import chunks
+from spikedrop.conversion import Conversion
+from spikedrop.engines.compiled import chunks
 from spikedrop.masks import layer_mask, stacked_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion
 from spikedrop.store import open_samples, sample_to_store
 from spikedrop.store.layout import read_layout
 from spikedrop.store.work import Grid

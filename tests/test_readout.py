@@ -5,18 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikedrop.ann import forward, sample_ann
 from spikedrop.chip import quantise
-from spikedrop.compare import paired_error
+from spikedrop.comparison import paired_error
+from spikedrop.conversion import NEURONS, WINDOWED, Conversion, calibrate
 from spikedrop.energy import count_operations
+from spikedrop.engines.reference import simulate
+from spikedrop.engines.registry import PROGRAMS
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import NEURONS, WINDOWED, Conversion, calibrate
-from spikedrop.spiking.programs import PROGRAMS
-from spikedrop.spiking.reference import simulate
-from spikedrop.spiking.sampler import sample_snn
-from spikedrop.spiking.windows import step_weights
+from spikedrop.network.forward import forward
+from spikedrop.neurons import step_weights
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.snn import sample_snn
 from spikedrop.store.fingerprint import of_conversion
 from tests.test_graph import GRAPHS, dropped_weights
 from tests.test_graph import inputs as graph_inputs
@@ -154,7 +155,7 @@ def test_who_cannot_weight_steps_refuses_by_name():
 
 def test_nir_refuses_it_by_name():
     pytest.importorskip("nir")
-    from spikedrop.backends.nir import to_nir
+    from spikedrop.nir import to_nir
 
     with pytest.raises(InputError, match="readout='parabola': a NIR graph"):
         to_nir(chain(), Conversion((500.0,), readout="parabola"))

@@ -12,7 +12,7 @@ from book.execute import notebook_defaults
 from book.tree import ROOT, BookError, Tree
 from book.values import names_shown
 from spikedrop.errors import InputError
-from spikedrop.real_run import beside_recorded, read_real_run, recorded_chapters
+from spikedrop.study.real_run import beside_recorded, read_real_run, recorded_chapters
 
 
 def test_what_pages_show_is_recorded_with_its_date_commit_and_command():

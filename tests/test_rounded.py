@@ -8,13 +8,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from spikedrop.conversion import Conversion, calibrate
+from spikedrop.engines.reference import payload, simulate
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.reference import payload, simulate
-from spikedrop.spiking.rounded import forward_rounded, round_activation
-from spikedrop.spiking.sampler import sample_snn
+from spikedrop.sampling.snn import sample_snn
+from spikedrop.study.rounded import forward_rounded, round_activation
 
 #: Neuron, steps of a window, the number of full scale, the largest number that can be sent.
 CASES = [("integrate_first", 37, 37, 37), ("radix", 7, 128, 127), ("radix", 3, 8, 7)]

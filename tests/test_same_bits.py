@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikedrop.ann import sample_ann
-from spikedrop.spiking.conversion import NEURONS
-from spikedrop.spiking.programs import program_of, refusal
-from spikedrop.spiking.sampler import BACKENDS, sample_snn
+from spikedrop.conversion import NEURONS
+from spikedrop.engines.registry import program_of, refusal
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.snn import BACKENDS, sample_snn
 from spikedrop.store import open_samples, sample_to_store
 from tests.fuzzing import seed_of
 from tests.random_graphs import draw_case

@@ -16,14 +16,17 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from spikedrop import compare, conformal, decisions, scores, unfamiliar
-from spikedrop.compare import noise_floor, power_table, verdict_rates
+from spikedrop import compare, decisions, scores
+from spikedrop.checks.samples import as_samples
+from spikedrop.comparison import noise_floor, power_table, verdict_rates
 from spikedrop.errors import InputError
-from spikedrop.plots import decisions as decision_plots
-from spikedrop.plots import digits, distributions, dropout, live
-from spikedrop.predictive import as_samples
+from spikedrop.plots import distributions
+from spikedrop.scores import conformal
+from spikedrop.study import unfamiliar
+from spikedrop.study.figures import decisions as decision_plots
+from spikedrop.study.figures import digits, dropout, live
 
-compared = import_module("spikedrop.compare")  # `spikedrop.compare` is a function, too
+compared = import_module("spikedrop.comparison")  # `spikedrop.comparison` is a function, too
 DRAWS = OBSERVATIONS = 8  # square, so that no shape tells which axis is which
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, DRAWS, OBSERVATIONS)) + np.arange(OBSERVATIONS)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from store_jobs import JOB, NETWORK, X
 
-from spikedrop.cost import scale_table
-from spikedrop.plots import scale as figures
 from spikedrop.store import sample_to_store
+from spikedrop.study.cost import scale_table
+from spikedrop.study.figures import scale as figures
 
 
 @pytest.fixture

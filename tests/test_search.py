@@ -6,15 +6,15 @@ import pytest
 from scipy.stats import spearmanr, ttest_rel
 
 from benchmarks.recording import write_recorded
-from spikedrop import pairs
-from spikedrop.ann import sample_ann
 from spikedrop.data import expected_growth, simulate_candidates, simulate_screen
 from spikedrop.decisions import POLICIES
 from spikedrop.errors import InputError
-from spikedrop.pairs import fit_pairs, pair_numbers, pair_truth
-from spikedrop.plots import decisions as figures
-from spikedrop.repetitions import against, below, by_column, named_values
-from spikedrop.search import (
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.study import pairs
+from spikedrop.study.figures import decisions as figures
+from spikedrop.study.pairs import fit_pairs, pair_numbers, pair_truth
+from spikedrop.study.repetitions import against, below, by_column, named_values
+from spikedrop.study.search import (
     after_the_last_round,
     agreement_of_samplers,
     recorded_search,

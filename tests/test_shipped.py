@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression
 
 import spikedrop as sd
 from spikedrop.errors import InputError
-from spikedrop.shipped import diabetes_example, digits_example, strange_digits
+from spikedrop.study.shipped import diabetes_example, digits_example, strange_digits
 
 
 def test_digits_train_the_same_twice_and_are_loaded_once(tmp_path):

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spikedrop.ann import forward, sample_ann
-from spikedrop.compare import paired_error
+from spikedrop.comparison import paired_error
+from spikedrop.conversion import Conversion, calibrate
+from spikedrop.engines.reference import decode, neurons, simulate
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.spiking import sampler
-from spikedrop.spiking.conversion import Conversion, calibrate
-from spikedrop.spiking.reference import decode, neurons, simulate
-from spikedrop.spiking.sampler import sample_snn
+from spikedrop.network.forward import forward
+from spikedrop.sampling import snn as sampler
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.snn import sample_snn
 
 NEURONS = ["charge_keeping", "rectified"]
 

@@ -20,9 +20,9 @@ from store_jobs import (
 )
 
 import spikedrop as sd
+from spikedrop.conversion import calibrate
 from spikedrop.errors import InputError
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import calibrate
 from spikedrop.store import open_samples, sample_to_store
 from spikedrop.store.layout import read_layout
 from spikedrop.store.work import CHUNK_VALUES, make_grid, make_job

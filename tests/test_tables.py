@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spikedrop.columns import check_spread
+from spikedrop.checks.columns import check_spread
 from spikedrop.data import load_almanac, load_features
 from spikedrop.data.almanac import COLUMNS
 from spikedrop.errors import InputError, InputWarning

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spikedrop.errors import InputError
-from spikedrop.quiet import import_tensorflow
-from spikedrop.training import build_model, train
+from spikedrop.network.quiet import import_tensorflow
+from spikedrop.training.keras import build_model, train
 
 tf = import_tensorflow()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spikedrop.data import simulate_screen
-from spikedrop.screen_tables import truth_table
+from spikedrop.study.screen_tables import truth_table
 
 SCREEN = simulate_screen(n_drugs=30, n_cell_lines=6, n_records=6000, seed=0)
 ROWS = np.random.default_rng(0).permutation(6000)[:5000]

@@ -6,13 +6,13 @@ from scipy import stats
 from uci_sets import SMALL, poisoned, write_set
 
 import spikedrop as sd
-from spikedrop import uci
 from spikedrop.errors import InputError
-from spikedrop.quiet import import_tensorflow
-from spikedrop.uci import protocol
-from spikedrop.uci.protocol import Fitted
-from spikedrop.uci.run import summary
-from spikedrop.uci.training import train_members
+from spikedrop.network.quiet import import_tensorflow
+from spikedrop.study import uci
+from spikedrop.study.uci import protocol
+from spikedrop.study.uci.protocol import Fitted
+from spikedrop.study.uci.run import summary
+from spikedrop.study.uci.training import train_members
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import pytest
 from typer.testing import CliRunner
 from uci_sets import SMALL, poisoned, write_set
 
-from spikedrop import uci
 from spikedrop.cli import app
-from spikedrop.uci.published import SOURCES
-from spikedrop.uci.run import summaries
+from spikedrop.study import uci
+from spikedrop.study.uci.published import SOURCES
+from spikedrop.study.uci.run import summaries
 
 KEYS = {
     "set",

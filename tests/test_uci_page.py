@@ -10,8 +10,8 @@ from benchmarks import uci as recording
 from book.tree import ROOT
 from book.uci import uci_values
 from book.values import derived, fill
-from spikedrop import uci
 from spikedrop.errors import InputError
+from spikedrop.study import uci
 
 
 def test_the_recorded_run_is_whole_and_names_where_it_comes_from():

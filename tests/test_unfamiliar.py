@@ -6,7 +6,12 @@ from scipy.stats import mannwhitneyu
 
 from spikedrop.data import Split, simulate_screen
 from spikedrop.errors import InputError
-from spikedrop.unfamiliar import hold_back, unfamiliar_row, unfamiliar_samples, unfamiliarity_auc
+from spikedrop.study.unfamiliar import (
+    hold_back,
+    unfamiliar_row,
+    unfamiliar_samples,
+    unfamiliarity_auc,
+)
 
 
 def test_area_is_the_mann_whitney_statistic():

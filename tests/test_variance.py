@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from spikedrop.ann import sample_ann
+from spikedrop.conversion import Conversion
+from spikedrop.engines.reference import neurons, simulate
 from spikedrop.errors import InputError
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.reference import neurons, simulate
-from spikedrop.variance import (
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.study.variance import (
     log_slope,
     nested_samples,
     random_charge,

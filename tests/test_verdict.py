@@ -9,8 +9,7 @@ import xarray as xr
 from scipy import optimize, stats
 
 from benchmarks.verdict_faults import FAULTS, SHARES, off_the_margin, rates
-from spikedrop.ann import predict, sample_ann
-from spikedrop.compare import (
+from spikedrop.comparison import (
     certificate,
     classifier_test,
     compare,
@@ -23,10 +22,11 @@ from spikedrop.compare import (
     power_table,
     verdict_rates,
 )
-from spikedrop.controls import Sampler, six_controls, with_wrong_rate_scale
+from spikedrop.conversion import calibrate
 from spikedrop.errors import InputError
 from spikedrop.network import Layer, Network
-from spikedrop.spiking.conversion import calibrate
+from spikedrop.sampling.ann import predict, sample_ann
+from spikedrop.study.controls import Sampler, six_controls, with_wrong_rate_scale
 
 
 def together(rng, draws, observations=10, correlation=0.5):

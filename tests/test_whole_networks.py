@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from spikedrop.ann import sample_ann
+from spikedrop.conversion import calibrate
+from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
-from spikedrop.quiet import import_tensorflow
-from spikedrop.spiking.conversion import calibrate
-from spikedrop.spiking.reference import simulate
-from spikedrop.spiking.sampler import make_simulator, sample_snn
+from spikedrop.network.quiet import import_tensorflow
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.snn import make_simulator, sample_snn
 
 import_tensorflow()
 import keras  # noqa: E402

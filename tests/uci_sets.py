@@ -1,8 +1,8 @@
-"""Small made-up regression sets in the published layout, shared by the tests of `spikedrop.uci`."""
+"""Small made-up regression sets in the published layout, shared by tests."""
 
 import numpy as np
 
-from spikedrop import uci
+from spikedrop.study import uci
 
 SMALL = uci.Protocol(
     more_rates=(), decays=(1e-3,), folds=2, train_steps=300, validation_draws=20, draws=40

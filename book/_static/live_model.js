@@ -1,4 +1,4 @@
-/* The spiking network of spikedrop.spiking.reference in plain JavaScript, for one small network.
+/* The spiking network of spikedrop.engines.reference in plain JavaScript, for one small network.
    A test holds its spike counts against that file. Arrays are indexed as their names say. */
 
 const live = {

@@ -7,19 +7,15 @@
 Every part is imported when it is first asked for; Keras, TensorFlow and Nengo by what needs them.
 """
 
-import sys
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from spikedrop.caches import prepare
+from spikedrop.engines.caches import prepare
 
 if TYPE_CHECKING:
-    from spikedrop.ann import predict, sample_ann
-    from spikedrop.budget import plan_budget
-    from spikedrop.compare import (
+    from spikedrop.comparison import (
         Comparison,
         compare,
         distance_table,
@@ -27,14 +23,15 @@ if TYPE_CHECKING:
         noise_floor,
         paired_error,
     )
+    from spikedrop.conversion import Conversion, calibrate
     from spikedrop.data import fit_design, load_almanac, open_screen, simulate_screen, split
+    from spikedrop.energy.planning import plan_budget
     from spikedrop.errors import InputError, StoreError
     from spikedrop.estimators import SpikingDropoutClassifier, SpikingDropoutRegressor
     from spikedrop.masks import layer_mask, network_masks
     from spikedrop.network import Layer, Network
+    from spikedrop.sampling import predict, sample_ann, sample_snn
     from spikedrop.scores import coverage, fit_noise_sd, log_likelihood, r2, rmse
-    from spikedrop.spiking.conversion import Conversion, calibrate
-    from spikedrop.spiking.sampler import sample_snn
     from spikedrop.store import open_samples, sample_to_store
     from spikedrop.training import train
 
@@ -42,9 +39,7 @@ __version__ = version("spikedrop")
 prepare()  # before anything imports numba, matplotlib or Keras
 
 _HOMES = {
-    "ann": ("predict", "sample_ann"),
-    "budget": ("plan_budget",),
-    "compare": (
+    "comparison": (
         "Comparison",
         "compare",
         "distance_table",
@@ -52,14 +47,15 @@ _HOMES = {
         "noise_floor",
         "paired_error",
     ),
+    "conversion": ("Conversion", "calibrate"),
     "data": ("fit_design", "load_almanac", "open_screen", "simulate_screen", "split"),
+    "energy.planning": ("plan_budget",),
     "errors": ("InputError", "StoreError"),
     "estimators": ("SpikingDropoutClassifier", "SpikingDropoutRegressor"),
     "masks": ("layer_mask", "network_masks"),
     "network": ("Layer", "Network"),
+    "sampling": ("predict", "sample_ann", "sample_snn"),
     "scores": ("coverage", "fit_noise_sd", "log_likelihood", "r2", "rmse"),
-    "spiking.conversion": ("Conversion", "calibrate"),
-    "spiking.sampler": ("sample_snn",),
     "store": ("open_samples", "sample_to_store"),
     "training": ("train",),
 }
@@ -102,31 +98,16 @@ __all__ = [
 ]
 
 
-class _Package(ModuleType):
-    """Hands out a name from the part it lives in, which is imported then."""
-
-    def __getattr__(self, name: str) -> object:
-        if name in _HOME:
-            value = getattr(import_module(f"{self.__name__}.{_HOME[name]}"), name)
-        elif not name.startswith("_") and find_spec(f"{self.__name__}.{name}"):
-            value = import_module(f"{self.__name__}.{name}")
-        else:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        setattr(self, name, value)
-        return value
-
-    def __setattr__(self, name: str, value: object) -> None:
-        # Importing the part `spikedrop.compare` must not hide the function of that name.
-        if name in _HOME and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # cloudpickle, and so joblib and Dask, sends a module by its name only if its type is plain.
-        return import_module, (self.__name__,)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_HOME})
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

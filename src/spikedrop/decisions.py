@@ -18,8 +18,8 @@ import pandas as pd
 import xarray as xr
 from scipy.special import comb
 
+from spikedrop.checks.samples import Samples, aligned, as_samples, matched, per_observation
 from spikedrop.errors import InputError
-from spikedrop.predictive import Samples, aligned, as_samples, matched, per_observation
 
 Policy = Literal["greedy", "optimistic", "thompson", "diverse"]
 POLICIES: tuple[Policy, ...] = ("greedy", "optimistic", "thompson", "diverse")

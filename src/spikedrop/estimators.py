@@ -1,10 +1,10 @@
 r"""Spiking dropout networks as scikit-learn estimators.
 
 Both standardise what they are given, fit a dense ReLU network with dropout in plain NumPy
-(`spikedrop.fitting`), convert it to spiking neurons, and predict from draws of the spiking network
-with dropout left on (Gal & Ghahramani 2016, arXiv:1506.02142). They clone and pickle, and work in
-pipelines, in searches over parameters and under MAPIE. A network of another form is trained with
-Keras and read by `Network.from_keras`.
+(`spikedrop.training.dense`), convert it to spiking neurons, and predict from draws of the spiking
+network with dropout left on (Gal & Ghahramani 2016, arXiv:1506.02142). They clone and pickle, and
+work in pipelines, in searches over parameters and under MAPIE. A network of another form is trained
+with Keras and read by `Network.from_keras`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sklearn.utils import Tags, check_random_state, column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spikedrop.columns import ROUNDING, check_integers
+from spikedrop.checks.columns import ROUNDING, check_integers
+from spikedrop.conversion import calibrate
 from spikedrop.errors import InputError
-from spikedrop.fitting import Head, fit_network, whole
-from spikedrop.spiking.conversion import calibrate
-from spikedrop.spiking.sampler import sample_snn
+from spikedrop.sampling.snn import sample_snn
+from spikedrop.training.dense import Head, fit_network, whole
 
 CALIBRATION_ROWS = 4096  # rows that set the firing-rate scales
 BLOCK = 8192  # observations whose draws `predict` holds at a time
@@ -164,7 +164,7 @@ class SpikingDropoutRegressor(RegressorMixin, _SpikingDropout):
     dropout : float
         Rate after each hidden layer, when training and when predicting; 0 <= dropout < 1.
     epochs, batch_size, learning_rate, weight_decay : numbers
-        Of the training, see `spikedrop.fitting.fit_network`.
+        Of the training, see `spikedrop.training.dense.fit_network`.
     draws : int
         Monte-Carlo samples behind a prediction, at least 2.
     steps : int

@@ -13,10 +13,10 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.special import ndtri
 
-from spikedrop.arguments import SEEDS, of_type, one_of, real_number, seed_of, whole_number
+from spikedrop.checks.arguments import SEEDS, of_type, one_of, real_number, seed_of, whole_number
 from spikedrop.errors import InputError
-from spikedrop.layers import Family
-from spikedrop.network import Network
+from spikedrop.network.graph import Network
+from spikedrop.network.layers import Family
 
 Scope = Literal["draw", "row"]
 FAMILIES = get_args(Family)

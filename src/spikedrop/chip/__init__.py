@@ -1,16 +1,12 @@
 """The network as neuromorphic hardware runs it: integer weights, charge and thresholds, gates.
 
 `quantise` makes the integers and refuses what does not fit; `sample_chip` samples them, paired with
-`sample_ann` and `sample_snn`; `sample_integers` the same integers without spikes. `bits_samples`,
-`bits_table` and `neuron_table` judge them::
+`sample_ann` and `sample_snn`; `sample_integers` the same integers without spikes::
 
     chip = quantise(network, conversion, bits=8, steps=200)
     samples = sample_chip(chip, x, draws=100, seed=0)
-    table = bits_table(bits_samples(network, conversion, x, draws=100, seed=0))
-    resets = neuron_table(chip, x, draws=100, seed=0)
 """
 
-from spikedrop.chip.bits import bits_samples, bits_table, judged, neuron_table
 from spikedrop.chip.network import ChipLayer, ChipNetwork, ChipReadout, hard_reset
 from spikedrop.chip.quantise import quantise
 from spikedrop.chip.sampler import host_biases, sample_chip, sample_integers
@@ -19,12 +15,8 @@ __all__ = [
     "ChipLayer",
     "ChipNetwork",
     "ChipReadout",
-    "bits_samples",
-    "bits_table",
     "hard_reset",
     "host_biases",
-    "judged",
-    "neuron_table",
     "quantise",
     "sample_chip",
     "sample_integers",

@@ -1,9 +1,9 @@
 """The chip's loop over time, compiled by Numba and spread over threads: integers throughout.
 
-As in `spikedrop.events` only the weights of spikes are added. Layers that no mask has touched fire
-the same in every draw and are run once per input; the first layer behind a mask receives in every
-draw the same charge less that of the dropped neurons, and only that is taken off. In integers both
-ways of adding are the same to the last bit.
+As in `spikedrop.engines.events` only the weights of spikes are added. Layers that no mask has
+touched fire the same in every draw and are run once per input; the first layer behind a mask
+receives in every draw the same charge less that of the dropped neurons, and only that is taken off.
+In integers both ways of adding are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import config, get_num_threads
 
-from spikedrop.caches import njit
 from spikedrop.chip.network import ChipLayer, ChipNetwork
 from spikedrop.chip.reference import simulate
-from spikedrop.events import GROUP, WORD, _cut, _lowest_bit, fits
+from spikedrop.engines.caches import njit
+from spikedrop.engines.events import GROUP, WORD, _cut, _lowest_bit, fits
 
 TASK = 2**20  # (presentation, step, neuron) that a thread works on at a time
 Spikes = tuple[np.ndarray, np.ndarray]  # where each step's begin, which neurons

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from spikedrop.errors import InputError
-from spikedrop.network import Network
+from spikedrop.network.graph import Network
 
 FULL = 4096  # a current that is kept whole from step to step; the chip counts in 4096ths
 BIAS_SHIFTS = 7  # places a bias may be shifted to the left

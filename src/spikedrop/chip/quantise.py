@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spikedrop.arguments import of_type, whole_number
+from spikedrop.checks.arguments import of_type, whole_number
 from spikedrop.chip.network import BIAS_SHIFTS, ChipLayer, ChipNetwork, ChipReadout
+from spikedrop.conversion import Conversion
+from spikedrop.engines.registry import PROGRAMS, neurons_read, refusal
 from spikedrop.errors import InputError
-from spikedrop.layers import linear, masked
-from spikedrop.network import Network
-from spikedrop.samples import check_network
-from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.programs import PROGRAMS, neurons_read, refusal
+from spikedrop.network.graph import Network
+from spikedrop.network.inputs import check_network
+from spikedrop.network.layers import linear, masked
 
 MAX_EXPONENT = 7  # the largest that NengoLoihi gives a weight of 8 bits
 ROOM = 8  # thresholds a step that the current of a layer without neurons below may reach
@@ -78,7 +78,7 @@ def quantise(
     --------
     Weights of 0.75 and -0.25 thresholds are 3 and -1 in three bits; a kept unit counts twice.
 
-    >>> from spikedrop.network import Layer
+    >>> from spikedrop.network.graph import Layer
     >>> one, zero = np.eye(2, dtype="float32"), np.zeros(2, "float32")
     >>> network = Network.chain(
     ...     (Layer("a", one, zero, 0.5), Layer("b", np.float32([[0.375, 0], [0, -0.125]]), zero)),
@@ -293,7 +293,7 @@ def _reached(network: Network) -> set[str]:
 
 
 def _check(network: Network, conversion: Conversion, steps: int) -> None:
-    """Refuse what the chip model cannot run; see `spikedrop.spiking.programs`."""
+    """Refuse what the chip model cannot run; see `spikedrop.engines.registry`."""
     if why := refusal(PROGRAMS["chip"], network, conversion):
         raise InputError(why)
     if len(conversion.scales_hz) != len(network.hidden):

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from spikedrop.arguments import of_type, whole_number
+from spikedrop.checks.arguments import of_type, whole_number
 from spikedrop.chip.fast import Work, count_spikes
 from spikedrop.chip.network import ChipNetwork
 from spikedrop.chip.quantise import host_currents, rounded_bias
+from spikedrop.engines.saturation import Saturation
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, stacked_masks
-from spikedrop.samples import check_inputs, check_job, collect, rows_of_masks
-from spikedrop.spiking.saturation import Saturation
+from spikedrop.network.inputs import check_inputs
+from spikedrop.sampling.samples import check_job, collect, rows_of_masks
 
 
 def sample_chip(
@@ -62,8 +63,8 @@ def sample_chip(
 
     Examples
     --------
-    >>> from spikedrop.network import Layer, Network
-    >>> from spikedrop.spiking.conversion import calibrate
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> from spikedrop.conversion import calibrate
     >>> from spikedrop.chip import quantise
     >>> one = np.ones((1, 1), "float32")
     >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
@@ -84,7 +85,7 @@ def sample_chip(
     )
     steps = whole_number("steps", steps, least=1)
     settle = steps // 5 if settle is None else whole_number("settle", settle)
-    x = check_inputs(network, x, draws, scope)
+    x = check_inputs(network, x)
     if settle >= steps:
         raise InputError(
             f"steps={steps} and settle={settle}: present at least one step after settling."
@@ -152,7 +153,7 @@ def sample_integers(
     """
     network = of_type("chip", chip, ChipNetwork, "`quantise`").network
     seed, numbers = check_job(network, draws=draws, seed=seed, scope=scope, progress=progress)
-    x = check_inputs(network, x, draws, scope)
+    x = check_inputs(network, x)
 
     def predict(some: range, rows: range) -> np.ndarray:
         masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))

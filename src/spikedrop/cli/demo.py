@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from spikedrop.compare import Comparison
+    from spikedrop.comparison import Comparison
 
 RECORDS, HIDDEN, EPOCHS = 6000, (128, 128), 25
 TESTED, DRAWS, STEPS, RATE_HZ = 300, 200, 200, 500.0
@@ -46,13 +46,13 @@ def demo(
     _say("simulating a screen and training a network (1 of 3)")
     import numpy as np
 
-    from spikedrop.compare import compare
+    from spikedrop.comparison import compare
+    from spikedrop.conversion import calibrate
     from spikedrop.data import fit_design, simulate_screen, split
-    from spikedrop.network import Network
+    from spikedrop.network.graph import Network
+    from spikedrop.sampling.snn import sample_snn
     from spikedrop.scores import fit_noise_sd, score_table
-    from spikedrop.spiking.conversion import calibrate
-    from spikedrop.spiking.sampler import sample_snn
-    from spikedrop.training import train
+    from spikedrop.training.keras import train
 
     screen = simulate_screen(n_records=RECORDS, seed=seed)
     parts = split(screen.pairs, "rows", seed=seed)
@@ -70,7 +70,7 @@ def demo(
     )
     network = Network.from_keras(model)
     _say("sampling both networks with the same masks (2 of 3)")
-    from spikedrop.ann import sample_ann
+    from spikedrop.sampling.ann import sample_ann
 
     tested = np.sort(np.random.default_rng(seed).permutation(parts.test)[:TESTED])
     ann = sample_ann(network, x[tested], draws=DRAWS, seed=seed)

@@ -46,7 +46,7 @@ def energy(
 
     Example: spikedrop energy model.keras rows.parquet --draws 100 --steps 50
     """
-    from spikedrop.files import read_model
+    from spikedrop.network.keras_file import read_model
 
     positive(rate=rate)
     x = rows_of(inputs, target, model)
@@ -54,8 +54,8 @@ def energy(
     network = read_model(model)
     fits(network, model, x, inputs)
     fits(network, model, scaling, calibrate or inputs)
+    from spikedrop.conversion import calibrate as scales_of
     from spikedrop.energy import count_ann_operations, count_operations, energy_table
-    from spikedrop.spiking.conversion import calibrate as scales_of
 
     conversion = scales_of(network, scaling[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile)
     shown, some = x[:observations], {"draws": min(measured, draws), "seed": seed}

@@ -55,7 +55,7 @@ def compare(
         raise InputError(f"{a} and {b} hold samples of different inputs: sample the same rows.")
     import numpy as np
 
-    from spikedrop.compare import compare as judge
+    from spikedrop.comparison import compare as judge
     from spikedrop.files import read_column
 
     y = None if truth is None else read_column(truth, target)

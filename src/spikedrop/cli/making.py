@@ -95,8 +95,9 @@ def train(
 
     Example: spikedrop train screen.parquet --target growth_fraction -o model.keras
     """
-    from spikedrop.columns import check_spread
-    from spikedrop.files import Columns, check_output, read_table, save_named, written
+    from spikedrop.checks.columns import check_spread
+    from spikedrop.files import check_output, read_table, written
+    from spikedrop.network.named import Columns, save_named
 
     check_output(output, (".keras",))
     layers = _units(hidden)
@@ -111,8 +112,8 @@ def train(
     check_spread(y, [target], str(table))
     import numpy as np
 
-    from spikedrop.training import fold_scaling
-    from spikedrop.training import train as fit
+    from spikedrop.training.keras import fold_scaling
+    from spikedrop.training.keras import train as fit
 
     x, y = x.astype(np.float32), y.astype(np.float32)  # as the model will take and give them
     order = np.random.default_rng(seed).permutation(len(x))

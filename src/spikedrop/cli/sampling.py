@@ -16,7 +16,7 @@ from spikedrop.errors import InputError, InputWarning
 if TYPE_CHECKING:
     import numpy as np
 
-    from spikedrop.network import Network
+    from spikedrop.network.graph import Network
 
 CALIBRATION_ROWS = 4096
 TABLES = (".csv", ".parquet")
@@ -79,7 +79,8 @@ def sample(
 
     Example: spikedrop sample model.keras inputs.parquet -o draws.zarr --draws 200 --seed 0
     """  # fmt: skip
-    from spikedrop.files import check_output, read_model
+    from spikedrop.files import check_output
+    from spikedrop.network.keras_file import read_model
 
     check_output(output, (".zarr",))
     positive(rate=rate, memory=memory)
@@ -88,7 +89,7 @@ def sample(
     x = rows_of(inputs, target, model)
     rows = x if calibrate is None else rows_of(calibrate, target, model)
     conversion, net = None, read_model(model)
-    from spikedrop.spiking.conversion import calibrate as scales_of
+    from spikedrop.conversion import calibrate as scales_of
     from spikedrop.store import local_client, open_samples, sample_to_store
 
     fits(net, model, x, inputs)
@@ -122,8 +123,9 @@ def rows_of(path: Path, target: str | None, model: Path) -> np.ndarray:
     The columns of a table are found by their names where the model has names, and are taken in
     their order where it has none. An array has no names, and no target to leave out.
     """
-    from spikedrop.columns import check_spread, few, order_of
-    from spikedrop.files import open_columns, read_columns, read_rows
+    from spikedrop.checks.columns import check_spread, few, order_of
+    from spikedrop.files import open_columns, read_rows
+    from spikedrop.network.named import read_columns
 
     if path.suffix.lower() not in TABLES:
         return read_rows(path)

@@ -45,7 +45,7 @@ def uci(
 
     Example: spikedrop uci data/uci --sets concrete,wine --json scores.json
     """
-    from spikedrop import uci as part
+    from spikedrop.study import uci as part
 
     if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
         raise InputError(f"{json}: cannot be written; name a file in a folder that exists.")

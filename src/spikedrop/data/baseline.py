@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 from threadpoolctl import threadpool_limits
 
-from spikedrop.arguments import whole_number
+from spikedrop.checks.arguments import whole_number
 from spikedrop.data.design import fit_design
 from spikedrop.data.screen import Screen, Target, target_of
 from spikedrop.data.simulate import expected_growth

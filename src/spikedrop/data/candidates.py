@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from spikedrop.arguments import seed_of, whole_number
+from spikedrop.checks.arguments import seed_of, whole_number
 from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import DOSE_LEVELS, make_world, measure
 from spikedrop.errors import InputError

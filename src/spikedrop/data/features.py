@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from spikedrop.columns import check_integers
+from spikedrop.checks.columns import check_integers
 from spikedrop.data.almanac import clean_name
 from spikedrop.data.screen import Screen
 from spikedrop.errors import InputError

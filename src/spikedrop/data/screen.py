@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from spikedrop.arguments import one_of
+from spikedrop.checks.arguments import one_of
 from spikedrop.errors import InputError
 
 Target = Literal["growth", "score"]

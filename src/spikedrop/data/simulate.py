@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from spikedrop.arguments import seed_of, whole_number
+from spikedrop.checks.arguments import seed_of, whole_number
 from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
 

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from spikedrop.arguments import of_type, one_of
+from spikedrop.checks.arguments import of_type, one_of
 from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import expected_growth
 from spikedrop.data.splits import By

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from spikedrop.arguments import of_type, one_of, real_number, seed_of
+from spikedrop.checks.arguments import of_type, one_of, real_number, seed_of
 from spikedrop.errors import InputError
 
 By = Literal["rows", "pairs", "drugs", "cell_lines"]

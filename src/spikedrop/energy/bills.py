@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from spikedrop.arguments import one_of, whole_number
+from spikedrop.checks.arguments import one_of, whole_number
 from spikedrop.energy.constants import devices, price
 from spikedrop.energy.counts import Counts, Operations
 from spikedrop.errors import InputError

@@ -26,7 +26,7 @@ with :math:`T_i` the time steps in which neuron i is at work. The conventions:
   that happen to be zero are.
 - Neuron updates: every neuron, dropped ones too, at every step. One that integrates first is at
   work in the window in which it listens and in those in which it fires, and idle in all others;
-  where branches of different depth meet, the shallower fires again (`spikedrop.spiking.windows`),
+  where branches of different depth meet, the shallower fires again (`spikedrop.neurons`),
   and its spikes are counted again.
 - The readout adds up what arrives, which is synaptic; it has no neurons to update. One that
   weights its steps takes one multiply-accumulate more for every output at every step.
@@ -118,7 +118,7 @@ class Operations:
         neurons), ``rate`` (spikes per neuron and step in which it may fire, dropped ones
         included) and ``shared`` (whether the layer lies before the first mask).
     kind : {"SNN", "quantised", "bit-serial", "ANN"}
-        What the network is; see `spikedrop.spiking.conversion.Conversion.kind`.
+        What the network is; see `spikedrop.conversion.Conversion.kind`.
     """
 
     once: Counts

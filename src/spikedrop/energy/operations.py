@@ -11,6 +11,7 @@ from dataclasses import astuple, replace
 import numpy as np
 import pandas as pd
 
+from spikedrop.conversion import Conversion
 from spikedrop.energy.counts import KINDS, Counts, Operations
 from spikedrop.energy.work import (
     Work,
@@ -21,13 +22,13 @@ from spikedrop.energy.work import (
     spiking_work,
     weights_met,
 )
-from spikedrop.engine import chunks, load, run_snn
+from spikedrop.engines.compiled import chunks, load, run_snn
 from spikedrop.masks import Scope, blocks, mask_shape, network_masks, stacked_masks
-from spikedrop.network import Network
-from spikedrop.samples import check_inputs, rows_of_masks
-from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.sampler import check_presentation
-from spikedrop.spiking.windows import firing_windows
+from spikedrop.network.graph import Network
+from spikedrop.network.inputs import check_inputs
+from spikedrop.neurons import firing_windows
+from spikedrop.sampling.samples import check_draws, rows_of_masks
+from spikedrop.sampling.snn import check_presentation
 
 
 def count_operations(
@@ -59,7 +60,7 @@ def count_operations(
     One input, two neurons of which each draw drops one or none or both, one output. At 100 Hz for
     0.1 seconds a neuron that is driven by one unit of activation fires ten spikes.
 
-    >>> from spikedrop.network import Layer
+    >>> from spikedrop.network.graph import Layer
     >>> one, zero = np.ones((1, 2), "float32"), np.zeros(2, "float32")
     >>> readout = Layer("y", one.T, zero[:1])
     >>> network = Network.chain((Layer("h", one, zero, 0.5),), readout)
@@ -70,7 +71,8 @@ def count_operations(
     >>> bool(9 < found.draw.synaptic < 11)  # half of the neurons are silent
     True
     """
-    x = check_inputs(network, x, draws, scope)
+    x = check_inputs(network, x)
+    check_draws(network, draws, scope)
     check_presentation(network, conversion, steps, 0)
     repeats = {layer.name: 1 for layer in network.hidden}
     if conversion.windowed:
@@ -137,7 +139,7 @@ def count_ann_operations(
 
     Examples
     --------
-    >>> from spikedrop.network import Layer
+    >>> from spikedrop.network.graph import Layer
     >>> square, zero = np.array([[1.0, -1.0], [1.0, -1.0]], "float32"), np.zeros(2, "float32")
     >>> readout = Layer("y", square[:, :1], zero[:1])
     >>> network = Network.chain((Layer("a", square, zero), Layer("b", square, zero, 0.5)), readout)
@@ -147,7 +149,8 @@ def count_ann_operations(
     >>> found.once.macs_nonzero  # one of two units of layer a is zero
     6.0
     """
-    x = check_inputs(network, x, draws, scope)
+    x = check_inputs(network, x)
+    check_draws(network, draws, scope)
     met = weights_met(network)
 
     def measure(drawn: bool) -> Work:

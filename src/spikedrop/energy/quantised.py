@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from spikedrop.ann import forward
 from spikedrop.errors import InputError
-from spikedrop.layers import linear, masked, with_masked_weights
 from spikedrop.masks import Scope, blocks, network_masks
-from spikedrop.network import Network
-from spikedrop.samples import check_inputs, collect, rows_of_masks
+from spikedrop.network.forward import forward
+from spikedrop.network.graph import Network
+from spikedrop.network.inputs import check_inputs
+from spikedrop.network.layers import linear, masked, with_masked_weights
+from spikedrop.sampling.samples import check_draws, collect, rows_of_masks
 
 
 def quantised(network: Network, bits: int) -> Network:
@@ -37,7 +38,7 @@ def quantised(network: Network, bits: int) -> Network:
 
     Examples
     --------
-    >>> from spikedrop.network import Layer
+    >>> from spikedrop.network.graph import Layer
     >>> one = np.ones((1, 1), "float32")
     >>> hidden = Layer("h", np.array([[1.0, 0.4]], "float32"), np.zeros(2, "float32"))
     >>> readout = Layer("y", np.ones((2, 1), "float32"), one[0])
@@ -93,8 +94,9 @@ def sample_quantised(
         If `bits` is out of range, or an input is unusable.
     """
     rounded = quantised(network, bits)
-    x = check_inputs(network, x, draws, scope)
-    seen = check_inputs(network, x_train, 1, "draw")
+    x = check_inputs(network, x)
+    check_draws(network, draws, scope)
+    seen = check_inputs(network, x_train)
     top = {name: float(np.abs(h).max()) for name, h in network.split(seen).items()}
     for layer, a in zip(network.hidden, forward(network, seen)[1], strict=True):
         top[layer.name] = float(a.max())

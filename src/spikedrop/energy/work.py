@@ -8,8 +8,8 @@ from functools import reduce
 import numpy as np
 
 from spikedrop.energy.counts import Counts
-from spikedrop.layers import Layer, linear, masked, with_masked_weights
-from spikedrop.network import Network
+from spikedrop.network.graph import Network
+from spikedrop.network.layers import Layer, linear, masked, with_masked_weights
 
 Masks = dict[str, np.ndarray]
 Work = dict[str, Counts]  # by the name of the layer

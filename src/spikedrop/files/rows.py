@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikedrop.columns import few
+from spikedrop.checks.columns import few
 from spikedrop.errors import InputError
 from spikedrop.files.cells import too_large
 from spikedrop.files.checks import regular_file

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikedrop.columns import check_integers, few
+from spikedrop.checks.columns import check_integers, few
 from spikedrop.errors import InputError, InputWarning
 from spikedrop.files import csvs
 from spikedrop.files.cells import TRUTH, find_fault, too_large

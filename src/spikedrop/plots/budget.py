@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from spikedrop.budget import Plan
 from spikedrop.plots import COLOURS, axes
+
+if TYPE_CHECKING:
+    from spikedrop.energy.planning import Plan
 
 PARTS = {"error": ("-", "best setting"), "conversion": ("--", "its conversion part"),
          "sampling": (":", "its sampling part")}  # fmt: skip
@@ -17,7 +21,7 @@ DEFAULT = "200 steps, 500 Hz"
 def budget_curve(plan: Plan, ax: Axes | None = None) -> Axes:
     """Least error against the budget, its two parts, the default setting, and the plan.
 
-    `plan` is what `spikedrop.budget.plan_budget` returns.
+    `plan` is what `spikedrop.energy.planning.plan_budget` returns.
     """
     ax, curve = axes(ax), plan.curve
     for column, (dash, label) in PARTS.items():
@@ -49,7 +53,7 @@ def budget_curve(plan: Plan, ax: Axes | None = None) -> Axes:
 def equal_cost(cells: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
     """Error and its parts against time steps, at one firing rate and one cost.
 
-    `cells` is what `spikedrop.budget.Tradeoff.spend` returns for one rate.
+    `cells` is what `spikedrop.energy.planning.Tradeoff.spend` returns for one rate.
     """
     ax, cells = axes(ax), cells.sort_values("steps")
     for column, colour in (("error", "snn"), ("conversion", "wrong"), ("sampling", "ann")):

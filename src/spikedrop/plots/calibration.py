@@ -126,7 +126,8 @@ def coverage_against_chance(
 ) -> Axes:
     """Coverage of several kinds of intervals, a point each, with the band that chance explains.
 
-    `found` maps a name to a share, `limits` comes from `spikedrop.conformal.coverage_limits`.
+    `found` maps a name to a share, `limits` comes from
+    `spikedrop.scores.conformal.coverage_limits`.
     """
     ax = axes(ax)
     ax.axvspan(
@@ -157,8 +158,8 @@ def coverage_of_divisions(
 ) -> Axes:
     """Histogram of the coverage over random divisions, with the level that was promised.
 
-    `shares`, axis (division,), comes from `spikedrop.conformal.divided_coverage`; `others` maps a
-    name to a coverage that stands beside it as a vertical line.
+    `shares`, axis (division,), comes from `spikedrop.scores.conformal.divided_coverage`; `others`
+    maps a name to a coverage that stands beside it as a vertical line.
     """
     ax = axes(ax)
     ax.hist(100 * shares, bins=15, color=COLOURS["truth"], alpha=0.6, label="divisions")

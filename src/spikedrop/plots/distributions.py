@@ -11,8 +11,8 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 
+from spikedrop.checks.samples import aligned, as_samples
 from spikedrop.plots import COLOURS, axes, style
-from spikedrop.predictive import aligned, as_samples
 
 
 def draw_by_draw(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from spikedrop.energy import Operations
 from spikedrop.plots import COLOURS, axes, style
+
+if TYPE_CHECKING:
+    from spikedrop.energy import Operations
 
 
 def joule_intervals(

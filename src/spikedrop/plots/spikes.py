@@ -136,7 +136,7 @@ def converter_spread(
 ) -> Axes:
     r"""Spread that is left against steps, one line per column of `table`; 1 is faithful.
 
-    With `spikes_seen`, the N of `spikedrop.fidelity.spikes_seen` at the same steps, the law
+    With `spikes_seen`, the N of `spikedrop.study.fidelity.spikes_seen` at the same steps, the law
     :math:`1 / \sqrt{N}` is drawn beside :math:`1 / \sqrt{T}`.
     """
     ax = axes(ax)

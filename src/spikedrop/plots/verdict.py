@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from spikedrop.compare import Comparison
-from spikedrop.compare.power import VERDICTS
 from spikedrop.plots import COLOURS, axes
 
-VERDICT_COLOURS = dict(
-    zip(
-        VERDICTS,
-        (COLOURS["truth"], COLOURS["wrong"], COLOURS["other"], COLOURS["floor"]),
-        strict=True,
-    )
-)
+if TYPE_CHECKING:
+    from spikedrop.comparison import Comparison
+
+VERDICT_COLOURS = {
+    "equivalent": COLOURS["truth"],
+    "different": COLOURS["wrong"],
+    "detected": COLOURS["other"],
+    "not enough draws to tell": COLOURS["floor"],
+}
 FAR = 30.0  # margins; what lies beyond is drawn here
 
 
@@ -56,7 +57,7 @@ def certificate_points(
 ) -> Axes:
     """Wasserstein distance of every observation against the bound that the pairing proves.
 
-    `table` from `spikedrop.compare.certificate`; no point can lie above the diagonal.
+    `table` from `spikedrop.comparison.certificate`; no point can lie above the diagonal.
     """
     ax = axes(ax)
     top = 1.1 * max(table["bound"].max(), margin or 0)
@@ -98,7 +99,7 @@ def side_by_side(comparisons: Mapping[str, Comparison], ax: Axes | None = None) 
 def power_curves(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Rates of *equivalent* (lines) and *different* (dashes) against the size of a planted change.
 
-    `table` from `spikedrop.compare.power_table`, of one kind of change; a pair of lines for each
+    `table` from `spikedrop.comparison.power_table`, of one kind of change; a pair of lines for each
     number of draws.
     """
     ax = axes(ax)

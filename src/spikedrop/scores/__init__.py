@@ -44,7 +44,7 @@ from spikedrop.scores.refusal import (
     risk_coverage,
     risk_coverage_area,
 )
-from spikedrop.scores.table import fitted_point, method_table, rate_table, score_table
+from spikedrop.scores.table import fitted_point, method_table, score_table
 
 __all__ = [
     "accuracy_of_kept",
@@ -84,7 +84,6 @@ __all__ = [
     "predictive_moments",
     "r2",
     "ranking_agreement",
-    "rate_table",
     "refusal_table",
     "reliability",
     "risk_coverage",

@@ -7,8 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from spikedrop.errors import InputError
-from spikedrop.predictive import (
+from spikedrop.checks.samples import (
     Samples,
     aligned,
     as_samples,
@@ -17,6 +16,7 @@ from spikedrop.predictive import (
     per_observation,
     plain,
 )
+from spikedrop.errors import InputError
 
 Noise = np.ndarray | Samples
 

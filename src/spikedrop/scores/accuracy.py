@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
+from spikedrop.checks.samples import aligned, as_samples, per_observation
 from spikedrop.errors import InputError
-from spikedrop.predictive import aligned, as_samples, per_observation
 from spikedrop.scores._checks import pair
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy import special, stats
 
+from spikedrop.checks.samples import as_samples, per_observation
 from spikedrop.errors import InputError
-from spikedrop.predictive import as_samples, per_observation
 from spikedrop.scores._checks import finite, level_of, moments, noise_of, noiseless, pair
 
 LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.checks.samples import as_samples, matched, observed
 from spikedrop.errors import InputError
-from spikedrop.predictive import as_samples, matched, observed
 from spikedrop.scores.information import of_probabilities, predictive_entropy
 from spikedrop.scores.refusal import risk_of
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.checks.samples import aligned, as_samples
 from spikedrop.errors import InputError
-from spikedrop.predictive import aligned, as_samples
 from spikedrop.scores._checks import finite
 from spikedrop.scores.information import (
     mutual_information,

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
+from spikedrop.checks.samples import as_samples, per_observation
 from spikedrop.errors import InputError
-from spikedrop.predictive import as_samples, per_observation
 
 TOLERANCE = 1e-4  # of the sum of a row of probabilities; a float32 softmax is within 1e-6
 HALF = {"float16": (10, 2.0**-8), "bfloat16": (7, 2.0**-5)}  # bits of a fraction; tolerance, 4 eps

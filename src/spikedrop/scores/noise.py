@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from scipy import optimize
 
+from spikedrop.checks.samples import as_samples, blocks, per_observation
 from spikedrop.errors import InputError
-from spikedrop.predictive import as_samples, blocks, per_observation
 from spikedrop.scores._checks import noise_of, pair
 from spikedrop.scores.density import log_likelihood
 
@@ -66,7 +66,7 @@ def fit_noise_factor(
 def mean_and_noise(samples: xr.DataArray | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     r"""Split the draws of a network that predicts its own noise: means, and noise sd.
 
-    A network trained with ``noise="heteroscedastic"`` (`spikedrop.training.train`) has two
+    A network trained with ``noise="heteroscedastic"`` (`spikedrop.training.keras.train`) has two
     outputs, the mean and the logarithm of the noise variance (Nix & Weigend 1994,
     doi:10.1109/ICNN.1994.374138; with dropout Kendall & Gal 2017, arXiv:1703.04977):
 

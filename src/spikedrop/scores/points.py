@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from spikedrop.arguments import real_number
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import plain
 from spikedrop.errors import InputError
-from spikedrop.predictive import plain
 from spikedrop.scores._checks import finite
 from spikedrop.scores.accuracy import r2_of_mean, rmse_of_mean
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from spikedrop.predictive import per_observation
+from spikedrop.checks.samples import per_observation
 from spikedrop.scores._checks import level_of, noise_of, noiseless, pair
 from spikedrop.scores.calibration import bounds_of
 
@@ -122,7 +122,7 @@ def interval_score(
     ----------
     lower, upper : numpy.ndarray
         Ends of the intervals, axis (observation,), from `central_interval` or
-        `spikedrop.conformal`.
+        `spikedrop.scores.conformal`.
     y : numpy.ndarray
         Axis (observation,).
     level : float

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spikedrop.ann import sample_ann
+from spikedrop.checks.samples import aligned, as_samples
 from spikedrop.errors import InputError
-from spikedrop.network import Network
-from spikedrop.predictive import aligned, as_samples
 from spikedrop.scores._checks import level_of, noise_of, pair
 from spikedrop.scores.accuracy import r2, r2_of_mean, rmse, rmse_of_mean, tau
 from spikedrop.scores.bootstrap import paired_bootstrap
@@ -25,7 +23,6 @@ from spikedrop.scores.calibration import (
     ratio,
 )
 from spikedrop.scores.density import gaussian_log_densities, log_densities, log_likelihood
-from spikedrop.scores.noise import fit_noise_sd
 from spikedrop.scores.points import point_samples
 from spikedrop.scores.proper import crps_values, interval_scores
 from spikedrop.scores.refusal import error_correlation, rank_correlation, risk_of
@@ -293,27 +290,3 @@ def _existing(
     if here.shape != np.shape(y):
         raise InputError(f"samples has shape {samples.shape}, and y {np.shape(y)}.")
     return samples[:, here], y[here], float(here.mean())
-
-
-def rate_table(
-    network: Network,
-    validation: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    *,
-    rates: Sequence[float],
-    draws: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Scores of the same weights sampled at other dropout rates, index the rate.
-
-    `validation` and `test` are pairs (inputs, observations); the noise of every rate is chosen on
-    the first. See `method_table` for the columns.
-    """
-    methods = {}
-    for rate in rates:
-        other = network.with_dropout(rate)
-        held_out = sample_ann(other, validation[0], draws=draws, seed=seed)
-        samples = sample_ann(other, test[0], draws=draws, seed=seed)
-        methods[rate] = (samples, fit_noise_sd(held_out, validation[1]))
-    table = method_table(methods, test[1]).drop(columns="rows covered")
-    return table.rename_axis("dropout rate")

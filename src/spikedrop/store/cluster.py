@@ -19,7 +19,7 @@ from distributed import Client, Future, KilledWorker, Worker, WorkerPlugin, get_
 from zarr.storage import MemoryStore
 
 from spikedrop.errors import InputError, StoreError
-from spikedrop.samples import check_rows
+from spikedrop.network.inputs import check_rows
 from spikedrop.store.fingerprint import versions
 from spikedrop.store.inputs import is_dask, read_rows
 from spikedrop.store.layout import Layout, write

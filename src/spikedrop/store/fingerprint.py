@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from spikedrop.network import Network
-from spikedrop.spiking.conversion import Conversion
+from spikedrop.conversion import Conversion
+from spikedrop.network.graph import Network
 
 # Their releases can change the last bits of a sample.
 PACKAGES = ("spikedrop", "numpy", "scipy", "tensorflow", "numba")
@@ -20,7 +20,7 @@ SIMULATORS = {"nengo": ("nengo",), "nengo_dl": ("nengo", "nengo-dl", "tf-keras")
 def of_network(network: Network) -> str:
     """Fingerprint of a network: what its layers compute, in order, not what they are called.
 
-    >>> from spikedrop.network import Layer
+    >>> from spikedrop.network.graph import Layer
     >>> one = np.ones((1, 1), "float32")
     >>> def network(name, rate):
     ...     return Network.chain((Layer(name, one, one[0], rate),), Layer("y", one, one[0]))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from spikedrop.columns import check_spread, frame_values
+from spikedrop.checks.columns import check_spread, frame_values
 from spikedrop.errors import InputError
-from spikedrop.network import Network
-from spikedrop.samples import check_rows
+from spikedrop.network.graph import Network
+from spikedrop.network.inputs import check_rows
 from spikedrop.store.fingerprint import of_inputs, of_rows
 
 if TYPE_CHECKING:

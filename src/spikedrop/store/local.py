@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from spikedrop.arguments import whole_number
+from spikedrop.checks.arguments import whole_number
 from spikedrop.errors import InputError
 
 if TYPE_CHECKING:

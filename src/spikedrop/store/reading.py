@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from xarray.core import indexing
 
-from spikedrop.arguments import of_type, path_of, yes_or_no
+from spikedrop.checks.arguments import of_type, path_of, yes_or_no
 from spikedrop.errors import InputError
 from spikedrop.store.damage import MISSING, Piece, check_coordinates, chunk_fault, remedy
 from spikedrop.store.layout import DIMENSIONS, SAMPLES, Layout, read_layout

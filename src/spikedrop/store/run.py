@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from spikedrop.arguments import path_of, whole_number, yes_or_no
+from spikedrop.checks.arguments import path_of, whole_number, yes_or_no
+from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
-from spikedrop.network import Network
-from spikedrop.samples import check_rows
-from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.sampler import Backend
+from spikedrop.network.graph import Network
+from spikedrop.network.inputs import check_rows
+from spikedrop.sampling.snn import Backend
 from spikedrop.store.damage import chunk_fault, mend_coordinates, refuse_folder
 from spikedrop.store.inputs import as_source, check_all, read_rows
 from spikedrop.store.layout import (
@@ -98,7 +98,7 @@ def sample_to_store(
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from spikedrop.network import Layer
+    >>> from spikedrop.network.graph import Layer
     >>> from spikedrop.store import open_samples
     >>> one = np.ones((1, 1), "float32")
     >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))

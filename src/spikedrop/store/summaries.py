@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.samples import as_samples, observed
 from spikedrop.errors import InputError
-from spikedrop.predictive import as_samples, observed
 from spikedrop.scores import coverage, crps_values, log_densities, rmse
 from spikedrop.store.layout import read_layout
 from spikedrop.store.reading import opened
@@ -58,7 +58,7 @@ def summarize(
     Examples
     --------
     >>> import tempfile
-    >>> from spikedrop.network import Layer, Network
+    >>> from spikedrop.network.graph import Layer, Network
     >>> from spikedrop.store import sample_to_store
     >>> one = np.ones((1, 1), "float32")
     >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))

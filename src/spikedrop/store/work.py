@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikedrop.arguments import one_of, whole_number
-from spikedrop.engine import chunks, load, run_ann, run_snn
+from spikedrop.checks.arguments import one_of, whole_number
+from spikedrop.conversion import Conversion
+from spikedrop.engines.compiled import chunks, load, run_ann, run_snn
+from spikedrop.engines.saturation import REMEDY, Saturation, Shares
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
-from spikedrop.network import Network
-from spikedrop.samples import check_finite, check_job, rows_of_masks
-from spikedrop.spiking.conversion import Conversion
-from spikedrop.spiking.sampler import (
+from spikedrop.network.graph import Network
+from spikedrop.sampling.samples import check_finite, check_job, rows_of_masks
+from spikedrop.sampling.snn import (
     BACKENDS,
     Backend,
     check_presentation,
     make_simulator,
     timing_of,
 )
-from spikedrop.spiking.saturation import REMEDY, Saturation, Shares
 from spikedrop.store import fingerprint
 
 SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
@@ -128,7 +128,7 @@ def make_job(
         steps, settle = timing_of(conversion, steps, settle, backend)
         check_presentation(network, conversion, steps, settle, backend=backend)
     if backend in fingerprint.SIMULATORS:
-        import spikedrop.backends.nengo_door  # noqa: F401  refuses before a store is made
+        import spikedrop.engines.nengo_door  # noqa: F401  refuses before a store is made
     timing = (steps, settle)
     job = Job(network, conversion, len(numbers), seed, *timing, scope, backend, memory_gb)
     next(chunks(network, 1, range(1), memory_gb, timed=job.timed))  # refuses too little memory

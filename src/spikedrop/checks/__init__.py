@@ -1,0 +1,1 @@
+"""Checks of what is handed in: arguments, columns of inputs, predictive samples."""

@@ -1,0 +1,173 @@
+"""Distances between two predictive samples, observation by observation, and the noise floor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from spikedrop.checks.samples import Samples, as_samples, per_observation, plain
+from spikedrop.comparison.draws import both, centre_and_sd, predictive_sd
+from spikedrop.comparison.kernel import marginal_kernel
+from spikedrop.errors import InputError
+
+DISTANCES = ("ks", "anderson_darling", "wasserstein", "energy", "mmd")
+
+
+def distances(
+    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, sd: np.ndarray | None = None
+) -> pd.DataFrame:
+    r"""Distances between two predictive distributions, observation by observation.
+
+    Kolmogorov-Smirnov :math:`\sup|F-G|`; Anderson-Darling, the two-sample statistic of Scholz &
+    Stephens 1987 (doi:10.1080/01621459.1987.10478517), standardised, so that chance gives 0 on
+    average at any number of draws; Wasserstein-1 :math:`\int|F-G|`; energy distance
+    :math:`\sqrt{2\int(F-G)^2}` (Székely & Rizzo 2013, doi:10.1016/j.jspi.2013.03.018); maximum
+    mean discrepancy of a Gaussian kernel one sd wide (Gretton et al. 2012,
+    https://jmlr.org/papers/v13/gretton12a.html). The last three are computed on samples divided by
+    `sd`, so that all have no unit. Lower is closer.
+
+    Parameters
+    ----------
+    a, b : array
+        Axes (draw, observation[, 1]); the numbers of draws may differ.
+    sd : numpy.ndarray, optional
+        Unit per observation, axis (observation,); by default the sd of `a`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per observation; columns ``ks``, ``anderson_darling``, ``wasserstein``, ``energy``,
+        ``mmd``.
+
+    Raises
+    ------
+    InputError
+        If the observations differ in number, values are NaN, or `sd` is not positive.
+
+    Examples
+    --------
+    >>> a = np.array([[0.0], [1.0]])
+    >>> table = distances(a, a + 1.0, sd=np.array([1.0]))
+    >>> table[["ks", "wasserstein", "energy"]].round(3).to_numpy().tolist()
+    [[0.5, 1.0, 1.0]]
+    """
+    x, y = both(a, b, outputs="one")
+    unit = predictive_sd(x) if sd is None else np.asarray(plain(sd, "sd"), np.float64)
+    if unit.shape not in ((), x.shape[1:]) or not (np.isfinite(unit) & (unit > 0)).all():
+        raise InputError(
+            f"sd has shape {unit.shape}; expected {x.shape[1:]} positive finite numbers."
+        )
+    return _frame(per_observation(_distances, x, y, unit))
+
+
+def _distances(x: np.ndarray, y: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, ...]:
+    rows = [
+        (
+            stats.ks_2samp(p, q, method="asymp").statistic,
+            _anderson_darling(p, q),
+            stats.wasserstein_distance(p, q),
+            stats.energy_distance(p, q),
+            _mmd(p, q),
+        )
+        for p, q in zip((x / unit).T, (y / unit).T, strict=True)
+    ]
+    return tuple(np.array(rows).T)
+
+
+def _frame(columns: tuple[np.ndarray, ...]) -> pd.DataFrame:
+    table = pd.DataFrame(dict(zip(DISTANCES, columns, strict=True)))
+    return table.rename_axis("observation")
+
+
+def _anderson_darling(p: np.ndarray, q: np.ndarray) -> float:
+    if min(p.min(), q.min()) == max(p.max(), q.max()):
+        return 0.0  # one and the same value everywhere
+    with warnings.catch_warnings():  # of the p-value, which is not used
+        warnings.simplefilter("ignore", UserWarning)
+        return float(stats.anderson_ksamp([p, q], variant="midrank").statistic)
+
+
+def _mmd(p: np.ndarray, q: np.ndarray) -> float:
+    kernel = marginal_kernel(1)
+    centre = p.mean()
+    u, v = (kernel.features((s - centre)[:, None]).mean(axis=0) for s in (p, q))
+    return float(np.linalg.norm(u - v))
+
+
+def noise_floor(
+    reference: xr.DataArray | np.ndarray, independent: Sequence[xr.DataArray | np.ndarray]
+) -> pd.DataFrame:
+    """Distances between `reference` and other ANN samples of the same size, other seeds.
+
+    What two samples of one and the same distribution show by chance. Returns the frame of
+    `distances` with the index (sample, observation).
+    """
+    reference = as_samples(reference, "reference", least=2)
+    sd = predictive_sd(reference)
+    frames = [distances(reference, other, sd) for other in independent]
+    if not frames:
+        raise InputError("the noise floor needs at least one independent ANN sample.")
+    return pd.concat(frames, keys=range(len(frames)), names=["sample"])
+
+
+def exchanged_floor(
+    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, *, seed: int, repeats: int = 5
+) -> pd.DataFrame:
+    """Noise floor without more sampling: draws of `a` and `b` exchanged at random.
+
+    What chance gives if both samples have one law; `noise_floor` of independent samples needs no
+    such "if". Same frame as `noise_floor`, in predictive sd of `a`.
+    """
+    x, y = both(a, b, outputs="one")
+    sd = centre_and_sd(x)[1]
+    rng = np.random.default_rng(seed)
+    frames = []
+    for _ in range(repeats):
+        order = rng.permutation(len(x) + len(y))
+        frames.append(_frame(_exchanged(x, y, sd, order)))
+    return pd.concat(frames, keys=range(repeats), names=["sample"])
+
+
+def _exchanged(x: Samples, y: Samples, sd: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, ...]:
+    def mixed(a: np.ndarray, b: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, ...]:
+        pooled = np.concatenate([a, b])[order]
+        return _distances(pooled[: len(a)], pooled[len(a) :], unit)
+
+    return per_observation(mixed, x, y, sd)
+
+
+def beyond_floor(candidate: pd.DataFrame, floor: pd.DataFrame, level: float = 0.95) -> pd.Series:
+    """Share of observations whose distance exceeds the floor's `level` quantile.
+
+    About ``1 - level`` if the two distributions are the same; near 1 if they differ everywhere.
+    One entry a distance, with `candidate` from `distances` and `floor` from `noise_floor`.
+
+    >>> floor = pd.DataFrame({"ks": np.arange(100) / 100})
+    >>> float(beyond_floor(pd.DataFrame({"ks": [0.5, 0.99]}), floor)["ks"])
+    0.5
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level={level} must be between 0 and 1.")
+    return (candidate > floor.quantile(level)).mean()
+
+
+def distance_table(candidates: dict[str, pd.DataFrame], floor: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate mean distances and shares beyond the floor, the floor itself first.
+
+    `candidates` maps a name to the frame of `distances`; columns are, for every distance, its
+    mean over observations and the share of observations beyond the floor's 95 % quantile.
+    """
+    rows = {}
+    for name, frame in {"noise floor (ANN against ANN)": floor, **candidates}.items():
+        beyond = beyond_floor(frame, floor)
+        rows[name] = {
+            f"{d}{suffix}": value
+            for d in floor.columns
+            for suffix, value in (("", frame[d].mean()), (" beyond floor", beyond[d]))
+        }
+    return pd.DataFrame(rows).T

@@ -1,0 +1,91 @@
+"""What every comparison asks of two samples before it begins."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import xarray as xr
+
+from spikedrop.checks.samples import Outputs, Samples, aligned, as_samples, per_observation
+from spikedrop.comparison.criteria import RARE
+from spikedrop.errors import InputError
+
+
+def as_draws(samples: xr.DataArray | np.ndarray, name: str, *, outputs: bool = False) -> np.ndarray:
+    """Return samples as float64 (draw, observation) after checks, all of them in memory.
+
+    With `outputs`, every (observation, output) becomes an observation; without, several outputs
+    are refused.
+    """
+    return as_samples(samples, name, least=2, outputs="many" if outputs else "one").all()
+
+
+def both(
+    a: object, b: object, names: tuple[str, str] = ("a", "b"), *, outputs: Outputs = "many"
+) -> tuple[Samples, Samples]:
+    """Check two samples of the same observations; those of `b` come in the order of `a`."""
+    first = as_samples(a, names[0], least=2, outputs=outputs)
+    return first, aligned(first, as_samples(b, names[1], least=2, outputs=outputs))
+
+
+def predictive_sd(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndarray:
+    """Return the standard deviation over draws, axis (observation,); an error where it is 0."""
+    return centre_and_sd(as_samples(samples, name, least=2))[1]
+
+
+def centre_and_sd(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and `predictive_sd`, each with axis (column,)."""
+    mean, sd, constant = per_observation(
+        lambda values: (
+            values.mean(axis=0),
+            values.std(axis=0, ddof=1),
+            values.min(axis=0) == values.max(axis=0),  # rounding can leave an sd of 1e-17
+        ),
+        samples,
+    )
+    if constant.any():
+        raise InputError(
+            f"{samples.name}: observation {int(np.argmax(constant))} has the same value in every "
+            "draw, so there is no predictive sd to measure in; is every dropout rate 0?"
+        )
+    return mean, sd
+
+
+def fewest_draws(level: float = 0.05) -> int:
+    """Draws below which nothing is called equivalent, however close it looks.
+
+    A fault that strikes one draw in twenty is absent from n draws with probability 0.95**n; it
+    takes 59 to make that at most 5 %.
+
+    >>> fewest_draws(0.05)
+    59
+    """
+    return math.ceil(math.log(level) / math.log(1 - RARE))
+
+
+def pairing_fault(a: object, b: object) -> str | None:
+    """Say what forbids that draw s of both samples had the same masks; None if nothing does.
+
+    Arrays without labels say nothing.
+    """
+    a, b = (s.source if isinstance(s, Samples) else s for s in (a, b))
+    if not (isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray)):
+        return None
+    for key in ("seed", "scope"):
+        one, other = a.attrs.get(key), b.attrs.get(key)
+        if one != other:
+            return f"{key} is {one!r} for one and {other!r} for the other."
+    if "draw" in a.coords and "draw" in b.coords and a.sizes["draw"] == b.sizes["draw"]:
+        numbers = [samples["draw"].to_numpy() for samples in (a, b)]
+        wrong = np.flatnonzero(numbers[0] != numbers[1])
+        if len(wrong):
+            one, other = (which[wrong[0]] for which in numbers)
+            return f"position {wrong[0]} holds draw {one} of one and draw {other} of the other."
+    return None
+
+
+def said_to_be_paired(a: object, b: object) -> bool:
+    """Whether the labels of both samples say that they had the same masks."""
+    labelled = all(isinstance(s, xr.DataArray) and "seed" in s.attrs for s in (a, b))
+    return labelled and a.sizes == b.sizes and pairing_fault(a, b) is None

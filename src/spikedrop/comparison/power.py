@@ -1,0 +1,127 @@
+"""How often each verdict comes out: false alarms, detection and power by repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spikedrop.comparison.comparison import Verdict
+from spikedrop.comparison.draws import as_draws, both, predictive_sd
+from spikedrop.comparison.verdict import compare
+from spikedrop.errors import InputError
+
+VERDICTS: tuple[str, ...] = get_args(Verdict)
+
+
+def verdict_rates(
+    a: xr.DataArray | np.ndarray,
+    b: xr.DataArray | np.ndarray | None = None,
+    *,
+    draws: int,
+    repeats: int,
+    seed: int,
+    paired: bool = False,
+    **settings: object,
+) -> dict[str, float]:
+    """Compare many small samples taken from two large ones, and count the verdicts.
+
+    Each repetition takes `draws` draws of both without replacement. Draws recur from one
+    repetition to the next, so pools much larger than `draws` are needed for rates near 0 or 1.
+
+    Parameters
+    ----------
+    a, b : array
+        Pools, axes (draw, observation[, output]). Without `b` both samples are taken from `a`, no
+        draw in both: false alarms.
+    draws, repeats, seed : int
+    paired : bool
+        The same draws are taken of both.
+    settings : see `spikedrop.comparison.compare`
+
+    Returns
+    -------
+    dict of float
+        Share of repetitions by verdict.
+
+    Examples
+    --------
+    >>> pool = np.random.default_rng(0).normal(size=(500, 5))
+    >>> verdict_rates(pool, pool + 2, draws=60, repeats=5, seed=0, permutations=99)
+    {'equivalent': 0.0, 'different': 1.0, 'detected': 0.0, 'not enough draws to tell': 0.0}
+    """
+    if b is None:
+        x, y = as_draws(a, "a", outputs=True), None
+    else:
+        x, y = (samples.all() for samples in both(a, b))
+    available = len(x) // 2 if y is None else min(len(x), len(y))
+    if draws > available or repeats < 1:
+        raise InputError(
+            f"draws={draws}, repeats={repeats}: the pools allow {available} draws, and one "
+            "repetition is the least."
+        )
+    rng = np.random.default_rng(seed)
+    counts = dict.fromkeys(VERDICTS, 0)
+    for repeat in range(repeats):
+        order = rng.permutation(len(x))
+        one = order[:draws]
+        if y is None:
+            other = x[order[draws : 2 * draws]]
+        else:
+            other = y[one if paired else rng.permutation(len(y))[:draws]]
+        found = compare(x[one], other, paired=paired, seed=seed + repeat, **settings)
+        counts[found.verdict] += 1
+    return {verdict: count / repeats for verdict, count in counts.items()}
+
+
+def power_table(
+    pool: xr.DataArray | np.ndarray,
+    *,
+    draws: Sequence[int],
+    shifts: Sequence[float] = (),
+    spreads: Sequence[float] = (),
+    repeats: int,
+    seed: int,
+    **settings: object,
+) -> pd.DataFrame:
+    """Rates of the verdicts on samples of one law, one of them changed by a known amount.
+
+    Parameters
+    ----------
+    pool : array
+        Axes (draw, observation[, output]).
+    draws : sequence of int
+        Sizes of the samples.
+    shifts : sequence of float
+        Every draw moved by so many predictive sd, at every observation.
+    spreads : sequence of float
+        Every sd multiplied by 1 + this.
+    repeats, seed, settings : see `verdict_rates`
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per setting: ``change`` ("shift" or "spread"), ``size``, ``draws``, and a rate for
+        each verdict.
+    """
+    x = as_draws(pool, "pool", outputs=True)
+    centre, sd = x.mean(axis=0), predictive_sd(x, "pool")
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(x))
+    one, other = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
+    changes = [("shift", size, other + size * sd) for size in shifts]
+    changes += [("spread", size, centre + (1 + size) * (other - centre)) for size in spreads]
+    rows = [
+        {
+            "change": change,
+            "size": size,
+            "draws": n,
+            **verdict_rates(one, changed, draws=n, repeats=repeats, seed=seed, **settings),
+        }
+        for n in draws
+        for change, size, changed in changes
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,6 @@
+"""The network that every sampler reads: layers, graph, the plain forward pass, and Keras models."""
+
+from spikedrop.network.graph import Network
+from spikedrop.network.layers import Layer
+
+__all__ = ["Layer", "Network"]

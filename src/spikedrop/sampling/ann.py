@@ -1,0 +1,106 @@
+"""Permanent-dropout samples of the classical network (MC dropout)."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from spikedrop.engines.compiled import chunks, load, run_ann
+from spikedrop.masks import Scope, blocks, stacked_masks
+from spikedrop.network.graph import Network
+from spikedrop.network.inputs import check_inputs, check_network
+from spikedrop.sampling.samples import check_job, collect, rows_of_masks
+
+
+def predict(network: Network, x: np.ndarray) -> np.ndarray:
+    """Return the plain network without dropout: axes (observation, output)."""
+    check_network(network)
+    x = check_inputs(network, x)
+    loaded = load(network)
+    return np.concatenate([run_ann(loaded, x[r.start : r.stop], {}, 1)[0] for r in blocks(len(x))])
+
+
+def sample_ann(
+    network: Network,
+    x: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    scope: Scope = "draw",
+    first_draw: int = 0,
+    memory_gb: float = 1.0,
+    progress: bool | None = None,
+) -> xr.DataArray:
+    r"""Sample the predictive distribution of the classical network.
+
+    Draw s is :math:`y^{(s)} = f(x; m^{(s)})`, dropout left on (Gal & Ghahramani 2016,
+    arXiv:1506.02142). What lies before the first mask is computed once per input and shared by
+    all draws; the rest runs compiled, many draws at a time (`spikedrop.engines.compiled`).
+
+    Parameters
+    ----------
+    network : Network
+    x : array, or a mapping or sequence of arrays
+        Axes ``(observation, *shape of the input)``; with several inputs one array for each, by name
+        or in order.
+    draws : int
+        Monte-Carlo samples, at least 1.
+    seed : int
+        Of the masks; the same seed gives `sample_snn` the same masks.
+    scope : {"draw", "row"}
+        ``draw``: one mask for all observations of a draw, so a draw is a function and the
+        samples are joint over observations. ``row``: a mask per draw and observation, as
+        Keras does. Both have the same distribution at each single observation.
+    first_draw : int
+        Number of the first draw; draws 0-49 and 50-99 together equal draws 0-99.
+    memory_gb : float
+        What a chunk of the work may take, in gigabytes, besides the samples themselves.
+    progress : bool, optional
+        Show a bar; by default where a terminal watches.
+
+    Returns
+    -------
+    xarray.DataArray
+        float32, axes (draw, observation, output). Heads are applied: probabilities where the
+        network ends in a softmax. Several outputs stand side by side on the last axis.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used, or `x` has the wrong shape or NaN.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> samples = sample_ann(network, [[1.0]], draws=1000, seed=0)
+    >>> sorted(set(samples.values.ravel().tolist()))  # either silent, or 2 x (1 + 1)
+    [0.0, 4.0]
+    """
+    seed, numbers = check_job(
+        network,
+        draws=draws,
+        seed=seed,
+        scope=scope,
+        first_draw=first_draw,
+        memory_gb=memory_gb,
+        progress=progress,
+    )
+    x = check_inputs(network, x)
+    loaded = load(network)
+
+    def predict_chunk(some: range, rows: range) -> np.ndarray:
+        masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
+        return run_ann(loaded, x[rows.start : rows.stop], masks, len(some))
+
+    return collect(
+        "ann",
+        predict_chunk,
+        list(chunks(network, len(x), numbers, memory_gb, timed=False)),
+        n_observations=len(x),
+        n_outputs=network.n_outputs,
+        draws=numbers,
+        progress=progress,
+        attrs={"seed": seed, "scope": scope},
+    )

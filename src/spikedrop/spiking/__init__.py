@@ -1,1 +1,0 @@
-"""Spiking samples: conversion, the reference dynamics, and the sampler."""

@@ -1,0 +1,1 @@
+"""What the chapters alone compute and draw: running example, controls, studies, figures."""

@@ -1,0 +1,391 @@
+"""How faithful a conversion is, setting by setting: neuron, synapse, rate, steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from spikedrop.checks.arguments import whole_number
+from spikedrop.comparison import paired_error, predictive_sd
+from spikedrop.conversion import Conversion, Neuron, calibrate
+from spikedrop.engines.reference import simulate
+from spikedrop.errors import InputError
+from spikedrop.masks import network_masks
+from spikedrop.network.graph import Network
+from spikedrop.network.inputs import check_inputs
+from spikedrop.network.layers import Layer
+from spikedrop.sampling.allocation import allocate
+from spikedrop.sampling.ann import predict, sample_ann
+from spikedrop.sampling.samples import check_draws
+from spikedrop.sampling.snn import Hold, make_simulator, sample_snn
+from spikedrop.study.rounded import forward_rounded
+
+#: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
+SETTINGS: tuple[tuple[Neuron, float | None], ...] = (
+    ("rectified", None),
+    ("rectified", 0.005),
+    ("charge_keeping", None),
+)
+
+
+def setting_name(neuron: Neuron, synapse_s: float | None, rate_hz: float) -> str:
+    """Name a setting for a table or a legend.
+
+    >>> setting_name("rectified", 0.005, 100)
+    'rectified, 5 ms, 100 Hz'
+    """
+    synapse = "none" if synapse_s is None else f"{synapse_s * 1e3:g} ms"
+    return f"{neuron.replace('_', '-')}, {synapse}, {rate_hz:g} Hz"
+
+
+def fidelity_table(
+    network: Network,
+    x_train: np.ndarray,
+    x: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    rates_hz: Sequence[float] = (100, 500),
+    steps: Sequence[int] = (50, 200),
+    settings: Sequence[tuple[Neuron, float | None]] = SETTINGS,
+) -> pd.DataFrame:
+    """Paired error of every setting, against ANN draws with the same masks.
+
+    The first fifth of the steps is left out of every average, as `sample_snn` does by default.
+
+    Parameters
+    ----------
+    network : Network
+    x_train : numpy.ndarray
+        Rows that set the firing-rate scales, axes (row, input).
+    x : numpy.ndarray
+        Inputs to present, axes (observation, input).
+    draws, seed : see `sample_ann`
+    rates_hz, steps, settings : sequences
+        Firing rates in hertz, time steps, and (neuron, synapse in seconds) to cross.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per setting: ``setting``, ``neuron``, ``synapse (ms)``, ``rate (Hz)``, ``steps``,
+        ``error``, ``error p95``, ``bias`` (all in predictive sd, lower is better), ``sd ratio``
+        and ``spikes`` of a presentation.
+    """
+    ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
+    rows = []
+    for neuron, synapse_s in settings:
+        for rate_hz in rates_hz:
+            conversion = calibrate(
+                network, x_train, rate_hz=rate_hz, neuron=neuron, synapse_s=synapse_s
+            )
+            for t in steps:
+                snn = sample_snn(
+                    network,
+                    conversion,
+                    x,
+                    draws=draws,
+                    seed=seed,
+                    steps=t,
+                )
+                error = paired_error(ann, snn)
+                rows.append(
+                    {
+                        "setting": setting_name(neuron, synapse_s, rate_hz),
+                        "neuron": neuron,
+                        "synapse (ms)": np.nan if synapse_s is None else synapse_s * 1e3,
+                        "rate (Hz)": rate_hz,
+                        "steps": t,
+                        "error": error.mean,
+                        "error p95": error.p95,
+                        "bias": error.bias,
+                        "sd ratio": error.sd_ratio,
+                        "spikes": snn.attrs["spikes_per_presentation"],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def accuracy_per_spike(
+    network: Network,
+    x_train: np.ndarray,
+    x: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    rates_hz: Sequence[float] = (50, 100, 200, 500),
+    steps: int = 200,
+    windows: Sequence[int] = (50, 100, 200, 400),
+    digits: Sequence[int] = (4, 6, 8, 10),
+) -> pd.DataFrame:
+    """Paired error against steps, firing rate and spikes, neuron by neuron.
+
+    Parameters
+    ----------
+    network, x_train, x, draws, seed : see `fidelity_table`
+    rates_hz, steps
+        Neurons that fire while they integrate run at these rates for `steps` steps: Nengo's
+        rectified one behind a synapse of 5 ms, and the charge-keeping one: as it is, with a
+        firing-rate scale per neuron (`spikedrop.sampling.allocation.allocate`), with a readout
+        that weights its steps (``readout="parabola"`` of `Conversion`), and with both.
+    windows
+        Steps of the charge-keeping neuron at the highest rate, and window lengths of
+        ``integrate_first``.
+    digits
+        Window lengths of ``radix``, in steps: bits of an activation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per setting: ``neuron``, ``kind`` (`Conversion.kind`: SNN for rate codes, quantised,
+        bit-serial), ``varied`` (rate or steps), ``rate (Hz)`` (none for neurons that integrate
+        first), ``steps``, ``latency`` (steps until the readout is whole), ``spikes`` of a
+        presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
+    """
+    ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
+    runs = []
+    for rate in rates_hz:
+        rectified = calibrate(network, x_train, rate_hz=rate, neuron="rectified", synapse_s=0.005)
+        keeps = calibrate(network, x_train, rate_hz=rate)
+        allocated = allocate(network, keeps, x_train, seed=seed)
+        runs += [
+            ("rectified, 5 ms", "rate", rate, rectified, steps),
+            ("keeps charge", "rate", rate, keeps, steps),
+            ("keeps charge, scale per neuron", "rate", rate, allocated, steps),
+        ]
+        for name, plain in (("parabola", keeps), ("parabola and scales", allocated)):
+            weighted = replace(plain, readout="parabola")
+            runs.append((f"keeps charge, {name}", "rate", rate, weighted, steps))
+    runs += [("keeps charge", "steps", rate, keeps, t) for t in windows]
+    first = calibrate(network, x_train, neuron="integrate_first")
+    runs += [("quantised (integrates first)", "steps", np.nan, first, t) for t in windows]
+    radix = calibrate(network, x_train, neuron="radix")
+    runs += [("bit-serial (radix)", "steps", np.nan, radix, t) for t in digits]
+    rows = []
+    for neuron, varied, rate, conversion, t in sorted(runs, key=lambda run: run[:2]):
+        snn = sample_snn(network, conversion, x, draws=draws, seed=seed, steps=t)
+        error = paired_error(ann, snn)
+        rows.append(
+            {
+                "neuron": neuron,
+                "kind": conversion.kind,
+                "varied": varied,
+                "rate (Hz)": rate,
+                "steps": t,
+                "latency": t * (len(network.hidden) + 1 if conversion.windowed else 1),
+                "spikes": snn.attrs["spikes_per_presentation"],
+                "error": error.mean,
+                "error p95": error.p95,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def rounding_gap(
+    network: Network, conversion: Conversion, x: np.ndarray, *, draws: int, seed: int, steps: int
+) -> float:
+    """Largest difference between neurons that integrate first and the rounded network they equal.
+
+    Both run in double precision with the same masks: `spikedrop.engines.reference.simulate` with
+    spikes, `spikedrop.study.rounded.forward_rounded` without time. (In single precision a charge
+    within rounding of half a level may go to the other one.)
+
+    Parameters
+    ----------
+    network, x, seed : see `sample_ann`
+    conversion : Conversion
+        Of ``integrate_first`` or ``radix`` neurons.
+    draws : int
+        At least 2.
+    steps : int
+        Of a window.
+
+    Returns
+    -------
+    float
+        In units of the mean predictive sd of these draws; 0 is equal.
+
+    Raises
+    ------
+    InputError
+        If `draws` is below 2, or the neuron fires while it integrates.
+    """
+    draws = whole_number("draws", draws, least=2)
+    x = check_inputs(network, x).astype(np.float64)
+    check_draws(network, draws, "draw")
+    double = replace(network, layers=tuple(_double(layer) for layer in network.layers))
+    pairs = []
+    for draw in range(draws):
+        masks = network_masks(network, seed, draw)
+        rounded = forward_rounded(double, conversion, x, masks, steps=steps)
+        pairs.append((simulate(double, conversion, x, masks, steps=steps)[0], rounded))
+    spiking, rounded = np.swapaxes(pairs, 0, 1)
+    return float(np.abs(spiking - rounded).max() / rounded.std(axis=0, ddof=1).mean())
+
+
+def _double(layer: Layer) -> Layer:
+    if layer.weights is None:
+        return layer
+    return replace(
+        layer, weights=layer.weights.astype(np.float64), bias=layer.bias.astype(np.float64)
+    )
+
+
+def hold_table(
+    network: Network,
+    conversion: Conversion,
+    x: np.ndarray,
+    *,
+    steps: Sequence[int],
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    r"""Predictive sd of the SNN over that of the ANN, masks frozen against masks redrawn.
+
+    Index T; columns ``frozen for the presentation`` and ``redrawn at every step``, medians over
+    observations, and ``spikes seen``, which is `spikes_seen`. 1 is faithful. Redrawn masks shrink
+    the spread as :math:`1 / \sqrt{N}` with N the spikes seen, not as one over the square root of T.
+    """
+    holds: dict[str, Hold] = {
+        "frozen for the presentation": "presentation",
+        "redrawn at every step": "step",
+    }
+    sd = predictive_sd(sample_ann(network, x, draws=draws, seed=seed, progress=False))
+    columns = [*holds, "spikes seen"]
+    table = pd.DataFrame(index=pd.Index(steps, name="steps"), columns=columns, dtype=float)
+    table["spikes seen"] = [spikes_seen(network, conversion, x, steps=t) for t in steps]
+    for name, hold in holds.items():
+        for t in steps:
+            snn = sample_snn(
+                network, conversion, x, draws=draws, seed=seed, steps=t, settle=0, hold=hold
+            )
+            table.loc[t, name] = np.median(predictive_sd(snn) / sd)
+    return table
+
+
+def spikes_seen(network: Network, conversion: Conversion, x: np.ndarray, *, steps: int) -> float:
+    r"""Return how many spikes the neuron of a randomly chosen spike sends in a presentation.
+
+    .. math:: N = \frac{\sum_i n_i^2}{\sum_i n_i}
+
+    with :math:`n_i` the spikes of neuron i behind dropout while one input is shown, no neuron
+    dropped, summed over neurons and observations. A mask that is frozen multiplies the sum of a
+    neuron's spikes, so that neurons with outgoing weight w add :math:`w^2 n_i^2 p / (1 - p)` to the
+    variance of what they send; a mask that is redrawn at every step multiplies every spike with a
+    factor of its own and adds :math:`w^2 n_i p / (1 - p)`, if there is at most one spike per step.
+    Where the weights do not depend on the rates, the sd of redrawn masks is therefore
+    :math:`1 / \sqrt{N}` of that of frozen ones. N is T only if every neuron fires at every step.
+
+    Parameters
+    ----------
+    network, conversion, x : see `hold_table`
+    steps : int
+
+    Returns
+    -------
+    float
+        Spikes, at most `steps` if neurons fire at most once per step.
+
+    Raises
+    ------
+    InputError
+        If no hidden layer has dropout, or no neuron behind dropout fires.
+    """
+    plain = network.with_dropout(0.0)
+    _, counts = simulate(plain, conversion, x, network_masks(plain, 0, 0), steps=steps)
+    dropped = [
+        n.ravel().astype(float)
+        for n, layer in zip(counts, network.hidden, strict=True)
+        if layer.dropout
+    ]
+    total = sum(n.sum() for n in dropped)
+    if not total:
+        raise InputError(
+            "no neuron of a layer with dropout fires: take more steps or a higher rate."
+        )
+    return float(sum(n @ n for n in dropped) / total)
+
+
+def mean_shifts(
+    network: Network,
+    conversion: Conversion,
+    x: np.ndarray,
+    *,
+    steps: int,
+    draws: int,
+    seed: int,
+    reference_draws: int = 1000,
+) -> pd.DataFrame:
+    r"""How far three predictions lie from the mean of the ANN's draws, input by input.
+
+    A neuron that integrates over the presentation receives the average of its masked inputs. If
+    masks are frozen, that is the input J of this draw, and the mean over draws is
+
+    .. math:: \mathrm{E}[\max(0, J)] \ge \max(0, \mathrm{E} J) .
+
+    If they are redrawn at every step, it tends to the mean of J over masks, and the neuron answers
+    the right-hand side: that of the network without dropout, whatever the draw.
+
+    Parameters
+    ----------
+    network, conversion, x : see `hold_table`
+    steps, draws, seed : int
+    reference_draws : int
+        Draws of the ANN that the last two columns are measured against.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per observation and output, in predictive sd: ``frozen``, the mean of spiking draws
+        with frozen masks against that of the ANN's draws with the same masks; ``redrawn``, the same
+        with masks redrawn at every step; ``without dropout``, one pass of the plain network.
+    """
+    settings = {"draws": draws, "seed": seed}
+    ann = sample_ann(network, x, **settings, progress=False)
+    reference = sample_ann(network, x, draws=reference_draws, seed=seed + 1, progress=False)
+    sd = reference.std("draw", ddof=1)
+    snn = {
+        hold: sample_snn(
+            network, conversion, x, **settings, steps=steps, hold=hold, progress=False
+        ).mean("draw")
+        for hold in ("presentation", "step")
+    }
+    plain = predict(network, x).reshape(sd.shape)
+    shifts = {
+        "frozen": (snn["presentation"] - ann.mean("draw")) / sd,
+        "redrawn": (snn["step"] - reference.mean("draw")) / sd,
+        "without dropout": (plain - reference.mean("draw")) / sd,
+    }
+    return pd.DataFrame({name: shift.to_numpy().ravel() for name, shift in shifts.items()})
+
+
+def agreement_table(
+    network: Network, conversion: Conversion, x: np.ndarray, *, seed: int, steps: int = 200
+) -> pd.DataFrame:
+    """Run one draw, a mask for every row, on every backend, and compare.
+
+    One row a simulator: ``same spike counts`` is the share of (neuron, presentation) pairs whose
+    count equals the reference's, ``largest readout difference`` is in the unit of the output, and
+    ``ms per presentation`` the wall time, building and compiling included.
+    """
+    x = check_inputs(network, x)
+    masks = network_masks(network, seed, 0, range(len(x)))
+    results, rows = {}, {}
+    for backend in ("numpy", "engine", "nengo", "nengo_dl"):
+        start = time.perf_counter()
+        with make_simulator(
+            network, conversion, rows=len(x), steps=steps, settle=steps // 5, backend=backend
+        ) as simulator:
+            results[backend] = simulator(x, masks)
+        readout, counts = results[backend]
+        reference_readout, reference_counts = results["numpy"]
+        same = [a == b for a, b in zip(counts, reference_counts, strict=True)]
+        rows[backend] = {
+            "same spike counts": float(np.mean(np.concatenate(same, axis=1))),
+            "largest readout difference": float(np.abs(readout - reference_readout).max()),
+            "ms per presentation": 1e3 * (time.perf_counter() - start) / len(x),
+        }
+    return pd.DataFrame(rows).T

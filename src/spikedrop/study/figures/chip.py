@@ -1,0 +1,57 @@
+"""Figures of the chip: what few bits do to the predictive distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+from spikedrop.plots import COLOURS, axes
+from spikedrop.plots.distributions import densities
+
+_LINES = {"quantised ANN": (COLOURS["ann"], "s", "--"), "chip": (COLOURS["snn"], "o", "-")}
+
+
+def error_against_bits(
+    table: pd.DataFrame, ax: Axes | None = None, *, margin: float = 0.05
+) -> Axes:
+    """Mean paired error against bits per weight, with spikes and without.
+
+    `table` is that of `spikedrop.study.bits.bits_table`; the dashed line is the spiking network
+    with weights in floating point, the dotted one the margin of `spikedrop.comparison`.
+    """
+    ax = axes(ax)
+    for name, (colour, marker, line) in _LINES.items():
+        rows = table[table["sampler"] == name].sort_values("bits")
+        label = f"{name}, no spikes" if name == "quantised ANN" else name
+        ax.plot(rows["bits"], rows["error"], marker=marker, ls=line, color=colour, label=label)
+    for error in table.loc[table["bits"].isna(), "error"]:
+        ax.axhline(error, color=COLOURS["other"], ls="--", lw=1.2, label="SNN, floating point")
+    ax.axhline(margin, color=COLOURS["floor"], ls=":", lw=1.2, label="margin")
+    ax.set(
+        yscale="log",
+        xticks=sorted(table["bits"].dropna().unique()),
+        xlabel="bits per weight",
+        ylabel="mean |sample - ANN| (predictive sd)",
+    )
+    ax.legend(fontsize="small")
+    return ax
+
+
+def bits_densities(
+    samples: Mapping[tuple[str, int | None], xr.DataArray],
+    observations: Sequence[int],
+    *,
+    columns: int = 3,
+) -> np.ndarray:
+    """Predictive densities of the ANN and of the chip at three numbers of bits, at most.
+
+    `samples` are those of `spikedrop.study.bits.bits_samples`; a panel an observation, as
+    `spikedrop.plots.distributions.densities` draws them.
+    """
+    shown = {"ANN": samples["ANN", None]}
+    shown |= {f"chip, {b} bits": s for (name, b), s in samples.items() if name == "chip"}
+    return densities(dict(list(shown.items())[:4]), observations, columns=columns)

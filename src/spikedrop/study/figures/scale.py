@@ -1,0 +1,75 @@
+"""Figures of the chapter on large jobs: chunks that are done, and hours against predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch, Rectangle
+
+from spikedrop.plots import COLOURS, axes
+from spikedrop.store.layout import read_layout
+
+SPANS = {"a minute": 1 / 60, "an hour": 1.0, "a day": 24.0, "a year": 8766.0}  # hours
+
+
+def chunk_grid(path: str | Path, ax: Axes | None = None) -> Axes:
+    """Chunks of a store in the plane of observations and draws: finished, or to be done.
+
+    `path` is that of `spikedrop.store.sample_to_store`; the store may be unfinished.
+    """
+    ax = axes(ax)
+    layout = read_layout(path)
+    missing = set(layout.missing())
+    draws, observations = layout.grid.shape[:2]
+    for piece in layout.grid.pieces():
+        some, rows = piece
+        ax.add_patch(
+            Rectangle(
+                (rows.start, some.start),
+                len(rows),
+                len(some),
+                facecolor="white" if piece in missing else COLOURS["snn"],
+                edgecolor="black",
+                hatch="//" if piece in missing else None,
+            )
+        )
+    ax.set(xlim=(0, observations), ylim=(draws, 0), xlabel="observation", ylabel="draw")
+    ax.legend(
+        handles=[
+            Patch(facecolor=COLOURS["snn"], edgecolor="black", label="finished"),
+            Patch(facecolor="white", edgecolor="black", hatch="//", label="to be done"),
+        ],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=2,
+        fontsize="small",
+    )
+    return ax
+
+
+def hours_of_jobs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Hours against predictions on logarithmic axes, a line a number of workers.
+
+    `table` is that of `spikedrop.study.cost.scale_table`.
+    """
+    ax = axes(ax)
+    colours = [COLOURS[name] for name in ("ann", "snn", "truth", "wrong", "other")]
+    for i, (workers, hours) in enumerate(table["hours"].groupby(level="workers")):
+        ax.plot(
+            hours.index.get_level_values("predictions"),
+            hours,
+            marker="os^Dv"[i % 5],
+            color=colours[i % 5],
+            label=f"{workers:,} worker{'s' if workers > 1 else ''}",
+        )
+    ax.set(xscale="log", yscale="log", xlabel="predictions (draws x observations)", ylabel="hours")
+    low, high = ax.get_ylim()
+    across = ax.get_yaxis_transform()
+    for name, span in SPANS.items():
+        if low < span < high:
+            ax.axhline(span, color=COLOURS["floor"], lw=0.8, ls=":")
+            ax.text(1.01, span, name, va="center", fontsize="small", transform=across)
+    ax.legend(fontsize="small", loc="lower right")
+    return ax

@@ -1,0 +1,310 @@
+"""Search a screen for synergy round by round: choose drug pairs, measure, train again, choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spikedrop.data import Screen
+from spikedrop.decisions import (
+    POLICIES,
+    Policy,
+    agreement_table,
+    choose,
+    greedy_choice,
+    group_means,
+    regret,
+)
+from spikedrop.errors import InputError
+from spikedrop.files.records import Recorded, read_recorded
+from spikedrop.sampling.ann import sample_ann
+from spikedrop.study.controls import six_controls
+from spikedrop.study.pairs import PairModel, fit_pairs, naive_scores, pair_numbers, pair_truth
+from spikedrop.study.repetitions import against
+
+Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""``rule(tested, left, seed)``: which of the pairs `left` to measure next, positions in `left`."""
+
+LEARNABLE = {"class_synergy": 0.3, "pair_synergy": 0.175}
+"""Arguments of `simulate_candidates` with which most synergy is a matter of the two drugs' classes.
+
+Its sd over pairs is about that of the default, of which other pairs teach almost nothing."""
+
+DIGITS = 10
+"""Time steps of the bit-serial network, each a binary digit."""
+
+
+def agreement_of_samplers(
+    screen: Screen,
+    known: int,
+    *,
+    batch: int,
+    seed: int,
+    draws: int = 30,
+    steps: int = 50,
+    floors: int = 3,
+    **fit: object,
+) -> pd.DataFrame:
+    """Does a spiking network choose the pairs that the classical network chooses?
+
+    A network is trained on `known` pairs, taken at random; the candidates are the others.
+
+    Parameters
+    ----------
+    screen : Screen
+    known : int
+    batch : int
+    seed : int
+        Of the known pairs, the training, the masks and Thompson's order of draws.
+    draws, steps : see `spikedrop.sample_snn`
+    floors : int
+        ANN sample sets with other masks: the noise floor.
+    **fit : see `fit_pairs`
+
+    Returns
+    -------
+    pandas.DataFrame
+        Agreement with the batch of the ANN, see `spikedrop.decisions.agreement_table`: rows
+        ``SNN`` (rate-coded, same masks), ``ANN, other masks``, the six controls
+        (`spikedrop.study.controls.six_controls`, same masks) and ``chance``; a column per policy.
+    """
+    count = len(pair_truth(screen))
+    order = np.random.default_rng(seed).permutation(count)
+    model = fit_pairs(screen, order[:known], seed=seed, **fit)
+    candidates = np.sort(order[known:])
+    ann, *others = (
+        model.of_pairs(
+            candidates,
+            lambda x, k=k: sample_ann(model.network, x, draws=draws, seed=seed + 1000 * k),
+        )
+        for k in range(1 + floors)
+    )
+    controls = six_controls(model.network, model.x[model.train])
+    ask = {"draws": draws, "seed": seed, "steps": steps}
+    spiking = {
+        name: [model.of_pairs(candidates, lambda x, sampler=sampler: sampler.sample(x, **ask))]
+        for name, sampler in {"SNN": model.snn(), **controls}.items()
+    }
+    compared = {"SNN": spiking.pop("SNN"), "ANN, other masks": others, **spiking}
+    return agreement_table(ann, compared, batch, seed=seed)
+
+
+def search(
+    rule: Rule, truth: np.ndarray, start: np.ndarray, *, batch: int, rounds: int, seed: int
+) -> pd.DataFrame:
+    """Choose `batch` candidates per round, `rounds` times, learning in between.
+
+    Parameters
+    ----------
+    rule : callable
+        ``rule(tested, left, seed)``: numbers of the candidates measured so far and of those left,
+        each sorted; returns `batch` positions in `left`.
+    truth : numpy.ndarray
+        True value of each candidate, axis (candidate,), higher is better; used only to score.
+    start : numpy.ndarray
+        Numbers of the candidates measured before the search starts.
+    batch, rounds, seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``round`` from 1; columns ``tested`` (candidates chosen so far, without `start`),
+        ``regret`` of all chosen so far against as many best of those not in `start`, and
+        ``found``, the same of the best `batch` of them, in the unit of `truth`; lower is better.
+
+    Raises
+    ------
+    InputError
+        If there are fewer candidates left than the rounds choose.
+
+    Examples
+    --------
+    A rule that knows the truth has no regret:
+
+    >>> truth = np.array([0.5, 0.9, 0.1, 0.7])
+    >>> know = lambda tested, left, seed: [np.argmax(truth[left])]
+    >>> search(know, truth, np.array([2]), batch=1, rounds=2, seed=0)
+           tested  regret  found
+    round
+    1           1     0.0    0.0
+    2           2     0.0    0.0
+    """
+    truth, start = np.asarray(truth, float), np.unique(start)
+    pool = np.setdiff1d(np.arange(len(truth)), start)
+    if batch < 1 or rounds < 1 or batch * rounds > len(pool):
+        raise InputError(
+            f"{rounds} rounds of {batch} need as many candidates, and {len(pool)} are left."
+        )
+    chosen = np.array([], dtype=int)
+    rows = []
+    for number in range(1, rounds + 1):
+        left = np.setdiff1d(pool, chosen)
+        picked = rule(np.union1d(start, chosen), left, seed + number)
+        chosen = np.concatenate([chosen, left[picked]])
+        where = np.searchsorted(pool, chosen)
+        rows.append(
+            {
+                "round": number,
+                "tested": len(chosen),
+                "regret": regret(truth[pool], where),
+                "found": regret(truth[pool], where, best=batch),
+            }
+        )
+    return pd.DataFrame(rows).set_index("round")
+
+
+def search_rules(
+    screen: Screen, *, batch: int, seed: int, draws: int = 30, **fit: object
+) -> dict[str, Rule]:
+    """Return the rules that `search_table` compares, by name.
+
+    Without a network: ``random``; ``null model``, the lowest growth expected of the two drugs
+    alone (to the null model every pair has synergy 0); ``naive mean``, the highest score by an
+    effect of each drug and one of the cell line (`spikedrop.data.naive_mean`), learnt from the
+    tested pairs. With a network that is trained anew on the tested pairs (`fit_pairs`), and each
+    of `spikedrop.decisions.POLICIES`: ``ANN, greedy`` to ``ANN, diverse``, and ``bit-serial,
+    greedy`` to ``bit-serial, diverse`` on spikes, by radix neurons with the masks of the ANN.
+
+    Parameters
+    ----------
+    screen : Screen
+    batch : int
+    seed : int
+        Of the training and the masks.
+    draws : int
+    **fit : see `fit_pairs`
+    """
+    pairs = pair_numbers(screen.pairs)
+    expected = group_means(screen.pairs["expected_growth_fraction"].to_numpy()[None], pairs)
+
+    @lru_cache(maxsize=64)  # all policies start from the same pairs
+    def samples(sampler: str, tested: tuple[int, ...]) -> np.ndarray:
+        model = trained(tested)
+        left = np.setdiff1d(np.arange(pairs.max() + 1), tested)
+        if sampler == "ANN":
+            return model.of_pairs(
+                left, lambda x: sample_ann(model.network, x, draws=draws, seed=seed)
+            )
+        radix = model.snn("radix", percentile=100)  # candidates drive it further than the tested
+        return model.of_pairs(left, lambda x: radix.sample(x, draws=draws, seed=seed, steps=DIGITS))
+
+    @lru_cache(maxsize=64)
+    def trained(tested: tuple[int, ...]) -> PairModel:
+        return fit_pairs(screen, np.array(tested), seed=seed, **fit)
+
+    def random(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).choice(len(left), size=batch, replace=False)
+
+    def null_model(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return greedy_choice(-expected[:, left], batch)
+
+    def naive(tested: np.ndarray, left: np.ndarray, seed: int) -> np.ndarray:
+        return greedy_choice(naive_scores(screen, tested, left)[None], batch)
+
+    def network(sampler: str, policy: Policy) -> Rule:
+        return lambda tested, left, seed: choose(
+            policy, samples(sampler, tuple(tested.tolist())), batch, seed=seed
+        )
+
+    return {"random": random, "null model": null_model, "naive mean": naive} | {
+        f"{sampler}, {policy}": network(sampler, policy)
+        for sampler in ("ANN", "bit-serial")
+        for policy in POLICIES
+    }
+
+
+def search_table(
+    screens: Iterable[Screen],
+    start: int,
+    *,
+    batch: int,
+    rounds: int,
+    seed: int,
+    draws: int = 30,
+    **fit: object,
+) -> pd.DataFrame:
+    """Search simulated screens by every rule of `search_rules`.
+
+    Parameters
+    ----------
+    screens : iterable of Screen
+        With a known truth; each is a repetition, with its own starting pairs and initial weights,
+        which are the same for all rules.
+    start : int
+        Pairs measured before the search, chosen at random.
+    batch, rounds : see `search`
+    seed, draws, **fit : see `search_rules`
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per repetition, policy and round: ``repeat``, ``policy``, ``round``, and the
+        columns of `search`.
+    """
+    frames = []
+    for repeat, screen in enumerate(screens):
+        truth = pair_truth(screen)
+        first = np.random.default_rng([seed, repeat]).permutation(len(truth))[:start]
+        rules = search_rules(screen, batch=batch, seed=seed + repeat, draws=draws, **fit)
+        for name, rule in rules.items():
+            frame = search(rule, truth, first, batch=batch, rounds=rounds, seed=seed + repeat)
+            frames.append(frame.reset_index().assign(repeat=repeat, policy=name))
+    columns = ["repeat", "policy", "round", "tested", "regret", "found"]
+    return pd.concat(frames, ignore_index=True)[columns]
+
+
+def after_the_last_round(
+    table: pd.DataFrame, reference: str = "ANN, greedy"
+) -> dict[str, pd.DataFrame]:
+    """Compare the policies of `search_table` after the last round, search by search.
+
+    Returns ``regret`` and ``found``, each with a row per policy, lower is better; see
+    `spikedrop.study.repetitions.against`.
+    """
+    last = table[table["round"] == table["round"].max()]
+    wide = {"index": "repeat", "columns": "policy"}
+    return {
+        value: against(last.pivot_table(**wide, values=value), reference).sort_values("mean")
+        for value in ("regret", "found")
+    }
+
+
+def search_rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Return a table of `search_table` as one row per policy and round, repetitions in lists.
+
+    `recorded_search` reads these rows; values are rounded to six decimals.
+    """
+    rows = []
+    for (policy, number), part in table.groupby(["policy", "round"], sort=False):
+        part = part.sort_values("repeat")
+        row = {"policy": policy, "round": int(number), "tested": int(part["tested"].iloc[0])}
+        lists = {value: part[value].round(6).tolist() for value in ("regret", "found")}
+        rows.append({**row, **lists})
+    return rows
+
+
+def recorded_search(file: str | Path | None = None) -> tuple[Recorded, pd.DataFrame]:
+    """Read a recorded series of searches, and its table, as `search_table` returns it.
+
+    By default the one that comes with the package, made by
+    ``python -m benchmarks.decisions --record``. Raises `InputError` if `file` is not such a file.
+
+    >>> recorded, table = recorded_search()
+    >>> sorted(table.columns)
+    ['found', 'policy', 'regret', 'repeat', 'round', 'tested']
+    """
+    path = files("spikedrop.study") / "recorded_search.json" if file is None else file
+    command = "python -m benchmarks.decisions --record"
+    recorded = read_recorded(path, command)
+    try:
+        table = pd.DataFrame(recorded.rows)
+        table["repeat"] = [list(range(len(values))) for values in table["regret"]]
+        table = table.explode(["repeat", "regret", "found"], ignore_index=True)
+        return recorded, table.astype({"repeat": int, "regret": float, "found": float})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a recorded search: {error!r}. Run: {command}") from error

@@ -1,0 +1,191 @@
+"""All splits of one set: in parallel, each kept in a file as soon as it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from spikedrop.errors import InputError
+from spikedrop.files.records import write_json
+from spikedrop.study.uci.protocol import Protocol, run_split
+from spikedrop.study.uci.reading import RegressionSet
+
+VERSION = 1  # of the protocol's program: results of another are not taken up
+SCORES = ("rmse", "log_likelihood", "seconds")
+
+
+def run_set(
+    data: RegressionSet,
+    protocol: Protocol,
+    *,
+    work: str | Path,
+    splits: int | None = None,
+    jobs: int = -1,
+    progress: bool | None = None,
+) -> list[dict[str, object]]:
+    r"""Run the splits of a set and average their scores.
+
+    Parameters
+    ----------
+    data : RegressionSet
+        From `read_set`.
+    protocol : Protocol
+    work : path
+        Folder where the result of each split is kept, under a name that follows from the data, the
+        splits and the protocol; what lies there already is not computed again.
+    splits : int, optional
+        Only so many, from the first; by default all.
+    jobs : int
+        Splits at a time, one process and one thread each; -1 for one a core.
+    progress : bool, optional
+        Show a bar; by default where a terminal watches.
+
+    Returns
+    -------
+    list of dict
+        Two, for ``network`` ``ann`` and ``snn``, each with ``set``, ``network``, ``layers`` (hidden
+        layers), ``rmse`` (unit of the target, lower is better), ``log_likelihood`` (nats an
+        observation, higher is better), their standard errors ``rmse_se`` and
+        ``log_likelihood_se``, the number of ``splits``, and ``seconds`` of one core, added over
+        splits: for the ANN training and sampling, for the SNN sampling alone. The one of the SNN
+        has ``..._difference`` as well, SNN less ANN, with ``..._difference_se``: the standard error
+        of the *paired* difference, because both networks saw the same splits.
+
+        .. math:: \mathrm{se} = s / \sqrt{n}
+
+        with s the standard deviation over the n splits (divisor n - 1; 0 for one split).
+
+    Raises
+    ------
+    InputError
+        If `splits` or `jobs` cannot be used, or `work` cannot be written to.
+    """
+    results = split_results(data, protocol, work=work, splits=splits, jobs=jobs, progress=progress)
+    return summaries(data.name, protocol.layers, results)
+
+
+def split_results(
+    data: RegressionSet,
+    protocol: Protocol,
+    *,
+    work: str | Path,
+    splits: int | None = None,
+    jobs: int = -1,
+    progress: bool | None = None,
+) -> list[dict[str, object]]:
+    """Run the splits of a set; return what `run_split` returns, in order. See `run_set`."""
+    count = len(data.train) if splits is None else splits
+    if not 1 <= count <= len(data.train):
+        raise InputError(f"splits={splits}: {data.name} has {len(data.train)}.")
+    if jobs < 1 and jobs != -1:
+        raise InputError(f"jobs={jobs}: run at least one split at a time, or -1 for one a core.")
+    folder = Path(work) / _key(data, protocol)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
+    files = [folder / f"split_{i:02d}.json" for i in range(count)]
+    results = {i: result for i, file in enumerate(files) if (result := _kept(file)) is not None}
+    waiting = [i for i in range(count) if i not in results]
+    hidden = None if progress is None else not progress
+    with tqdm(
+        total=count, initial=len(results), desc=data.name, unit="split", disable=hidden
+    ) as bar:
+        for i, result in _run(data, protocol, waiting, files, jobs):
+            results[i] = result
+            bar.update()
+    return [results[i] for i in range(count)]
+
+
+def summary(
+    name: str, network: str, results: Sequence[dict[str, dict[str, float]]]
+) -> dict[str, object]:
+    """Average one network's scores over splits; see `run_set`.
+
+    >>> split = [{"ann": {"rmse": r, "log_likelihood": -r, "seconds": 1.0}} for r in (1.0, 3.0)]
+    >>> row = summary("mine", "ann", split)
+    >>> row["rmse"], row["rmse_se"], row["seconds"]  # s is the square root of 2
+    (2.0, 1.0, 2.0)
+    """
+    values = {key: np.array([result[network][key] for result in results]) for key in SCORES}
+    row: dict[str, object] = {"set": name, "network": network}
+    for key in ("rmse", "log_likelihood"):
+        row[key] = float(values[key].mean())
+        row[f"{key}_se"] = _standard_error(values[key])
+    return {**row, "splits": len(results), "seconds": float(values["seconds"].sum())}
+
+
+def _standard_error(values: np.ndarray) -> float:
+    spread = values.std(ddof=1) if len(values) > 1 else 0.0
+    return round(float(spread / np.sqrt(len(values))), 12)
+
+
+def summaries(
+    name: str, layers: int, results: Sequence[dict[str, dict[str, float]]]
+) -> list[dict[str, object]]:
+    """Average both networks' scores over splits, and their paired differences; see `run_set`.
+
+    Two splits whose differences are 1 and 3: the standard error is 1, though RMSE itself varies
+    by 100 from split to split.
+
+    >>> scores = [(1.0, 2.0), (101.0, 104.0)]
+    >>> splits = [{network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0}
+    ...     for network, r in zip(("ann", "snn"), pair)} for pair in scores]
+    >>> ann, snn = summaries("mine", 2, splits)
+    >>> snn["rmse_difference"], snn["rmse_difference_se"], ann["rmse_se"], ann["layers"]
+    (2.0, 1.0, 50.0, 2)
+    """
+    rows = [summary(name, network, results) for network in ("ann", "snn")]
+    for row in rows:
+        row["layers"] = layers
+    for key in ("rmse", "log_likelihood"):
+        apart = np.array([result["snn"][key] - result["ann"][key] for result in results])
+        rows[1][f"{key}_difference"] = float(apart.mean())
+        rows[1][f"{key}_difference_se"] = _standard_error(apart)
+    return rows
+
+
+def _key(data: RegressionSet, protocol: Protocol) -> str:
+    text = json.dumps([VERSION, data.digest, asdict(protocol)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _kept(file: Path) -> dict[str, object] | None:
+    """Return a split's result if its file is there and whole."""
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+        finite = all(np.isfinite(result[n][key]) for n in ("ann", "snn") for key in SCORES)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return result if finite else None
+
+
+def _run(
+    data: RegressionSet, protocol: Protocol, waiting: list[int], files: list[Path], jobs: int
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Run the waiting splits; yield each with its number when it is done."""
+    tasks = [delayed(_run_and_keep)(data, i, protocol, files[i]) for i in waiting]
+    jobs = min(os.cpu_count() or 1 if jobs == -1 else jobs, len(tasks))
+    if jobs <= 1:
+        yield from (function(*args) for function, args, _ in tasks)
+    else:
+        yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
+
+
+def _run_and_keep(
+    data: RegressionSet, split: int, protocol: Protocol, file: Path
+) -> tuple[int, dict[str, object]]:
+    # Read when TensorFlow starts, in a worker here; programs this small only wait for each other.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+    result = run_split(data, split, protocol)
+    write_json(file, result)
+    return split, result
