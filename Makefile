@@ -54,7 +54,7 @@ test: env
 	$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-backends: env
-	$(PY) -m pytest --numprocesses 0 tests/test_backends*.py tests/test_masks.py
+	$(PY) -m pytest --numprocesses 0 tests/engines/test_backends*.py tests/test_masks.py
 
 # The benchmark measures threads too, so it sets none.
 bench: env

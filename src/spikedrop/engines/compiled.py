@@ -365,9 +365,9 @@ def _work(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: in
 
 
 def _plan(*parts: object) -> object:
-    from spikedrop.engines.xla import Plan  # imports TensorFlow
+    from spikedrop.engines.xla import Schedule  # imports TensorFlow
 
-    return Plan(*parts)
+    return Schedule(*parts)
 
 
 @lru_cache(maxsize=64)

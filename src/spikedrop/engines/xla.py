@@ -18,7 +18,7 @@ Values = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """What a program is compiled for: the network without its arrays, and the work's size.
 
     Attributes
@@ -114,7 +114,7 @@ def linear(layer: Layer, below: list[tf.Tensor], arrays: tuple, amount: float) -
 class Walk:
     """One network on one chunk of work: evaluates layers in order, each at most once."""
 
-    def __init__(self, plan: Plan, x: tf.Tensor, arrays: dict, masks: Values) -> None:
+    def __init__(self, plan: Schedule, x: tf.Tensor, arrays: dict, masks: Values) -> None:
         """Mask the inputs, and the weights that have masks."""
         self.plan, self.masks, self.arrays = plan, masks, dict(arrays)
         self.drawn = plan.drawn()
@@ -200,7 +200,7 @@ def _sum_alive(n: tf.Tensor, alive: tf.Tensor) -> tf.Tensor:
 
 
 def currents(
-    plan: Plan, arrays: dict, gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
+    plan: Schedule, arrays: dict, gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
 ) -> Values:
     """Currents that do not change in time, in thresholds a step, by layer of neurons."""
     walk = Walk(plan, x, arrays, masks)
@@ -217,7 +217,7 @@ def _still_currents(walk: Walk, gains: Values) -> tuple[Values, Values]:
 
 
 def readout(
-    plan: Plan,
+    plan: Schedule,
     arrays: dict,
     gains: Values,
     _start: tf.Tensor,
@@ -243,7 +243,7 @@ def _read(walk: Walk, constant: Values, gains: Values, counts: Values, steps: tf
 
 
 def ann(
-    plan: Plan, arrays: dict, _gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
+    plan: Schedule, arrays: dict, _gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
 ) -> Values:
     """Run the classical network."""
     walk = Walk(plan, x, arrays, masks)
@@ -253,7 +253,7 @@ def ann(
 
 
 def slopes(
-    plan: Plan, arrays: dict, _gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
+    plan: Schedule, arrays: dict, _gains: Values, _start: tf.Tensor, x: tf.Tensor, masks: Values
 ) -> tuple[Values, Values]:
     """Activations of hidden layers, and the derivative of every output by them (last axis)."""
     walk = Walk(plan, x, arrays, masks)
@@ -275,7 +275,7 @@ def slopes(
 
 
 def windows(
-    plan: Plan,
+    plan: Schedule,
     arrays: dict,
     gains: Values,
     start: tf.Tensor,
@@ -313,7 +313,7 @@ def binary_ones(n: tf.Tensor) -> tf.Tensor:
 
 
 def timed(
-    plan: Plan,
+    plan: Schedule,
     arrays: dict,
     gains: Values,
     start: tf.Tensor,

@@ -84,7 +84,7 @@ def forward_rounded(
     """Run the artificial network once with rounded activations, without time and without spikes.
 
     It equals the spiking network of ``integrate_first`` or ``radix`` neurons with the same masks,
-    up to the rounding of floating point; `tests/test_rounded.py` holds that.
+    up to the rounding of floating point; `tests/study/test_rounded.py` holds that.
 
     Parameters
     ----------
