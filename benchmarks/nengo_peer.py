@@ -18,9 +18,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from benchmarks.work import Job, random_job, seconds
+from spikedrop.engines.backends import Presentation, backend_of
 from spikedrop.engines.nengo_neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
-from spikedrop.masks import network_masks
-from spikedrop.sampling.snn import make_simulator
+from spikedrop.masks import network_masks, stacked_masks
 
 Run = Callable[[], object]
 
@@ -28,13 +28,11 @@ Run = Callable[[], object]
 @contextmanager
 def project_backend(job: Job, backend: str, rows: int) -> Iterator[Run]:
     """Open the project's own backend: one build, masks as inhibitory current."""
-    masks = network_masks(job.network, 0, 0)
+    masks = stacked_masks(job.network, 0, range(1))
     x = np.resize(job.x, (rows, job.x.shape[1]))
-    settle = job.steps // 5
-    with make_simulator(
-        job.network, job.conversion, rows=rows, steps=job.steps, settle=settle, backend=backend
-    ) as simulator:
-        yield lambda: simulator(x, masks)
+    asked = Presentation(job.network, job.conversion, job.steps, job.steps // 5, rows)
+    with backend_of(backend).open(asked) as run:
+        yield lambda: run(x, masks, range(1))
 
 
 def baked_model(job: Job) -> tuple:

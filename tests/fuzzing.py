@@ -28,8 +28,8 @@ from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.network.forward import forward
 from spikedrop.sampling.ann import sample_ann
-from spikedrop.sampling.samples import rows_of_masks
-from spikedrop.sampling.snn import check_presentation, make_simulator, sample_snn
+from spikedrop.sampling.snn import check_presentation, sample_snn
+from tests.networks import open_simulator
 from tests.random_graphs import Case
 
 TOLERANCE = 2e-5  # of the largest charge, in thresholds
@@ -88,7 +88,7 @@ def seed_of(case: Case) -> int:
 
 def which(case: Case) -> range | None:
     """Return the rows that masks are drawn for."""
-    return rows_of_masks(case.scope, range(len(case.x)))
+    return range(len(case.x)) if case.scope == "row" else None
 
 
 def expect(case: Case) -> Expected:
@@ -202,7 +202,8 @@ def check_engine(case: Case, expected: Expected, tally: Tally, *, loop: bool, wh
         for some, rows in engine.chunks(
             network, len(case.x), case.draws, memory_of(case), timed=timed
         ):
-            masks = stacked_masks(network, seed_of(case), some, rows_of_masks(case.scope, rows))
+            which_rows = rows if case.scope == "row" else None
+            masks = stacked_masks(network, seed_of(case), some, which_rows)
             here = slice(some.start - case.draws.start, some.stop - case.draws.start)
             found = engine.run_snn(
                 one, case.x[rows.start : rows.stop], masks, len(some),
@@ -260,7 +261,7 @@ def check_simulator(case: Case, backend: str, expected: Expected, tally: Tally) 
         [c[:1, :rows] for c in expected.counts],
         [n[:1, :rows] for n in expected.near],
     )
-    with make_simulator(
+    with open_simulator(
         network, conversion, rows=rows, steps=case.steps, settle=case.settle, backend=backend
     ) as run:
         readout, counts = run(part.x, masks_of(part, part.draws.start))

@@ -1,9 +1,11 @@
 """Networks and inputs that tests share."""
 
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 
+from spikedrop.engines.backends import Presentation, backend_of
 from spikedrop.network import Layer, Network
 
 
@@ -154,3 +156,18 @@ def small_chain():
     ]
     out = Layer("y", rng.normal(size=(32, 1)).astype("float32"), np.zeros(1, "float32"))
     return Network.chain(tuple(hidden), out)
+
+
+@contextmanager
+def open_simulator(network, conversion, *, rows, steps, settle, backend, shares=None):
+    """Open ``simulator(x, masks of one draw) -> (readout, counts)`` on any backend."""
+    asked = Presentation(network, conversion, steps, settle, rows, keep_counts=True)
+    with backend_of(backend).open(asked) as run:
+
+        def simulator(x, masks):
+            ran = run(x, {name: mask[None] for name, mask in masks.items()}, range(1))
+            if shares is not None:
+                shares.update(ran.shares)
+            return ran.outputs[0], [count[0] for count in ran.counts]
+
+        yield simulator

@@ -17,7 +17,6 @@ from spikedrop.network import Network
 from spikedrop.network.forward import forward
 from spikedrop.network.layers import Layer, linear
 from spikedrop.neurons import firing_windows
-from spikedrop.sampling.snn import make_simulator
 from tests.networks import (
     GRAPHS,
     branches,
@@ -26,6 +25,7 @@ from tests.networks import (
     gaussian,
     images,
     inputs,
+    open_simulator,
     towers,
     weights,
 )
@@ -210,7 +210,7 @@ def test_nengo_probes_see_the_same_spikes(make):
     x, steps = inputs(network, 2), 25
     conversion = calibrate(network, inputs(network, 300, seed=2), rate_hz=300)
     spikes = {h.name: 0.0 for h in network.hidden}
-    opened = make_simulator(network, conversion, rows=2, steps=steps, settle=0, backend="nengo")
+    opened = open_simulator(network, conversion, rows=2, steps=steps, settle=0, backend="nengo")
     with opened as simulator:
         for draw in range(DRAWS):
             counts = simulator(x, network_masks(network, 3, draw))[1]

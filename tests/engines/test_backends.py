@@ -17,8 +17,9 @@ from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.network.quiet import native_stderr_silenced
-from spikedrop.sampling.snn import make_simulator, sample_snn
+from spikedrop.sampling.snn import sample_snn
 from spikedrop.study.converter import converter_sd_ratio
+from tests.networks import open_simulator
 
 nengo = sys.modules["nengo"]  # imported above, where its import warning is seen to
 ROWS, STEPS, SETTLE = 40, 60, 12
@@ -63,7 +64,7 @@ def runs(request):
     conversion = calibrate(network, inputs(200), neuron=neuron, synapse_s=synapse_s)
     results = {}
     for backend in ("numpy", "nengo", "nengo_dl"):
-        with make_simulator(
+        with open_simulator(
             network, conversion, rows=ROWS, steps=STEPS, settle=SETTLE, backend=backend
         ) as simulator:
             results[backend] = [simulator(*shown) for shown in presentations(network)]

@@ -7,8 +7,8 @@ from spikedrop.conversion import calibrate
 from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.sampling.snn import make_simulator, sample_snn
-from tests.networks import inputs, weights
+from spikedrop.sampling.snn import sample_snn
+from tests.networks import inputs, open_simulator, weights
 
 ROWS = 8
 STEPS = {"charge_keeping": 30, "radix": 8}
@@ -39,7 +39,7 @@ def test_same_spikes_as_the_reference(family, neuron, backend):
     x, steps = inputs(network, ROWS), STEPS[neuron]
     conversion = calibrate(network, inputs(network, 300, seed=2), neuron=neuron)
     seen = {name: [] for name in network.dropout_rates}
-    with make_simulator(
+    with open_simulator(
         network, conversion, rows=10, steps=steps, settle=0, backend=backend
     ) as simulator:
         for draw, which in ((0, None), (1, range(ROWS)), (2, None)):

@@ -16,8 +16,8 @@ from spikedrop.engines.reference import neurons, payload, simulate
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.neurons import firing_windows
-from spikedrop.sampling.snn import make_simulator, sample_snn
-from tests.networks import inputs, towers, weights
+from spikedrop.sampling.snn import sample_snn
+from tests.networks import inputs, open_simulator, towers, weights
 
 nengo = sys.modules["nengo"]  # imported above, where its import warning is seen to
 KINDS = {"integrate_first": IntegrateFirstRectifiedLinear, "radix": RadixRectifiedLinear}
@@ -51,7 +51,7 @@ def test_same_spikes_and_readouts_as_the_reference(make, neuron, backend):
     steps = STEPS[neuron]
     presented = [(0, None, ROWS), (1, range(ROWS), ROWS), (2, range(7), 7), (0, None, ROWS)]
     got, same, whole = [], [], 0
-    with make_simulator(
+    with open_simulator(
         network, conversion, rows=ROWS, steps=steps, settle=0, backend=backend
     ) as simulator:
         for draw, which, n in presented:
@@ -89,7 +89,7 @@ def test_payload_counts_are_those_of_the_reference(backend):
     masks = network_masks(network, 0, 0)
     record: dict = {}
     simulate(network, conversion, x, masks, steps=steps, record=record)
-    with make_simulator(
+    with open_simulator(
         network, conversion, rows=ROWS, steps=steps, settle=0, backend=backend
     ) as simulator:
         readout, _ = simulator(x, masks)

@@ -7,13 +7,14 @@ import pytest
 
 from spikedrop.chip import quantise, sample_chip
 from spikedrop.conversion import Conversion, calibrate
+from spikedrop.engines.backends import BACKENDS
 from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.errors import InputError, NotFiniteError, SaturationWarning
 from spikedrop.network import Layer, Network
 from spikedrop.network.forward import forward
 from spikedrop.sampling.ann import sample_ann
-from spikedrop.sampling.samples import check_finite
-from spikedrop.sampling.snn import BACKENDS, sample_snn
+from spikedrop.sampling.sampler import check_finite
+from spikedrop.sampling.snn import sample_snn
 from spikedrop.store import sample_to_store
 from tests.networks import six_inputs as inputs
 from tests.networks import small_chain

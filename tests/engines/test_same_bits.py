@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from spikedrop.conversion import NEURONS
-from spikedrop.engines.registry import program_of, refusal
+from spikedrop.engines.backends import BACKENDS, backend_of
+from spikedrop.engines.registry import refusal
 from spikedrop.sampling.ann import sample_ann
-from spikedrop.sampling.snn import BACKENDS, sample_snn
+from spikedrop.sampling.snn import sample_snn
 from spikedrop.store import open_samples, sample_to_store
 from tests.fuzzing import seed_of
 from tests.random_graphs import draw_case
@@ -43,7 +44,7 @@ def jobs_of(case):
     found = {"ann": digest(case, sample_ann(case.network, case.x, **ask))}
     timing = {"steps": case.steps, "settle": case.settle}
     for backend in BACKENDS:
-        if refusal(program_of(backend, case.conversion), case.network, case.conversion):
+        if refusal(backend_of(backend).program(case.conversion), case.network, case.conversion):
             continue
         samples = sample_snn(
             case.network, case.conversion, case.x, backend=backend, **timing, **ask

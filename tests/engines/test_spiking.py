@@ -328,7 +328,7 @@ def test_a_draw_is_the_reference_with_its_masks_and_its_spikes_are_counted(setti
 )
 def test_bad_input_fails_before_work(setting, change, says, monkeypatch):
     network, conversion, _ = setting
-    monkeypatch.setattr(sampler, "make_simulator", lambda *_, **__: pytest.fail("work began"))
+    monkeypatch.setattr(sampler, "snn_sampler", lambda *_, **__: pytest.fail("work began"))
     good = {"conversion": conversion, "x": inputs(4), "draws": 2, "seed": 0}
     with pytest.raises(InputError, match=says):
         sample_snn(network, **{**good, **change})

@@ -14,8 +14,17 @@ from spikedrop.network.forward import forward
 from spikedrop.network.layers import linear
 from spikedrop.sampling.allocation import allocate
 from spikedrop.sampling.ann import predict, sample_ann
-from spikedrop.sampling.snn import make_simulator, sample_snn
-from tests.networks import GRAPHS, dropped_weights, gaussian, images, inputs, stored, towers
+from spikedrop.sampling.snn import sample_snn
+from tests.networks import (
+    GRAPHS,
+    dropped_weights,
+    gaussian,
+    images,
+    inputs,
+    open_simulator,
+    stored,
+    towers,
+)
 
 DRAWS, ROWS = 3, 20
 
@@ -93,7 +102,7 @@ def test_same_spike_counts_on_nengo_and_nengo_dl(make, settings, backend):
     network = make()
     x, train = inputs(network, 8), inputs(network, 300, seed=2)
     conversion = allocate(network, calibrate(network, train, **settings), train, seed=0, draws=2)
-    with make_simulator(
+    with open_simulator(
         network, conversion, rows=10, steps=30, settle=6, backend=backend
     ) as simulator:
         for draw, rows in ((0, None), (1, range(8))):

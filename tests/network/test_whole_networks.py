@@ -10,7 +10,8 @@ from spikedrop.masks import network_masks
 from spikedrop.network import Network
 from spikedrop.network.quiet import import_tensorflow
 from spikedrop.sampling.ann import sample_ann
-from spikedrop.sampling.snn import make_simulator, sample_snn
+from spikedrop.sampling.snn import sample_snn
+from tests.networks import open_simulator
 
 import_tensorflow()
 import keras  # noqa: E402
@@ -110,7 +111,7 @@ def test_combo_is_taken_whole():
     masks = network_masks(network, 0, 0)
     timing = {"steps": 20, "settle": 4}
     expected, wanted = simulate(network, conversion, x, masks, **timing)
-    with make_simulator(network, conversion, rows=4, backend="engine", **timing) as engine:
+    with open_simulator(network, conversion, rows=4, backend="engine", **timing) as engine:
         readout, counts = engine(x, masks)
     same = np.concatenate([a == b for a, b in zip(counts, wanted, strict=True)], axis=-1)
     assert len(counts) == 12

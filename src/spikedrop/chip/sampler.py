@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -11,11 +12,12 @@ from spikedrop.checks.arguments import of_type, whole_number
 from spikedrop.chip.fast import Work, count_spikes
 from spikedrop.chip.network import ChipNetwork
 from spikedrop.chip.quantise import host_currents, rounded_bias
-from spikedrop.engines.saturation import Saturation
+from spikedrop.engines.backends import Masks, Ran
 from spikedrop.errors import InputError
-from spikedrop.masks import BLOCK_ROWS, Scope, blocks, stacked_masks
+from spikedrop.masks import BLOCK_ROWS, Scope, blocks
 from spikedrop.network.inputs import check_inputs
-from spikedrop.sampling.samples import check_job, collect, rows_of_masks
+from spikedrop.sampling.checks import check_job
+from spikedrop.sampling.sampler import Sampler, collect, one_by_one
 
 
 def sample_chip(
@@ -91,45 +93,34 @@ def sample_chip(
             f"steps={steps} and settle={settle}: present at least one step after settling."
         )
     check_charge(chip, x, seed=seed, draws=numbers, scope=scope, steps=steps)
-    spikes, saturation = 0, Saturation(network, range(len(x)))
 
-    def predict(some: range, rows: range) -> np.ndarray:
-        nonlocal spikes
-        masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
-        biases = _stacked_biases(chip, x[rows.start : rows.stop], masks)
-        gates = _gates(chip, masks)
-        counts = count_spikes(Work(chip, biases, gates, steps, settle), len(some), len(rows))
-        spikes += sum(int(n.sum(dtype=np.int64)) for n in counts.values())
+    def run(x: np.ndarray, masks: Masks, some: range) -> Ran:
+        biases, gates = _stacked_biases(chip, x, masks), _gates(chip, masks)
+        counts = count_spikes(Work(chip, biases, gates, steps, settle), len(some), len(x))
+        spikes = sum(int(n.sum(dtype=np.int64)) for n in counts.values())
         late = {name: n[:, :, 1] for name, n in counts.items()}
         full = {name: (n == steps - settle).mean(axis=(0, 2)) for name, n in late.items()}
-        saturation.add(full, len(some), rows)
-        return _read_out(chip, late, steps - settle, biases)
+        return Ran(_read_out(chip, late, steps - settle, biases), spikes, shares=full)
 
-    samples = collect(
-        "chip",
-        predict,
-        list(_chunks(chip, len(x), numbers, memory_gb)),
-        n_observations=len(x),
-        n_outputs=network.n_outputs,
-        draws=numbers,
-        progress=progress,
-        attrs={
-            "seed": seed,
-            "scope": scope,
-            "backend": "chip",
-            "steps": steps,
-            "settle": settle,
-            "bits": chip.bits,
-            "reset": chip.reset,
-        },
-    )
-    saturation.warn(
+    cut = partial(_chunks, chip, memory_gb=memory_gb)
+    sampler = Sampler(network, seed, scope, cut, run, "chip")
+    attrs = {
+        "seed": seed,
+        "scope": scope,
+        "backend": "chip",
+        "steps": steps,
+        "settle": settle,
+        "bits": chip.bits,
+        "reset": chip.reset,
+    }
+    samples, filled = collect("chip", sampler, x, numbers, progress=progress, attrs=attrs)
+    filled.saturation.warn(
         "they fire at every step: calibrate with a lower rate_hz, or on rows of this range"
     )
     neurons = [layer.units for layer in chip.layers]
     return samples.assign_attrs(
-        spikes_per_presentation=spikes / (len(numbers) * len(x)),
-        saturated=float(np.average(saturation.means(), weights=neurons)),
+        spikes_per_presentation=filled.spikes / (len(numbers) * len(x)),
+        saturated=float(np.average(filled.saturation.means(), weights=neurons)),
     )
 
 
@@ -155,9 +146,8 @@ def sample_integers(
     seed, numbers = check_job(network, draws=draws, seed=seed, scope=scope, progress=progress)
     x = check_inputs(network, x)
 
-    def predict(some: range, rows: range) -> np.ndarray:
-        masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
-        biases = _stacked_biases(chip, x[rows.start : rows.stop], masks)
+    def run(x: np.ndarray, masks: Masks, some: range) -> Ran:
+        biases = _stacked_biases(chip, x, masks)
         gates, rates = _gates(chip, masks), {}
         for layer in chip.layers:
             rate = biases[layer.name].astype(np.float64)
@@ -168,20 +158,13 @@ def sample_integers(
                 row += len(weights)
             rate = np.maximum(rate / layer.threshold, 0)
             rates[layer.name] = rate * gates[layer.name] if layer.name in gates else rate
-        shape = (len(some), len(rows))
+        shape = (len(some), len(x))
         rates = {name: np.broadcast_to(r, (*shape, r.shape[-1])) for name, r in rates.items()}
-        return _read_out(chip, rates, 1, biases)
+        return Ran(_read_out(chip, rates, 1, biases))
 
-    return collect(
-        "quantised",
-        predict,
-        [(range(d, d + 1), rows) for d in numbers for rows in blocks(len(x))],
-        n_observations=len(x),
-        n_outputs=network.n_outputs,
-        draws=numbers,
-        progress=progress,
-        attrs={"seed": seed, "scope": scope, "bits": chip.bits},
-    )
+    sampler = Sampler(network, seed, scope, one_by_one, run, "quantised")
+    attrs = {"seed": seed, "scope": scope, "bits": chip.bits}
+    return collect("quantised", sampler, x, numbers, progress=progress, attrs=attrs)[0]
 
 
 def host_biases(
@@ -262,19 +245,15 @@ def check_charge(
     most: dict[str, np.ndarray] = {}
     least: dict[str, np.ndarray] = {}
     dropped = any(layer.dropout and not layer.spiking for layer in chip.network.layers)
-    for draw in draws if dropped else draws[:1]:
-        for rows in blocks(len(x)):
-            masks = (
-                stacked_masks(chip.network, seed, range(draw, draw + 1), rows_of_masks(scope, rows))
-                if dropped
-                else {}
-            )
-            biases = _stacked_biases(chip, x[rows.start : rows.stop], masks)
-            for layer in chip.layers:
-                bias = biases[layer.name].reshape(-1, layer.units)
-                low, high = bias.min(axis=0), bias.max(axis=0)
-                least[layer.name] = np.minimum(least.get(layer.name, low), low)
-                most[layer.name] = np.maximum(most.get(layer.name, high), high)
+    sampler = Sampler(
+        chip.network, seed, scope, one_by_one, lambda x, masks, _: _stacked_biases(chip, x, masks)
+    )
+    for piece in sampler.pieces(x, draws if dropped else draws[:1], masked=dropped):
+        for layer in chip.layers:
+            bias = piece.ran[layer.name].reshape(-1, layer.units)
+            low, high = bias.min(axis=0), bias.max(axis=0)
+            least[layer.name] = np.minimum(least.get(layer.name, low), low)
+            most[layer.name] = np.maximum(most.get(layer.name, high), high)
     for layer in chip.layers:
         chip.check_bias(layer.name, np.stack([least[layer.name], most[layer.name]]))
         chip.check_charge(layer, steps, least[layer.name], most[layer.name])

@@ -22,13 +22,14 @@ from spikedrop.energy.work import (
     spiking_work,
     weights_met,
 )
-from spikedrop.engines.compiled import chunks, load, run_snn
-from spikedrop.masks import Scope, blocks, mask_shape, network_masks, stacked_masks
+from spikedrop.engines.backends import Masks, Presentation
+from spikedrop.masks import Scope, mask_shape
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.neurons import firing_windows
-from spikedrop.sampling.samples import check_draws, rows_of_masks
-from spikedrop.sampling.snn import check_presentation
+from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.sampler import Sampler, one_by_one
+from spikedrop.sampling.snn import check_presentation, snn_sampler
 
 
 def count_operations(
@@ -78,25 +79,22 @@ def count_operations(
     if conversion.windowed:
         repeats = {name: last - w for name, (w, last) in firing_windows(network).items()}
     busy = {name: n + conversion.windowed for name, n in repeats.items()}  # listening too
-    loaded = load(network, conversion)
     met = weights_met(network)
+    asked = Presentation(network, conversion, steps, 0, len(x), keep_counts=True)
 
     def measure(drawn: bool) -> Work:
         """Mean work of a presentation, with masks or without."""
         numbers = range(draws if drawn else 1)
         work: Work = {}
-        timed = not conversion.windowed
-        for some, rows in chunks(network, len(x), numbers, memory_gb, timed=timed):
-            shown, which = x[rows.start : rows.stop], rows_of_masks(scope, rows)
-            masks = stacked_masks(network, seed, some, which) if drawn else {}
-            counts = run_snn(loaded, shown, masks, len(some), steps=steps, settle=0)[2]
-            for d in range(len(some)):
-                fired = {
-                    layer.name: repeats[layer.name] * count[d].astype(float)
-                    for layer, count in zip(network.hidden, counts, strict=True)
-                }
-                held = {name: mask[d] for name, mask in masks.items()}
-                add_work(work, spiking_work(network, shown, fired, held, met, steps))
+        with snn_sampler(asked, seed, scope, "engine", memory_gb) as sampler:
+            for piece in sampler.pieces(x, numbers, masked=drawn):
+                for d in range(len(piece.draws)):
+                    fired = {
+                        layer.name: repeats[layer.name] * count[d].astype(float)
+                        for layer, count in zip(network.hidden, piece.ran.counts, strict=True)
+                    }
+                    held = {name: mask[d] for name, mask in piece.masks.items()}
+                    add_work(work, spiking_work(network, piece.x, fired, held, met, steps))
         mean = {name: (1 / (len(numbers) * len(x))) * counts for name, counts in work.items()}
         for name, windows in busy.items():
             updates = float(network.units(name) * steps * windows)
@@ -153,14 +151,16 @@ def count_ann_operations(
     check_draws(network, draws, scope)
     met = weights_met(network)
 
+    def run(x: np.ndarray, masks: Masks, _: range) -> Work:
+        return artificial_work(network, x, {name: mask[0] for name, mask in masks.items()}, met)
+
+    sampler = Sampler(network, seed, scope, one_by_one, run)
+
     def measure(drawn: bool) -> Work:
         numbers = range(draws if drawn else 1)
         work: Work = {}
-        for draw in numbers:
-            for rows in blocks(len(x)):
-                which = rows_of_masks(scope, rows)
-                masks = network_masks(network, seed, draw, which) if drawn else {}
-                add_work(work, artificial_work(network, x[rows.start : rows.stop], masks, met))
+        for piece in sampler.pieces(x, numbers, masked=drawn):
+            add_work(work, piece.ran)
         return {name: (1 / (len(numbers) * len(x))) * counts for name, counts in work.items()}
 
     return _operations(network, measure, scope, len(x), "ANN")

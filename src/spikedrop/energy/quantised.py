@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from spikedrop.engines.backends import Masks, Ran
 from spikedrop.errors import InputError
-from spikedrop.masks import Scope, blocks, network_masks
+from spikedrop.masks import Scope
 from spikedrop.network.forward import forward
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.layers import linear, masked, with_masked_weights
-from spikedrop.sampling.samples import check_draws, collect, rows_of_masks
+from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.sampler import Sampler, collect, one_by_one
 
 
 def quantised(network: Network, bits: int) -> Network:
@@ -106,9 +108,9 @@ def sample_quantised(
         step = (top[name] or 1.0) / most
         return step * np.clip(np.rint(h / step), -most if signed else 0, most)
 
-    def predict(some: range, rows: range) -> np.ndarray:
-        masks = network_masks(network, seed, some.start, rows_of_masks(scope, rows))
-        values = network.split(x[rows.start : rows.stop])
+    def run(x: np.ndarray, stacked: Masks, _: range) -> Ran:
+        masks = {name: mask[0] for name, mask in stacked.items()}
+        values = network.split(x)
         for layer in rounded.layers:
             if layer.op == "input":
                 h = to_levels(values[layer.name], layer.name, signed=True)
@@ -118,16 +120,8 @@ def sample_quantised(
             if layer.spiking:
                 h = to_levels(np.maximum(h, 0), layer.name, signed=False)
             values[layer.name] = masked(layer, h, masks)
-        return network.join(values)[None]
+        return Ran(network.join(values)[None])
 
-    cut = [(range(d, d + 1), rows) for d in range(draws) for rows in blocks(len(x))]
-    return collect(
-        f"ann {bits} bit",
-        predict,
-        cut,
-        n_observations=len(x),
-        n_outputs=network.n_outputs,
-        draws=range(draws),
-        progress=progress,
-        attrs={"seed": seed, "scope": scope, "bits": bits},
-    )
+    name, attrs = f"ann {bits} bit", {"seed": seed, "scope": scope, "bits": bits}
+    sampler = Sampler(network, seed, scope, one_by_one, run, name)
+    return collect(name, sampler, x, range(draws), progress=progress, attrs=attrs)[0]

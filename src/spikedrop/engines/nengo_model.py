@@ -196,7 +196,7 @@ def _results(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Average the readout and count spikes; `data` holds axes (observation, step, unit).
 
-    `shares` receives the share of neurons beyond full scale; see `make_simulator`.
+    `shares` receives the share of neurons beyond full scale; see `engines.backends`.
     """
 
     def shaped(values: np.ndarray, name: str) -> np.ndarray:

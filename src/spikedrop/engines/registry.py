@@ -119,13 +119,6 @@ PROGRAMS: dict[str, Program] = {
 }  # fmt: skip
 
 
-def program_of(backend: str, conversion: Conversion) -> Program:
-    """Return the program that a backend of `sample_snn` runs for every network it takes."""
-    if backend == "engine":
-        return PROGRAMS["windows" if conversion.windowed else "timed"]
-    return PROGRAMS[backend]
-
-
 def refusal(
     program: Program, network: Network, conversion: Conversion, redrawn: Iterable[str] = ()
 ) -> str | None:

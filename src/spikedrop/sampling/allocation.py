@@ -14,7 +14,7 @@ from spikedrop.masks import network_masks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.layers import masked
-from spikedrop.sampling.samples import check_job
+from spikedrop.sampling.checks import check_job
 
 ROWS = 1000  # training rows that are looked at, spread evenly
 QUIETEST = 1e-3  # a unit's share of the layer's mean below which it is treated alike

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
+from spikedrop.engines.backends import Masks, Ran
 from spikedrop.engines.compiled import chunks, load, run_ann
-from spikedrop.masks import Scope, blocks, stacked_masks
+from spikedrop.masks import Scope, blocks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs, check_network
-from spikedrop.sampling.samples import check_job, collect, rows_of_masks
+from spikedrop.sampling.checks import check_job
+from spikedrop.sampling.sampler import Sampler, collect
 
 
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
@@ -88,19 +92,17 @@ def sample_ann(
         progress=progress,
     )
     x = check_inputs(network, x)
+    sampler = ann_sampler(network, seed, scope, memory_gb)
+    attrs: dict[str, object] = {"seed": seed, "scope": scope}
+    return collect("ann", sampler, x, numbers, progress=progress, attrs=attrs)[0]
+
+
+def ann_sampler(network: Network, seed: int, scope: Scope, memory_gb: float) -> Sampler[Ran]:
+    """Open the classical network on the compiled engine."""
     loaded = load(network)
 
-    def predict_chunk(some: range, rows: range) -> np.ndarray:
-        masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
-        return run_ann(loaded, x[rows.start : rows.stop], masks, len(some))
+    def run(x: np.ndarray, masks: Masks, draws: range) -> Ran:
+        return Ran(run_ann(loaded, x, masks, len(draws)))
 
-    return collect(
-        "ann",
-        predict_chunk,
-        list(chunks(network, len(x), numbers, memory_gb, timed=False)),
-        n_observations=len(x),
-        n_outputs=network.n_outputs,
-        draws=numbers,
-        progress=progress,
-        attrs={"seed": seed, "scope": scope},
-    )
+    cut = partial(chunks, network, memory_gb=memory_gb, timed=False)
+    return Sampler(network, seed, scope, cut, run)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import Literal
@@ -13,60 +13,18 @@ import xarray as xr
 
 from spikedrop.checks.arguments import of_type, one_of, whole_number
 from spikedrop.conversion import MAX_RADIX_STEPS, Conversion
-from spikedrop.engines.compiled import chunks, load, run_snn
-from spikedrop.engines.reference import simulate
-from spikedrop.engines.registry import Simulator, program_of, refusal
-from spikedrop.engines.saturation import REMEDY, Saturation, Shares
+from spikedrop.engines.backends import Presentation, Ran, backend_of
+from spikedrop.engines.compiled import chunks
+from spikedrop.engines.registry import refusal
+from spikedrop.engines.saturation import REMEDY
 from spikedrop.errors import InputError
-from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
+from spikedrop.masks import BLOCK_ROWS, Scope
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
-from spikedrop.sampling.samples import check_job, collect, rows_of_masks
+from spikedrop.sampling.checks import check_job
+from spikedrop.sampling.sampler import Pieces, Sampler, collect, one_by_one
 
-Backend = Literal["engine", "numpy", "nengo", "nengo_dl"]
-BACKENDS: tuple[Backend, ...] = ("engine", "numpy", "nengo", "nengo_dl")
 Hold = Literal["presentation", "step"]
-
-
-def make_simulator(
-    network: Network,
-    conversion: Conversion,
-    *,
-    rows: int,
-    steps: int,
-    settle: int,
-    backend: str,
-    shares: Shares | None = None,
-) -> AbstractContextManager[Simulator]:
-    """Open ``simulator(x, masks) -> (readout, spike counts)`` for blocks of at most `rows`.
-
-    `masks` as in `network_masks`; readout (observation, output); counts a list over hidden
-    layers, each (observation, unit). `shares`, if given, receives at every call the share of each
-    layer's neurons that are driven beyond full scale; see `spikedrop.engines.saturation`.
-    """
-    if backend == "engine":
-        loaded = load(network, conversion)
-
-        def one_draw(
-            x: np.ndarray, masks: dict[str, np.ndarray]
-        ) -> tuple[np.ndarray, list[np.ndarray]]:
-            stacked = {name: mask[None] for name, mask in masks.items()}
-            timing = {"steps": steps, "settle": settle}
-            readout, _, counts = run_snn(loaded, x, stacked, 1, **timing, shares=shares)
-            return readout[0], [count[0] for count in counts]
-
-        return nullcontext(one_draw)
-    if backend == "numpy":
-        timing = {"steps": steps, "settle": settle}
-        return nullcontext(partial(simulate, network, conversion, **timing, shares=shares))
-    from spikedrop.engines import (
-        nengo_model as simulators,  # Nengo is needed from here on, not before
-    )
-
-    setting = {"steps": steps, "settle": settle, "shares": shares}
-    if backend == "nengo":
-        return simulators.nengo_simulator(network, conversion, **setting)
-    return simulators.nengo_dl_simulator(network, conversion, rows=rows, **setting)
 
 
 def sample_snn(
@@ -80,7 +38,7 @@ def sample_snn(
     settle: int | None = None,
     scope: Scope = "draw",
     hold: Hold | Mapping[str, Hold] = "presentation",
-    backend: Backend = "engine",
+    backend: str = "engine",
     first_draw: int = 0,
     memory_gb: float = 1.0,
     progress: bool | None = None,
@@ -161,83 +119,46 @@ def sample_snn(
     steps, settle = timing_of(conversion, steps, settle, backend)
     x = check_inputs(network, x)
     redrawn = _redrawn(network, hold)
+    if redrawn and backend == "engine":
+        backend = "numpy"  # the control runs there, the only backend that offers it
     check_presentation(network, conversion, steps, settle, redrawn, backend)
-    spikes, shares, saturation = 0.0, {}, Saturation(network, range(len(x)))
-
-    def count_spikes(counts: list[np.ndarray]) -> None:
-        nonlocal spikes
-        spikes += float(sum(count.sum(dtype=np.float64) for count in counts))
-
-    def with_engine(some: range, rows: range) -> np.ndarray:
-        masks = stacked_masks(network, seed, some, rows_of_masks(scope, rows))
-        shown = x[rows.start : rows.stop]
-        readout, fired, _ = run_snn(
-            loaded,
-            shown,
-            masks,
-            len(some),
-            steps=steps,
-            settle=settle,
-            keep_counts=False,
-            shares=shares,
-        )
-        count_spikes([fired])
-        saturation.add(shares, len(some), rows)
-        return readout
-
-    def one_draw(some: range, rows: range) -> np.ndarray:
-        which = rows_of_masks(scope, rows)
-        masks = network_masks(network, seed, some.start, which)
-        if redrawn:
-            every = [network_masks(network, seed, some.start, which, t) for t in range(steps)]
-            masks |= {name: np.stack([masks[name] for masks in every]) for name in redrawn}
-        readout, counts = simulator(x[rows.start : rows.stop], masks)
-        count_spikes(counts)
-        saturation.add(shares, 1, rows)
-        return readout
-
-    if backend == "engine" and not redrawn:
-        predict, opened, loaded = with_engine, nullcontext(), load(network, conversion)
-        timed = not conversion.windowed
-        cut = list(chunks(network, len(x), numbers, memory_gb, timed=timed))
-    else:  # the control runs in NumPy, the only backend that offers it
-        backend = "numpy" if redrawn else backend
-        predict = one_draw
-        block = min(len(x), BLOCK_ROWS)
-        opened = make_simulator(
-            network,
-            conversion,
-            rows=block,
-            steps=steps,
-            settle=settle,
-            backend=backend,
-            shares=shares,
-        )
-        cut = [(range(d, d + 1), rows) for d in numbers for rows in blocks(len(x))]
-    with opened as simulator:
-        samples = collect(
-            "snn",
-            predict,
-            cut,
-            n_observations=len(x),
-            n_outputs=network.n_outputs,
-            draws=numbers,
-            progress=progress,
-            attrs={
-                "seed": seed,
-                "scope": scope,
-                "hold": hold if isinstance(hold, str) else str(dict(hold)),
-                "backend": backend,
-                "steps": steps,
-                "settle": settle,
-                **asdict(conversion),
-                "scales_hz": tuple(float(np.mean(scale)) for scale in conversion.scales_hz),
-            },
-        )
-    saturation.warn(REMEDY)
+    attrs = {
+        "seed": seed,
+        "scope": scope,
+        "hold": hold if isinstance(hold, str) else str(dict(hold)),
+        "backend": backend,
+        "steps": steps,
+        "settle": settle,
+        **asdict(conversion),
+        "scales_hz": tuple(float(np.mean(scale)) for scale in conversion.scales_hz),
+    }
+    asked = Presentation(network, conversion, steps, settle, min(len(x), BLOCK_ROWS))
+    with snn_sampler(asked, seed, scope, backend, memory_gb, redrawn) as sampler:
+        samples, filled = collect("snn", sampler, x, numbers, progress=progress, attrs=attrs)
+    filled.saturation.warn(REMEDY)
     return samples.assign_attrs(
-        spikes_per_presentation=spikes / (len(numbers) * len(x)), saturated=saturation.means()
+        spikes_per_presentation=filled.spikes / (len(numbers) * len(x)),
+        saturated=filled.saturation.means(),
     )
+
+
+@contextmanager
+def snn_sampler(
+    asked: Presentation,
+    seed: int,
+    scope: Scope,
+    backend: str,
+    memory_gb: float,
+    redrawn: Collection[str] = (),
+) -> Iterator[Sampler[Ran]]:
+    """Open the spiking network on a backend; settings as checked by `check_presentation`."""
+    used = backend_of(backend)
+    cut: Callable[[int, range], Pieces] = one_by_one
+    if used.stacks:
+        timed = not asked.conversion.windowed
+        cut = partial(chunks, asked.network, memory_gb=memory_gb, timed=timed)
+    with used.open(asked) as run:
+        yield Sampler(asked.network, seed, scope, cut, run, used.name, tuple(redrawn), asked.steps)
 
 
 def _redrawn(network: Network, hold: Hold | Mapping[str, Hold]) -> list[str]:
@@ -261,7 +182,7 @@ def timing_of(
     By default these are `Conversion.settle`.
     """
     of_type("conversion", conversion, Conversion, "`calibrate`")
-    one_of("backend", backend, BACKENDS)
+    backend_of(backend)
     steps = whole_number("steps", steps, least=1)
     if settle is None:
         return steps, conversion.settle(steps)
@@ -281,11 +202,7 @@ def check_presentation(
         raise InputError(
             f"steps={steps} and settle={settle}: present at least one step after settling."
         )
-    if backend not in BACKENDS:
-        raise InputError(f"backend={backend!r}; use {', '.join(map(repr, BACKENDS))}.")
-    # the control runs in NumPy
-    runs = "numpy" if redrawn and backend == "engine" else backend
-    if why := refusal(program_of(runs, conversion), network, conversion, redrawn):
+    if why := refusal(backend_of(backend).program(conversion), network, conversion, redrawn):
         raise InputError(why)
     if conversion.windowed and settle:
         raise InputError(

@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from spikedrop.conversion import Conversion
+from spikedrop.engines.backends import backend_of
 from spikedrop.network.graph import Network
 
 # Their releases can change the last bits of a sample.
 PACKAGES = ("spikedrop", "numpy", "scipy", "tensorflow", "numba")
-SIMULATORS = {"nengo": ("nengo",), "nengo_dl": ("nengo", "nengo-dl", "tf-keras")}
 
 
 def of_network(network: Network) -> str:
@@ -71,7 +71,7 @@ def of_inputs(blocks: Iterable[bytes], shape: tuple[int, int]) -> str:
 
 def versions(backend: str = "engine") -> str:
     """Versions of the packages that the last bits of a sample may depend on."""
-    packages = (*PACKAGES, *SIMULATORS.get(backend, ()))
+    packages = (*PACKAGES, *backend_of(backend).packages)
     return ", ".join(f"{name} {_version(name)}" for name in packages)
 
 

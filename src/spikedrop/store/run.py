@@ -17,7 +17,6 @@ from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_rows
-from spikedrop.sampling.snn import Backend
 from spikedrop.store.damage import chunk_fault, mend_coordinates, refuse_folder
 from spikedrop.store.inputs import as_source, check_all, read_rows
 from spikedrop.store.layout import (
@@ -48,7 +47,7 @@ def sample_to_store(
     steps: int = 200,
     settle: int | None = None,
     scope: Scope = "draw",
-    backend: Backend = "engine",
+    backend: str = "engine",
     chunk: int | None = None,
     client: Client | None = None,
     memory_gb: float = 1.0,

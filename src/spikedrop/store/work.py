@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
-from spikedrop.checks.arguments import one_of, whole_number
+from spikedrop.checks.arguments import whole_number
 from spikedrop.conversion import Conversion
-from spikedrop.engines.compiled import chunks, load, run_ann, run_snn
-from spikedrop.engines.saturation import REMEDY, Saturation, Shares
+from spikedrop.engines.backends import Presentation, Ran, backend_of
+from spikedrop.engines.compiled import chunks
+from spikedrop.engines.saturation import REMEDY, Saturation
 from spikedrop.errors import InputError
-from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
+from spikedrop.masks import BLOCK_ROWS, Scope
 from spikedrop.network.graph import Network
-from spikedrop.sampling.samples import check_finite, check_job, rows_of_masks
-from spikedrop.sampling.snn import (
-    BACKENDS,
-    Backend,
-    check_presentation,
-    make_simulator,
-    timing_of,
-)
+from spikedrop.sampling.ann import ann_sampler
+from spikedrop.sampling.checks import check_job
+from spikedrop.sampling.sampler import Sampler, fill
+from spikedrop.sampling.snn import check_presentation, snn_sampler, timing_of
 from spikedrop.store import fingerprint
 
 SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
@@ -59,7 +56,7 @@ class Job:
     steps: int
     settle: int
     scope: Scope
-    backend: Backend
+    backend: str
     memory_gb: float
 
     @property
@@ -112,11 +109,11 @@ def make_job(
     settle: int | None,
     scope: Scope,
     memory_gb: float,
-    backend: Backend = "engine",
+    backend: str = "engine",
 ) -> Job:
     """Check the settings of a job; see `sample_to_store`."""
     seed, numbers = check_job(network, draws=draws, seed=seed, scope=scope, memory_gb=memory_gb)
-    one_of("backend", backend, BACKENDS)
+    used = backend_of(backend)
     if conversion is None:
         if backend != "engine":
             raise InputError(
@@ -127,8 +124,7 @@ def make_job(
     else:
         steps, settle = timing_of(conversion, steps, settle, backend)
         check_presentation(network, conversion, steps, settle, backend=backend)
-    if backend in fingerprint.SIMULATORS:
-        import spikedrop.engines.nengo_door  # noqa: F401  refuses before a store is made
+    used.require()  # before a store is made
     timing = (steps, settle)
     job = Job(network, conversion, len(numbers), seed, *timing, scope, backend, memory_gb)
     next(chunks(network, 1, range(1), memory_gb, timed=job.timed))  # refuses too little memory
@@ -136,7 +132,6 @@ def make_job(
 
 
 Sample = Callable[[np.ndarray, range, range], np.ndarray]
-Measured = Callable[[np.ndarray, range, range, Saturation], np.ndarray]
 
 
 @contextmanager
@@ -149,73 +144,22 @@ def opened(job: Job, observations: int) -> Iterator[Sample]:
     """
     loudest = Saturation(job.network, range(1))
 
-    def checked(x: np.ndarray, draws: range, rows: range) -> np.ndarray:
+    def sample(x: np.ndarray, draws: range, rows: range) -> np.ndarray:
         nonlocal loudest
-        saturation = Saturation(job.network, rows)
-        values = check_finite(sample(x, draws, rows, saturation), draws, rows, job.backend)
-        loudest = max(loudest, saturation, key=lambda one: one.loudness)
-        return values
+        filled = fill(sampler, x, draws, first_row=rows.start)
+        loudest = max(loudest, filled.saturation, key=lambda one: one.loudness)
+        return filled.outputs
 
-    with (
-        nullcontext(_engine(job))
-        if job.backend == "engine"
-        else _simulated(job, observations) as sample
-    ):
-        yield checked
+    with _sampler(job, min(observations, BLOCK_ROWS)) as sampler:
+        yield sample
     loudest.warn(REMEDY)
 
 
-@contextmanager
-def _simulated(job: Job, observations: int) -> Iterator[Measured]:
-    """Open another backend, one draw of at most one block of observations at a time."""
-    shares: Shares = {}
-    with make_simulator(
-        job.network,
-        job.conversion,
-        rows=min(observations, BLOCK_ROWS),
-        steps=job.steps,
-        settle=job.settle,
-        backend=job.backend,
-        shares=shares,
-    ) as simulator:
-
-        def sample(x: np.ndarray, draws: range, rows: range, saturation: Saturation) -> np.ndarray:
-            values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
-            for i, draw in enumerate(draws):
-                for part in blocks(len(rows)):
-                    numbers = range(rows.start + part.start, rows.start + part.stop)
-                    which = rows_of_masks(job.scope, numbers)
-                    masks = network_masks(job.network, job.seed, draw, which)
-                    readout, _ = simulator(x[part.start : part.stop], masks)
-                    values[i, part.start : part.stop] = readout
-                    saturation.add(shares, 1, numbers)
-            return values
-
-        yield sample
-
-
-def _engine(job: Job) -> Measured:
-    """Hand the job's network to the engine."""
-    loaded = load(job.network, job.conversion)
-
-    def sample(x: np.ndarray, draws: range, rows: range, saturation: Saturation) -> np.ndarray:
-        values = np.empty((len(draws), len(rows), job.network.n_outputs), np.float32)
-        shares: Shares = {}
-        for some, part in chunks(job.network, len(rows), draws, job.memory_gb, timed=job.timed):
-            numbers = range(rows.start + part.start, rows.start + part.stop)
-            masks = stacked_masks(job.network, job.seed, some, rows_of_masks(job.scope, numbers))
-            shown = x[part.start : part.stop]
-            if job.conversion is None:
-                found = run_ann(loaded, shown, masks, len(some))
-            else:
-                timing = {"steps": job.steps, "settle": job.settle, "keep_counts": False}
-                found, _, _ = run_snn(loaded, shown, masks, len(some), **timing, shares=shares)
-                saturation.add(shares, len(some), numbers)
-            here = slice(some.start - draws.start, some.stop - draws.start)
-            values[here, part.start : part.stop] = found
-        return values
-
-    return sample
+def _sampler(job: Job, rows: int) -> AbstractContextManager[Sampler[Ran]]:
+    if job.conversion is None:
+        return nullcontext(ann_sampler(job.network, job.seed, job.scope, job.memory_gb))
+    asked = Presentation(job.network, job.conversion, job.steps, job.settle, rows)
+    return snn_sampler(asked, job.seed, job.scope, job.backend, job.memory_gb)
 
 
 @dataclass(frozen=True)
@@ -291,7 +235,7 @@ def make_grid(job: Job, observations: int, chunk: int | None) -> Grid:
     InputError
         If `chunk` is not a positive whole number.
     """
-    engine = job.backend == "engine"
+    engine = backend_of(job.backend).stacks
     most_draws = CHUNK_DRAWS if engine else SLOW_DRAWS
     draws = -(-job.draws // -(-job.draws // most_draws))  # even
     if chunk is None and not engine:

@@ -12,16 +12,17 @@ import pandas as pd
 from spikedrop.checks.arguments import whole_number
 from spikedrop.comparison import paired_error, predictive_sd
 from spikedrop.conversion import Conversion, Neuron, calibrate
+from spikedrop.engines.backends import Presentation, backend_of
 from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
-from spikedrop.masks import network_masks
+from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.layers import Layer
 from spikedrop.sampling.allocation import allocate
 from spikedrop.sampling.ann import predict, sample_ann
-from spikedrop.sampling.samples import check_draws
-from spikedrop.sampling.snn import Hold, make_simulator, sample_snn
+from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.snn import Hold, sample_snn
 from spikedrop.study.rounded import forward_rounded
 
 #: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
@@ -372,20 +373,18 @@ def agreement_table(
     ``ms per presentation`` the wall time, building and compiling included.
     """
     x = check_inputs(network, x)
-    masks = network_masks(network, seed, 0, range(len(x)))
+    masks = stacked_masks(network, seed, range(1), range(len(x)))
+    asked = Presentation(network, conversion, steps, steps // 5, len(x), keep_counts=True)
     results, rows = {}, {}
     for backend in ("numpy", "engine", "nengo", "nengo_dl"):
         start = time.perf_counter()
-        with make_simulator(
-            network, conversion, rows=len(x), steps=steps, settle=steps // 5, backend=backend
-        ) as simulator:
-            results[backend] = simulator(x, masks)
-        readout, counts = results[backend]
-        reference_readout, reference_counts = results["numpy"]
-        same = [a == b for a, b in zip(counts, reference_counts, strict=True)]
+        with backend_of(backend).open(asked) as run:
+            results[backend] = run(x, masks, range(1))
+        ours, reference = results[backend], results["numpy"]
+        same = [a[0] == b[0] for a, b in zip(ours.counts, reference.counts, strict=True)]
         rows[backend] = {
             "same spike counts": float(np.mean(np.concatenate(same, axis=1))),
-            "largest readout difference": float(np.abs(readout - reference_readout).max()),
+            "largest readout difference": float(np.abs(ours.outputs - reference.outputs).max()),
             "ms per presentation": 1e3 * (time.perf_counter() - start) / len(x),
         }
     return pd.DataFrame(rows).T

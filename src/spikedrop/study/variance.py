@@ -18,13 +18,14 @@ import xarray as xr
 
 from spikedrop.checks.samples import BLOCK, by_name, plain
 from spikedrop.conversion import Conversion
+from spikedrop.engines.backends import Masks
 from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
-from spikedrop.masks import network_masks
 from spikedrop.network.forward import forward
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
-from spikedrop.sampling.samples import check_draws
+from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.sampler import Pieces, Sampler
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,20 +225,24 @@ def nested_samples(
             f"charges={charges}, steps={steps}, settle={settle}: need at least one charge and one "
             "step after settling."
         )
-    snn, ann = [], []
-    shown = np.concatenate([x] * charges)
-    for m in range(masks):
-        mask = network_masks(network, seed, m)
-        drawn = [random_charge(network, seed, m * charges + k) for k in range(charges)]
+
+    def run(x: np.ndarray, masks: Masks, draws: range) -> tuple[np.ndarray, np.ndarray]:
+        mask, first = {name: m[0] for name, m in masks.items()}, draws.start * charges
+        drawn = [random_charge(network, seed, first + k) for k in range(charges)]
         start = {
             name: np.repeat(np.concatenate([one[name] for one in drawn]), len(x), axis=0)
             for name in drawn[0]
         }
-        readout, _ = simulate(
-            network, conversion, shown, mask, steps=steps, settle=settle, initial_charge=start
-        )
-        snn.append(readout.reshape(charges, len(x), -1))
-        ann.append(forward(network, x, mask)[0])
+        shown = np.concatenate([x] * charges)
+        timing = {"steps": steps, "settle": settle}
+        readout, _ = simulate(network, conversion, shown, mask, **timing, initial_charge=start)
+        return readout.reshape(charges, len(x), -1), forward(network, x, mask)[0]
+
+    def cut(observations: int, draws: range) -> Pieces:
+        return [(range(m, m + 1), range(observations)) for m in draws]
+
+    sampler = Sampler(network, seed, "draw", cut, run)
+    snn, ann = zip(*(piece.ran for piece in sampler.pieces(x, range(masks))), strict=True)
     return np.stack(snn), np.stack(ann)
 
 

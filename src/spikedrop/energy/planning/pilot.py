@@ -18,7 +18,7 @@ from spikedrop.masks import Scope
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs, check_network
 from spikedrop.sampling.ann import sample_ann
-from spikedrop.sampling.samples import check_draws
+from spikedrop.sampling.checks import check_draws
 from spikedrop.sampling.snn import sample_snn
 
 STEPS = {  # where the pilot looks, by neuron
