@@ -75,3 +75,14 @@ def test_an_import_against_the_order_is_found(line):
     assert [name for _, name in upward("masks", ast.parse(line))] == ["sampling"]
     assert not upward("store", ast.parse(line))
     assert not upward("masks", ast.parse(f"if TYPE_CHECKING:\n    {line.splitlines()[-1].strip()}"))
+
+
+def test_masks_are_stacked_in_one_loop():
+    """Whoever draws goes through `Sampler`: nobody else makes the masks of a job."""
+    callers = {
+        file.relative_to(SOURCE).as_posix()
+        for file in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "stacked_masks"
+    }
+    assert callers == {"masks.py", "sampling/sampler.py"}

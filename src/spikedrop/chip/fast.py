@@ -9,18 +9,17 @@ In integers both ways of adding are the same to the last bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numba import config, get_num_threads
+from numba import config
 
 from spikedrop.chip.network import ChipLayer, ChipNetwork
 from spikedrop.chip.reference import simulate
 from spikedrop.engines.caches import njit
-from spikedrop.engines.events import GROUP, WORD, _cut, _lowest_bit, fits
+from spikedrop.engines.events import GROUP, WORD, Task, _lowest_bit, fits, run_tasks
 
-TASK = 2**20  # (presentation, step, neuron) that a thread works on at a time
 Spikes = tuple[np.ndarray, np.ndarray]  # where each step's begin, which neurons
 
 
@@ -58,14 +57,8 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
     }
     ready = {layer.name: _ready(work.chip, layer) for layer in work.chip.layers}
 
-    def run(task: tuple[range, range]) -> None:
-        _run_task(work, drawn, ready, *task, counts)
-
-    threads = get_num_threads()
     widest = max(layer.units for layer in work.chip.layers)
-    most = min(TASK // (work.steps * widest), -(-draws * rows // (8 * threads)))
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, list(_cut(draws, rows, max(1, most)))))
+    run_tasks(partial(_run_task, work, drawn, ready, counts), draws, rows, work.steps * widest)
     for name, found in counts.items():
         if name in work.gates and name not in drawn:
             counts[name] = found * (work.gates[name][:, :, None] != 0)
@@ -112,27 +105,17 @@ def _run_task(
     work: Work,
     drawn: set[str],
     ready: dict[str, np.ndarray],
-    draws: range,
-    rows: range,
     counts: dict[str, np.ndarray],
+    task: Task,
 ) -> None:
-    """Run one task, presentations in the order (row, draw); fill its place in `counts`."""
-    chip, steps = work.chip, work.steps
+    """Run one task; fill its place in `counts`."""
+    chip, steps, draws, rows = work.chip, work.steps, task.draws, task.rows
     sent: dict[str, Spikes] = {}
     units = {layer.name: layer.units for layer in chip.layers}
-    which = {True: slice(draws.start, draws.stop), False: slice(0, 1)}
-    shown = slice(rows.start, rows.stop)
-
-    def each(values: np.ndarray, n_draws: int) -> np.ndarray:
-        """Values with axes (draw or 1, observation or 1, neuron) for every presentation."""
-        values = values[which[len(values) > 1]]
-        values = values[:, shown] if values.shape[1] > 1 else values
-        whole = np.broadcast_to(values, (n_draws, len(rows), values.shape[2]))
-        return np.ascontiguousarray(whole.swapaxes(0, 1)).reshape(-1, values.shape[2])
 
     def gate(name: str, n_draws: int) -> np.ndarray:
         if name in work.gates:
-            return each(work.gates[name] != 0, n_draws)
+            return task.each(work.gates[name] != 0, n_draws)
         return np.ones((len(rows) * n_draws, units[name]), bool)
 
     for layer in chip.layers:
@@ -142,7 +125,7 @@ def _run_task(
         fits(layer.name, weights=(len(weights), sum(units[s] for s in sources)))
         bias = np.zeros((1, weights.shape[1]), _type(chip))
         bias = np.repeat(bias, len(rows) * (n_draws if len(work.biases[layer.name]) > 1 else 1), 0)
-        bias[:, : layer.units] = each(work.biases[layer.name], len(bias) // len(rows))
+        bias[:, : layer.units] = task.each(work.biases[layer.name], len(bias) // len(rows))
         drive, sign = bias[:, None], 1
         received, per, gates = _nothing(n * steps), 1, np.ones((1, len(weights)), bool)
         if drawn.intersection(sources):  # what a gate stops is left out before
@@ -174,8 +157,7 @@ def _run_task(
             layer.threshold, layer.start, *rule(chip), steps, work.settle, n,
         )  # fmt: skip
         sent[layer.name] = begin, sent_which
-        fired = fired.reshape(len(rows), n_draws, 2, -1)[..., : layer.units]
-        counts[layer.name][which[layer.name in drawn], shown] = fired.swapaxes(0, 1)
+        task.place(fired, counts[layer.name])
 
 
 def rule(chip: ChipNetwork) -> tuple[bool, bool, int, int, int]:

@@ -28,7 +28,7 @@ from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.neurons import firing_windows
 from spikedrop.sampling.checks import check_draws
-from spikedrop.sampling.sampler import Sampler, one_by_one
+from spikedrop.sampling.sampler import Sampler, first, one_by_one
 from spikedrop.sampling.snn import check_presentation, snn_sampler
 
 
@@ -152,7 +152,7 @@ def count_ann_operations(
     met = weights_met(network)
 
     def run(x: np.ndarray, masks: Masks, _: range) -> Work:
-        return artificial_work(network, x, {name: mask[0] for name, mask in masks.items()}, met)
+        return artificial_work(network, x, first(masks), met)
 
     sampler = Sampler(network, seed, scope, one_by_one, run)
 

@@ -15,7 +15,7 @@ from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.layers import linear, masked, with_masked_weights
 from spikedrop.sampling.checks import check_draws
-from spikedrop.sampling.sampler import Sampler, collect, one_by_one
+from spikedrop.sampling.sampler import Sampler, collect, first, one_by_one
 
 
 def quantised(network: Network, bits: int) -> Network:
@@ -109,7 +109,7 @@ def sample_quantised(
         return step * np.clip(np.rint(h / step), -most if signed else 0, most)
 
     def run(x: np.ndarray, stacked: Masks, _: range) -> Ran:
-        masks = {name: mask[0] for name, mask in stacked.items()}
+        masks = first(stacked)
         values = network.split(x)
         for layer in rounded.layers:
             if layer.op == "input":

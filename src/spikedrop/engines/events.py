@@ -19,9 +19,10 @@ depend on which others there are. For one network and one chunk of work; see
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from llvmlite import ir
@@ -179,47 +180,59 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
         for name, gain in gains.items()
     }
 
-    def run(task: tuple[range, range]) -> None:
-        _run_task(work, *task, counts)
-
-    threads = get_num_threads()
     widest = max(len(gain) for gain in gains.values())
-    most = min(TASK // (work.steps * widest), -(-draws * rows // (8 * threads)))
-    tasks = list(_cut(draws, rows, max(1, most)))
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, tasks))
+    run_tasks(partial(_run_task, work, counts), draws, rows, work.steps * widest)
     return counts
 
 
-def _cut(draws: int, rows: int, most: int) -> Iterable[tuple[range, range]]:
-    """Cut into (draws, rows) of at most `most` presentations, all draws of a row together."""
-    some_draws, some_rows = min(draws, most), max(1, most // draws)
-    for row in range(0, rows, some_rows):
-        for draw in range(0, draws, some_draws):
-            yield (
-                range(draw, min(draws, draw + some_draws)),
-                range(row, min(rows, row + some_rows)),
-            )
+@dataclass(frozen=True)
+class Task:
+    """Some draws of some rows, whose presentations a thread runs in the order (row, draw)."""
 
+    draws: range
+    rows: range
 
-def _run_task(work: Work, draws: range, rows: range, counts: dict[str, np.ndarray]) -> None:
-    """Run one task, presentations in the order (row, draw); fill its place in `counts`."""
-    gains = work.wired.gains
-    sent: dict[str, Spikes] = {}
-    which = {True: slice(draws.start, draws.stop), False: slice(0, 1)}
-    shown = slice(rows.start, rows.stop)
-    received = {source for synapse in work.wired.synapses.values() for source in synapse.sources}
-
-    def each(values: np.ndarray, n_draws: int) -> np.ndarray:
+    def each(self, values: np.ndarray, n_draws: int) -> np.ndarray:
         """Values with axes (draw or 1, observation or 1, unit) for every presentation."""
-        values = values[which[len(values) > 1]]
-        values = values[:, shown] if values.shape[1] > 1 else values
-        whole = np.broadcast_to(values, (n_draws, len(rows), values.shape[2]))
+        if len(values) > 1:
+            values = values[self.draws.start : self.draws.stop]
+        if values.shape[1] > 1:
+            values = values[:, self.rows.start : self.rows.stop]
+        whole = np.broadcast_to(values, (n_draws, len(self.rows), values.shape[2]))
         return np.ascontiguousarray(whole.swapaxes(0, 1)).reshape(-1, values.shape[2])
+
+    def place(self, fired: np.ndarray, counts: np.ndarray) -> None:
+        """Put counts of all presentations, axes (presentation, 2, unit), where they belong."""
+        rows = slice(self.rows.start, self.rows.stop)
+        draws = slice(self.draws.start, self.draws.stop) if len(counts) > 1 else slice(0, 1)
+        n_draws = len(fired) // len(self.rows)
+        fired = fired.reshape(len(self.rows), n_draws, 2, -1)[..., : counts.shape[-1]]
+        counts[draws, rows] = fired.swapaxes(0, 1)
+
+
+def run_tasks(run: Callable[[Task], None], draws: int, rows: int, values: int) -> None:
+    """Spread presentations, each of so many `values` (step, unit), over Numba's threads."""
+    threads = get_num_threads()
+    most = max(1, min(TASK // values, -(-draws * rows // (8 * threads))))
+    some_draws, some_rows = min(draws, most), max(1, most // draws)
+    tasks = [
+        Task(range(d, min(draws, d + some_draws)), range(r, min(rows, r + some_rows)))
+        for r in range(0, rows, some_rows)
+        for d in range(0, draws, some_draws)
+    ]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, tasks))
+
+
+def _run_task(work: Work, counts: dict[str, np.ndarray], task: Task) -> None:
+    """Run one task; fill its place in `counts`."""
+    gains, draws, rows = work.wired.gains, task.draws, task.rows
+    sent: dict[str, Spikes] = {}
+    received = {source for synapse in work.wired.synapses.values() for source in synapse.sources}
 
     def mask(name: str) -> np.ndarray:
         if name in work.masks:
-            return each(work.masks[name], len(draws))
+            return task.each(work.masks[name], len(draws))
         return np.ones((len(rows) * len(draws), len(gains[name])), np.float32)
 
     def once(sources: Sequence[str]) -> Spikes:
@@ -231,7 +244,7 @@ def _run_task(work: Work, draws: range, rows: range, counts: dict[str, np.ndarra
         n = n_draws * len(rows)
         worth = (1 / gain)[None] if not drawn else mask(name) / gain
         if name in work.currents:
-            drive, per = padded(each(work.currents[name], n_draws))[:, None], 1
+            drive, per = padded(task.each(work.currents[name], n_draws))[:, None], 1
             incoming = nothing(n * work.steps)
             weights = np.zeros((0, drive.shape[-1]), np.float32)
         else:
@@ -276,8 +289,7 @@ def _run_task(work: Work, draws: range, rows: range, counts: dict[str, np.ndarra
             n,
             name in received,
         )
-        fired = fired.reshape(len(rows), n_draws, 2, -1)[..., : len(gain)]
-        counts[name][which[drawn], shown] = fired.swapaxes(0, 1)
+        task.place(fired, counts[name])
 
 
 def nothing(steps: int) -> Spikes:

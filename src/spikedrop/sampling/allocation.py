@@ -8,13 +8,14 @@ import numpy as np
 
 from spikedrop.checks.arguments import of_type
 from spikedrop.conversion import Conversion
+from spikedrop.engines.backends import Masks
 from spikedrop.engines.compiled import load, run_slopes
 from spikedrop.errors import InputError
-from spikedrop.masks import network_masks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.layers import masked
 from spikedrop.sampling.checks import check_job
+from spikedrop.sampling.sampler import Sampler, draw_by_draw, first
 
 ROWS = 1000  # training rows that are looked at, spread evenly
 QUIETEST = 1e-3  # a unit's share of the layer's mean below which it is treated alike
@@ -83,11 +84,13 @@ def allocate(
         [np.zeros(network.shapes[layer.name]) for layer in network.hidden] for _ in range(3)
     )
     loaded = load(network)
-    for draw in numbers:
-        masks = network_masks(network, seed, draw)
-        for i, (layer, a, slope) in enumerate(
-            zip(network.hidden, *run_slopes(loaded, x, masks), strict=True)
-        ):
+
+    def run(x: np.ndarray, masks: Masks, _: range) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        return run_slopes(loaded, x, first(masks))
+
+    for piece in Sampler(network, seed, "draw", draw_by_draw, run).pieces(x, numbers):
+        masks = first(piece.masks)
+        for i, (layer, a, slope) in enumerate(zip(network.hidden, *piece.ran, strict=True)):
             # a silent neuron rounds nothing
             squared[i] += ((slope * (a > 0)[..., None]) ** 2).sum(axis=-1).mean(axis=0)
             mean[i] += (a * (masked(layer, np.ones_like(a), masks) != 0)).mean(axis=0)

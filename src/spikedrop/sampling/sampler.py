@@ -43,6 +43,11 @@ class Piece(Generic[T]):
     ran: T
 
 
+def first(masks: Masks) -> Masks:
+    """Masks of the first draw, without the axis of draws."""
+    return {name: mask[0] for name, mask in masks.items()}
+
+
 @dataclass(frozen=True, eq=False)
 class Sampler(Generic[T]):
     """A network ready to be drawn from: "these draws, these observations" -> values and spikes.
@@ -183,6 +188,11 @@ def one_by_one(observations: int, draws: range) -> Pieces:
     [(range(5, 6), range(0, 128)), (range(5, 6), range(128, 130))]
     """
     return [(range(d, d + 1), rows) for d in draws for rows in blocks(observations)]
+
+
+def draw_by_draw(observations: int, draws: range) -> Pieces:
+    """Cut into one draw of all observations."""
+    return [(range(d, d + 1), range(observations)) for d in draws]
 
 
 def check_finite(values: np.ndarray, draws: range, rows: range, program: str) -> np.ndarray:

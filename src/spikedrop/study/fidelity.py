@@ -12,16 +12,17 @@ import pandas as pd
 from spikedrop.checks.arguments import whole_number
 from spikedrop.comparison import paired_error, predictive_sd
 from spikedrop.conversion import Conversion, Neuron, calibrate
-from spikedrop.engines.backends import Presentation, backend_of
+from spikedrop.engines.backends import Masks, Presentation, backend_of
 from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
-from spikedrop.masks import network_masks, stacked_masks
+from spikedrop.masks import network_masks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.layers import Layer
 from spikedrop.sampling.allocation import allocate
 from spikedrop.sampling.ann import predict, sample_ann
 from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.sampler import Sampler, draw_by_draw, first
 from spikedrop.sampling.snn import Hold, sample_snn
 from spikedrop.study.rounded import forward_rounded
 
@@ -218,11 +219,14 @@ def rounding_gap(
     x = check_inputs(network, x).astype(np.float64)
     check_draws(network, draws, "draw")
     double = replace(network, layers=tuple(_double(layer) for layer in network.layers))
-    pairs = []
-    for draw in range(draws):
-        masks = network_masks(network, seed, draw)
-        rounded = forward_rounded(double, conversion, x, masks, steps=steps)
-        pairs.append((simulate(double, conversion, x, masks, steps=steps)[0], rounded))
+
+    def run(x: np.ndarray, masks: Masks, _: range) -> tuple[np.ndarray, np.ndarray]:
+        held = first(masks)
+        rounded = forward_rounded(double, conversion, x, held, steps=steps)
+        return simulate(double, conversion, x, held, steps=steps)[0], rounded
+
+    sampler = Sampler(network, seed, "draw", draw_by_draw, run)
+    pairs = [piece.ran for piece in sampler.pieces(x, range(draws))]
     spiking, rounded = np.swapaxes(pairs, 0, 1)
     return float(np.abs(spiking - rounded).max() / rounded.std(axis=0, ddof=1).mean())
 
@@ -373,7 +377,7 @@ def agreement_table(
     ``ms per presentation`` the wall time, building and compiling included.
     """
     x = check_inputs(network, x)
-    masks = stacked_masks(network, seed, range(1), range(len(x)))
+    masks = {n: m[None] for n, m in network_masks(network, seed, 0, range(len(x))).items()}
     asked = Presentation(network, conversion, steps, steps // 5, len(x), keep_counts=True)
     results, rows = {}, {}
     for backend in ("numpy", "engine", "nengo", "nengo_dl"):

@@ -25,7 +25,7 @@ from spikedrop.network.forward import forward
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.sampling.checks import check_draws
-from spikedrop.sampling.sampler import Pieces, Sampler
+from spikedrop.sampling.sampler import Sampler, draw_by_draw, first
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,8 +227,8 @@ def nested_samples(
         )
 
     def run(x: np.ndarray, masks: Masks, draws: range) -> tuple[np.ndarray, np.ndarray]:
-        mask, first = {name: m[0] for name, m in masks.items()}, draws.start * charges
-        drawn = [random_charge(network, seed, first + k) for k in range(charges)]
+        mask, number = first(masks), draws.start * charges
+        drawn = [random_charge(network, seed, number + k) for k in range(charges)]
         start = {
             name: np.repeat(np.concatenate([one[name] for one in drawn]), len(x), axis=0)
             for name in drawn[0]
@@ -238,10 +238,7 @@ def nested_samples(
         readout, _ = simulate(network, conversion, shown, mask, **timing, initial_charge=start)
         return readout.reshape(charges, len(x), -1), forward(network, x, mask)[0]
 
-    def cut(observations: int, draws: range) -> Pieces:
-        return [(range(m, m + 1), range(observations)) for m in draws]
-
-    sampler = Sampler(network, seed, "draw", cut, run)
+    sampler = Sampler(network, seed, "draw", draw_by_draw, run)
     snn, ann = zip(*(piece.ran for piece in sampler.pieces(x, range(masks))), strict=True)
     return np.stack(snn), np.stack(ann)
 
