@@ -22,7 +22,7 @@ help:
 	@echo "make test-backends  what depends most on the versions of other packages; on a second"
 	@echo "               interpreter: make VENV=.venv-3.13 PYTHON=python3.13 test-backends"
 	@echo "make bench     speed and fidelity, against the products alone and other simulators"
-	@echo "make chapters  execute the chapters alone (LANE=fast for the fast values,"
+	@echo "make chapters  execute the chapters, two at a time (LANE=fast for the fast values,"
 	@echo "               SPIKEDROP_DATA=folder for real records)"
 	@echo "make site      render and check what was executed (LANE=fast for the fast values)"
 	@echo "make pdf       print the rendered site into one PDF (needs a Chromium)"
@@ -45,7 +45,7 @@ pdf: env
 	$(PY) -m book.build pdf --lane $(LANE)
 
 strip: env
-	$(PY) -m book.build strip
+	$(VENV)/bin/nbstripout --keep-id chapters/*.ipynb
 
 test: env
 	$(VENV)/bin/ruff check .

@@ -4,11 +4,9 @@ They are written from the source files each time the site is built, so no module
 forgotten; the docstrings themselves are read by Sphinx.
 """
 
-import ast
 from pathlib import Path
 
 from book.commands import command_functions, commands_page
-from book.tree import BookError
 
 #: The parts in the order data flows, each with what it holds. A part imports only parts above it.
 PARTS = {
@@ -40,36 +38,18 @@ PARTS = {
 FROM_SCIKIT_LEARN = "set_fit_request, set_predict_request, set_score_request"
 
 
-def modules(source: Path) -> dict[str, str]:
-    """First sentence of the docstring of every public module of `source/spikedrop`."""
-    found = {}
-    for path in sorted((source / "spikedrop").rglob("*.py")):
-        parts = path.relative_to(source).with_suffix("").parts
-        if parts[-1] == "__init__":
-            parts = parts[:-1]
-        if any(part.startswith("_") for part in parts):
-            continue
-        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-        if not docstring:
-            raise BookError(f"{path}: the module has no docstring, so its page has nothing to say.")
-        found[".".join(parts)] = " ".join(docstring.split("\n\n")[0].split())
-    return found
-
-
 def write_api_pages(source: Path, target: Path) -> dict[str, str]:
     """Write a page for each part into `target`; return the table for the page before them."""
     target.mkdir(parents=True)
-    by_part: dict[str, list[str]] = {}
-    lines = modules(source)
+    paths = sorted((source / "spikedrop").rglob("*.py"))
+    dotted = [path.relative_to(source).with_suffix("").parts for path in paths]
+    names = [".".join(parts).removesuffix(".__init__") for parts in dotted]
+    by_part: dict[str, list[str]] = {part: [] for part in PARTS}
+    for name in names[1:]:  # the first is the package itself
+        if "._" not in name:
+            by_part[name.split(".")[1]].append(name)
     functions = command_functions()  # described as commands, not as functions of Python
-    for name in lines:
-        if name != "spikedrop":
-            by_part.setdefault(name.split(".")[1], []).append(name)
-    order = sorted(by_part, key=list(PARTS).index)
-    table = ["| module | what it holds |", "|---|---|"]
-    for number, part in enumerate(order):
-        names = by_part[part]
-        page = target / f"{number:02d}_{part}.md"
+    for number, (part, names) in enumerate(by_part.items()):
         sections = [f"# `{part}`", PARTS[part][0].upper() + PARTS[part][1:] + "."]
         if part == "cli":
             sections.append(commands_page())
@@ -79,6 +59,8 @@ def write_api_pages(source: Path, target: Path) -> dict[str, str]:
                 f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n"
                 f"   :ignore-module-all:\n   :exclude-members: {left_out}\n```"
             )
-            table.append(f"| [`{name}`](api/{page.name}) | {lines[name]} |")
-        page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    return {"api_modules": "\n".join(table)}
+        text = "\n\n".join(sections) + "\n"
+        (target / f"{number:02d}_{part}.md").write_text(text, encoding="utf-8")
+    listed = "\n   ".join(name for names in by_part.values() for name in names)
+    table = f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n   {listed}\n```"
+    return {"api_modules": table}

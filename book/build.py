@@ -1,7 +1,5 @@
 """The book's one tool: `chapters` executes them, `site` renders and checks, `pdf` prints.
 
-`strip` takes outputs out of the chapters after editing one.
-
 Papermill is the one engine that runs chapters; Jupyter Book renders what papermill left and
 executes nothing, so no page can come from a stale cache.
 """
@@ -18,7 +16,7 @@ import nbformat
 
 from book.browser import ADVICE, find_chromium, open_chromium
 from book.check import check_site, footer_faults, missing_figures
-from book.execute import data_folder, execute, strip
+from book.execute import data_folder, execute
 from book.facts import DATA, data_read
 from book.pdf import print_book
 from book.stage import chapters_in_toc, stage
@@ -103,7 +101,7 @@ def site_faults(tree: Tree) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if it did all it should."""
     parser = argparse.ArgumentParser(prog="python -m book.build", description=__doc__)
-    parser.add_argument("command", choices=("chapters", "site", "pdf", "strip"))
+    parser.add_argument("command", choices=("chapters", "site", "pdf"))
     parser.add_argument("--lane", choices=LANES, default="full", help="which parameters.yml values")
     parser.add_argument("--if-possible", action="store_true", help="pdf: no browser is no error")
     options = parser.parse_args(arguments)
@@ -111,8 +109,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "chapters":
             execute(tree, data_folder())
-        elif options.command == "strip":
-            print("outputs taken out of:", ", ".join(strip(tree)) or "none, there were no outputs")
         elif options.command == "pdf":
             print_pdf(tree, if_possible=options.if_possible)
         else:

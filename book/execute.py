@@ -1,41 +1,45 @@
-"""Execute the chapters with papermill: one kernel after another, in the order of their numbers."""
+"""Execute the chapters with papermill: two side by side, those that measure time alone at the end.
+
+A chapter needs none that another has left: a network that two of them train is trained by one, and
+the other waits for it (`spikedrop.training.keras.train`).
+"""
 
 import ast
-import contextlib
 import datetime
 import hashlib
 import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import nbformat
 import papermill
+import yaml
 
 from book.facts import data_read, run_facts
-from book.tree import FOLDERS, LANES, BookError, Tree, load_yaml
+from book.tree import FOLDERS, LANES, ROOT, BookError, Tree, load_yaml
 from book.values import glued_values, table_of_values
 
 #: One cell may train a network or run a spiking simulation, but none may hang for ever.
 CELL_SECONDS = 1800
+#: Chapters at a time; each takes about one processor and a few GB of memory.
+SIDE_BY_SIDE = 2
+#: Begun first, because they take longest; the others follow in the order of their numbers.
+LONGEST = ("05_comparison", "02_permanent_dropout", "08_decisions", "07_calibration")
+#: Tag of a cell that measures time: its chapter runs when the others are done, by itself.
+TIMED = "timed"
+#: The interactive page's network, trained and sampled beside the chapters.
+LIVE = "live"
+PROGRESS_SECONDS = 20
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-class _Lines:
-    """A stream for logs and pipes: each state of the progress on a line of its own."""
-
-    def write(self, text: str) -> None:
-        """Print what is left once carriage returns and blanks are gone."""
-        if stripped := text.strip():
-            print(stripped, flush=True)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
 
 
 def chapter_parameters(tree: Tree) -> dict[str, dict[str, Any]]:
@@ -115,15 +119,29 @@ def data_folder() -> str:
     return str(Path(named).resolve()) if named else ""
 
 
-@contextlib.contextmanager
-def _kernel_environment(tree: Tree) -> Iterator[None]:
-    """Variables a kernel starts with; the caller's own settings come back afterwards.
+@dataclass(frozen=True)
+class Job:
+    """A chapter, or what the live page needs, in a process of its own."""
 
+    name: str
+    parameters: dict[str, Any]
+    process: subprocess.Popen
+    log: Path
+    started: float
+
+
+def environment(tree: Tree, threads: int) -> dict[str, str]:
+    """Variables a kernel starts with; Numba has `threads` unless the caller has set another number.
+
+    TensorFlow keeps its own number, on which the weights of a convolution that is trained depend.
     PYTHONWARNINGS is unset because a chapter that warns shall be seen to warn, IPYTHONDIR is
     a fresh folder so that a reader's own start-up files change nothing, and the kernel of
     this environment goes before one of the same name in the reader's home.
     """
-    wanted = {
+    variables = {"NUMBA_NUM_THREADS": str(threads)} | os.environ
+    for name in ("PYTHONWARNINGS", "MPLBACKEND"):
+        variables.pop(name, None)
+    return variables | {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "KERAS_BACKEND": "tensorflow",
         "TF_USE_LEGACY_KERAS": "1",
@@ -131,15 +149,6 @@ def _kernel_environment(tree: Tree) -> Iterator[None]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "IPYTHONDIR": str(tree.out / "ipython"),
     }
-    saved = dict(os.environ)
-    os.environ.update(wanted)
-    for name in ("PYTHONWARNINGS", "MPLBACKEND"):
-        os.environ.pop(name, None)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
 
 
 def prepare(tree: Tree, data: str = "") -> dict[str, dict[str, Any]]:
@@ -150,7 +159,7 @@ def prepare(tree: Tree, data: str = "") -> dict[str, dict[str, Any]]:
     parameters = chapter_parameters(tree)
     if not parameters:
         raise BookError(f"{tree.root / 'chapters'}: no chapter NN_name.ipynb.")
-    for folder in (tree.executed, tree.work):
+    for folder in (tree.executed, tree.work, tree.logs, tree.live):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     tree.record.write_text(json.dumps(run_facts(tree, data), indent=2), encoding="utf-8")
@@ -158,73 +167,77 @@ def prepare(tree: Tree, data: str = "") -> dict[str, dict[str, Any]]:
     return {chapter: values | folders for chapter, values in parameters.items()}
 
 
-def execute_chapter(tree: Tree, chapter: str, parameters: dict[str, Any]) -> float:
-    """Run one chapter, keep the executed notebook, return the seconds it took."""
-    target = tree.executed / f"{chapter}.ipynb"
-    terminal = sys.stderr.isatty()
-    progress = {
-        "desc": chapter,
-        "bar_format": "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}",
-        "file": sys.stderr if terminal else _Lines(),
-        "mininterval": 0.5 if terminal else 20,
-        "miniters": 1,
-    }
-    started = time.monotonic()
-    try:
-        with _kernel_environment(tree):
-            papermill.execute_notebook(
-                str(tree.notebook(chapter)),
-                str(target),
-                parameters=parameters,
-                kernel_name="python3",
-                cwd=str(tree.root),
-                progress_bar=progress,
-                extra_arguments=["--log-level=ERROR"],  # the kernel's own notes, not the chapter's
-                execution_timeout=CELL_SECONDS,
-                start_timeout=120,
-            )
-    except papermill.PapermillExecutionError as error:
-        raise BookError(
-            _failure(chapter, target, f"In [{error.exec_count}]", error.source, error.traceback)
-        ) from error
-    except Exception as error:  # a dead kernel or a time-out comes as whatever nbclient raises
-        number, source = _last_cell(target)
-        raise BookError(
-            _failure(chapter, target, number, source, [f"{type(error).__name__}: {error}"])
-        ) from error
-    seconds = time.monotonic() - started
-    record = json.loads(tree.record.read_text(encoding="utf-8"))
-    notebook = nbformat.read(target, as_version=4)
-    record["chapters"][chapter] = {
-        "seconds": round(seconds, 1),
-        "seed": (notebook_defaults(tree.notebook(chapter)) | parameters).get("seed"),
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "source": fingerprint(tree, chapter),
-        "data": data_read(notebook, real_records=bool(parameters.get("data"))),
-    }
-    tree.record.write_text(json.dumps(record, indent=2), encoding="utf-8")
+def start(tree: Tree, name: str, parameters: dict[str, Any], threads: int) -> Job:
+    """Begin a chapter, or the work for the live page; what it prints goes to its log."""
+    if name == LIVE:
+        command = ["book.live", str(tree.work), str(tree.live)]
+    else:
+        command = ["papermill", str(tree.notebook(name)), str(tree.executed / f"{name}.ipynb")]
+        command += ["--kernel", "python3", "--cwd", str(tree.root)]
+        command += ["--parameters_yaml", yaml.safe_dump(parameters)]
+        command += ["--execution-timeout", str(CELL_SECONDS), "--start-timeout", "120"]
+        command += ["--log-output", "--no-progress-bar"]
+    tree.logs.mkdir(parents=True, exist_ok=True)
+    log = tree.logs / f"{name}.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment(tree, threads),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+    return Job(name, parameters, process, log, time.monotonic())
+
+
+def stop(jobs: Sequence[Job]) -> None:
+    """End the processes that still run; papermill takes its kernel with it."""
+    for job in jobs:
+        job.process.terminate()
+    for job in jobs:
+        job.process.wait()
+
+
+def finish(tree: Tree, job: Job) -> float:
+    """Wait for a job, record a chapter that ran to its end, return the seconds it took."""
+    status = job.process.wait()
+    seconds = time.monotonic() - job.started
+    if status != 0:
+        raise BookError(_failure(tree, job))
+    if job.name != LIVE:
+        record = json.loads(tree.record.read_text(encoding="utf-8"))
+        notebook = nbformat.read(tree.executed / f"{job.name}.ipynb", as_version=4)
+        record["chapters"][job.name] = {
+            "seconds": round(seconds, 1),
+            "seed": (notebook_defaults(tree.notebook(job.name)) | job.parameters).get("seed"),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "source": fingerprint(tree, job.name),
+            "data": data_read(notebook, real_records=bool(job.parameters.get("data"))),
+        }
+        record["chapters"] = dict(sorted(record["chapters"].items()))
+        tree.record.write_text(json.dumps(record, indent=2), encoding="utf-8")
     return seconds
 
 
-def _last_cell(path: Path) -> tuple[str, str]:
-    """Number and source of the cell that was running when the kernel went away.
-
-    Papermill then marks every cell completed, but only those that were begun have a start time.
-    """
-    cells = nbformat.read(path, as_version=4).cells if path.exists() else []
-    begun = [
-        (f"number {number}", cell.source)
-        for number, cell in enumerate(cells, start=1)
-        if cell.metadata.get("papermill", {}).get("start_time")
-    ]
-    return begun[-1] if begun else ("none", "(the kernel did not start)")
-
-
-def _failure(chapter: str, kept: Path, number: str, source: str, traceback: list[str]) -> str:
+def _failure(tree: Tree, job: Job) -> str:
+    """Return the cell that failed, or that was running when the kernel went away, and why."""
     rule = "-" * 78
-    lines = _COLOURS.sub("", "\n".join(traceback))
+    reason = "\n".join(job.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
+    kept = tree.executed / f"{job.name}.ipynb"
+    number, source = "none", "(no cell was begun)"
+    cells = nbformat.read(kept, as_version=4).cells if kept.exists() else []
+    for position, cell in enumerate(cells, start=1):
+        # Papermill marks every cell completed, but only those that were begun have a start time.
+        if cell.metadata.get("papermill", {}).get("start_time"):
+            number, source = f"number {position}", cell.source
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                number, source = f"In [{cell.execution_count}]", cell.source
+                reason = "\n".join(output.traceback)
     return (
-        f"chapter {chapter} failed in cell {number}:\n{rule}\n{source}\n{rule}\n{lines}\n{rule}\n"
+        f"chapter {job.name} failed in cell {number}:\n{rule}\n{source}\n{rule}\n"
+        f"{_COLOURS.sub('', reason)}\n{rule}\n"
         f"executed notebook, with what the cells before it showed: {kept}"
     )
 
@@ -234,30 +247,82 @@ def fingerprint(tree: Tree, chapter: str) -> str:
     return hashlib.sha256(tree.notebook(chapter).read_bytes()).hexdigest()
 
 
+def execute_chapter(tree: Tree, chapter: str, parameters: dict[str, Any]) -> float:
+    """Run one chapter, keep the executed notebook, return the seconds it took."""
+    job = start(tree, chapter, parameters, joblib.cpu_count())
+    try:
+        return finish(tree, job)
+    finally:
+        stop([job])
+
+
 def execute(tree: Tree, data: str = "") -> None:
-    """Run every chapter of the lane in turn; stop at the first that fails."""
+    """Run every chapter of the lane; raise `BookError` with all that failed."""
+    if errors := execute_all(tree, data):
+        raise BookError("\n\n".join(errors.values()))
+
+
+def execute_all(tree: Tree, data: str = "") -> dict[str, str]:
+    """Run every chapter of the lane and the work for the live page; what went wrong, by name.
+
+    After a failure nothing more is begun; what runs beside it comes to its end.
+    """
     parameters = prepare(tree, data)
-    where = data or "simulated"
-    print(f"{len(parameters)} chapters, {tree.lane} values, data: {where}", flush=True)
-    for chapter, values in parameters.items():
-        seconds = execute_chapter(tree, chapter, values)
-        print(f"{chapter}: done in {seconds:.0f} s", flush=True)
-        notebook = nbformat.read(tree.executed / f"{chapter}.ipynb", as_version=4)
-        if table := table_of_values(glued_values(notebook, chapter)):
+    where = f"data: {data or 'simulated'}, logs: {tree.logs}"
+    print(f"{len(parameters)} chapters, {tree.lane} values, {where}", flush=True)
+    if (tree.root / "book" / "live.md").exists():
+        parameters[LIVE] = {}
+    alone = {chapter for chapter in tree.chapters() if _measures_time(tree, chapter)}
+    waiting = [name for name in (*LONGEST, *parameters) if name in parameters]
+    waiting = sorted(dict.fromkeys(waiting), key=alone.__contains__)
+    cores = joblib.cpu_count()
+    side_by_side = min(SIDE_BY_SIDE, cores)
+    running: list[Job] = []
+    errors: dict[str, str] = {}
+    last = time.monotonic()
+    try:
+        while running or (waiting and not errors):
+            for job in [job for job in running if job.process.poll() is not None]:
+                running.remove(job)
+                if error := _ended(tree, job):
+                    errors[job.name] = error
+            while waiting and not errors:
+                room = 1 if waiting[0] in alone else side_by_side
+                if len(running) >= room:
+                    break
+                name = waiting.pop(0)
+                running.append(start(tree, name, parameters[name], cores // room))
+            if time.monotonic() - last > PROGRESS_SECONDS:
+                last = time.monotonic()
+                for job in running:
+                    print(f"{job.name}: {_reached(job)}{last - job.started:.0f} s", flush=True)
+            time.sleep(0.1)
+    finally:
+        stop(running)
+    first = next(iter(errors), None)
+    return errors | {name: f"{name} was not run, because {first} failed." for name in waiting}
+
+
+def _measures_time(tree: Tree, chapter: str) -> bool:
+    cells = nbformat.read(tree.notebook(chapter), as_version=4).cells
+    return any(TIMED in cell.metadata.get("tags", []) for cell in cells)
+
+
+def _reached(job: Job) -> str:
+    cells = re.findall(r"^Executing Cell (\d+)", job.log.read_text("utf-8", "replace"), re.M)
+    return f"cell {cells[-1]}, " if cells else ""
+
+
+def _ended(tree: Tree, job: Job) -> str:
+    """Print what a job recorded; return what went wrong."""
+    try:
+        seconds = finish(tree, job)
+    except BookError as error:
+        print(f"{job.name}: failed", flush=True)
+        return str(error)
+    print(f"{job.name}: done in {seconds:.0f} s", flush=True)
+    if job.name != LIVE:
+        notebook = nbformat.read(tree.executed / f"{job.name}.ipynb", as_version=4)
+        if table := table_of_values(glued_values(notebook, job.name)):
             print(table, flush=True)
-
-
-def strip(tree: Tree) -> list[str]:
-    """Take outputs and execution counts out of the chapters; return those that held any."""
-    stripped = []
-    for chapter in tree.chapters():
-        notebook = nbformat.read(tree.notebook(chapter), as_version=4)
-        before = json.dumps(notebook)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-            cell.metadata.pop("execution", None)
-        if json.dumps(notebook) != before:
-            nbformat.write(notebook, tree.notebook(chapter))
-            stripped.append(chapter)
-    return stripped
+    return ""

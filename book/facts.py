@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import joblib
 from nbformat import NotebookNode
 
 from book.tree import Tree
@@ -86,13 +87,6 @@ def git_commit(root: Path) -> tuple[str, bool]:
         return "not a git checkout", False
 
 
-def cores() -> int:
-    """Processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def memory_gib() -> float | None:
     """Memory of the machine in GiB, None where the system does not tell."""
     try:
@@ -104,7 +98,7 @@ def memory_gib() -> float | None:
 def machine() -> str:
     """Return the machine in words, without its name."""
     memory = memory_gib()
-    words = f"{platform.system()} {platform.machine()}, {cores()} cores"
+    words = f"{platform.system()} {platform.machine()}, {joblib.cpu_count()} cores"
     return words + (f", {memory:.0f} GiB of memory" if memory else "")
 
 

@@ -5,8 +5,10 @@ not results. It trains on the simulated screen, whatever data the chapters had.
 """
 
 import json
+import sys
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 
 from spikedrop.conversion import WINDOWED, Neuron, calibrate
@@ -101,7 +103,8 @@ def dropped_from(network: Network) -> list[list[list[int]]]:
 def write_live(work: Path, static: Path) -> None:
     """Write into `static` the page's data and `live_still.png`, for readers without scripts.
 
-    The data are a script and not JSON: a page opened from a folder may not load the latter.
+    `book.execute` has it done beside the chapters: ``python -m book.live WORK STATIC``. The data
+    are a script and not JSON: a page opened from a folder may not load the latter.
     """
     example = live_example(work)
     data = json.dumps(live_data(example), separators=(",", ":"))
@@ -113,3 +116,8 @@ def write_live(work: Path, static: Path) -> None:
     ann = sample_ann(network, x, **how)
     snn = sample_snn(network, conversion, x, steps=START["steps"], **how)
     still_figure(doses, ann, snn, DOSES // 2).savefig(static / "live_still.png")
+
+
+if __name__ == "__main__":
+    matplotlib.use("agg")
+    write_live(*map(Path, sys.argv[1:]))

@@ -20,7 +20,7 @@ from book.values import Figure, Value, derived, glued_values
 from spikedrop.files.records import write_json
 from spikedrop.study.real_run import read_real_run, recorded_chapters
 
-RECORDED = ROOT / "src" / "spikedrop" / "real_run.json"
+RECORDED = ROOT / "src" / "spikedrop" / "study" / "real_run.json"
 CHAPTERS = ("02_permanent_dropout", "05_comparison", "07_calibration")
 COMMAND = "SPIKEDROP_DATA=FOLDER python -m book.real_run"
 

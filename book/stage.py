@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from book.api import write_api_pages
 from book.execute import fingerprint, notebook_defaults
 from book.facts import SCREEN, page_values
-from book.live import live_values, write_live
+from book.live import live_values
 from book.real_run import real_values
 from book.tree import FOLDERS, BookError, Tree, load_yaml
 from book.uci import uci_values
@@ -45,7 +45,7 @@ def stage(tree: Tree) -> None:
         shutil.copy(path, pages)
     facts_on_pages |= write_api_pages(tree.root / "src", pages / "api") | live_values()
     facts_on_pages |= uci_values() | derived(values) | real_values()
-    write_live(tree.work, pages / "_static")
+    shutil.copytree(tree.live, pages / "_static", dirs_exist_ok=True)
     for path in sorted((tree.root / "book").glob("*.md")):
         text = fill(path.read_text(encoding="utf-8"), values | facts_on_pages, path.name)
         (pages / path.name).write_text(text, encoding="utf-8")
@@ -71,6 +71,8 @@ def _executed(tree: Tree) -> tuple[dict[str, Any], dict[str, NotebookNode]]:
         if facts["chapters"][name]["source"] != fingerprint(tree, name):
             raise BookError(f"chapter {name} has changed since it was executed. {again}")
         notebooks[name] = nbformat.read(tree.executed / f"{name}.ipynb", as_version=4)
+    if not any(tree.live.iterdir()):
+        raise BookError(f"the interactive page's network was not trained. {again}")
     return facts, notebooks
 
 

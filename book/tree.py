@@ -1,10 +1,13 @@
 """Where everything lies, and the one error of the book's tools."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from sphinx_external_toc.api import GlobItem
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LANES = ("fast", "full")
@@ -45,8 +48,18 @@ class Tree:
 
     @property
     def work(self) -> Path:
-        """What one chapter leaves for the next, such as a trained network."""
+        """What chapters share, such as a trained network."""
         return self.out / "work"
+
+    @property
+    def live(self) -> Path:
+        """What the interactive page computes from, see `book.live`."""
+        return self.out / "live"
+
+    @property
+    def logs(self) -> Path:
+        """What each chapter printed while it ran."""
+        return self.out / "logs"
 
     @property
     def record(self) -> Path:
@@ -82,21 +95,15 @@ def load_yaml(path: Path) -> Any:
 
 def toc_pages(source: Path) -> list[str]:
     """Every page of `source/_toc.yml`, without suffix; a glob counts what lies in `source`."""
-    pages: list[str] = []
+    site = parse_toc_yaml(source / "_toc.yml")
 
-    def walk(entry: Any) -> None:
-        if isinstance(entry, list):
-            for item in entry:
-                walk(item)
-        elif isinstance(entry, dict):
-            for key in ("root", "file"):
-                if key in entry:
-                    pages.append(str(entry[key]).removesuffix(".md").removesuffix(".ipynb"))
-            if "glob" in entry:
-                found = sorted(path for path in source.glob(entry["glob"]) if path.is_file())
-                pages.extend(path.relative_to(source).with_suffix("").as_posix() for path in found)
-            for key in ("parts", "chapters", "sections", "entries", "subtrees"):
-                walk(entry.get(key, []))
+    def pages(name: str) -> Iterator[str]:
+        yield name.removesuffix(".md").removesuffix(".ipynb")
+        for item in (item for tree in site[name].subtrees for item in tree.items):
+            if isinstance(item, GlobItem):
+                found = sorted(path for path in source.glob(item) if path.is_file())
+                yield from (path.relative_to(source).with_suffix("").as_posix() for path in found)
+            else:
+                yield from pages(item)
 
-    walk(load_yaml(source / "_toc.yml"))
-    return pages
+    return list(pages(site.root.docname))

@@ -24,7 +24,7 @@ if str(ROOT) not in sys.path:
 
 from book.browser import ADVICE, find_chromium, open_chromium  # noqa: E402
 from book.build import render  # noqa: E402
-from book.execute import execute_chapter, prepare  # noqa: E402
+from book.execute import execute_all  # noqa: E402
 from book.tree import BookError, Tree  # noqa: E402
 
 
@@ -46,20 +46,6 @@ def once(run: str, what: str, do: Callable[[], Any]) -> Any:
             found = {"run": run, "result": do()}
             kept.write_text(json.dumps(found), encoding="utf-8")
     return found["result"]
-
-
-def execute_all(tree: Tree) -> dict[str, str]:
-    """Execute the chapters in turn, on simulated data; what went wrong, by chapter."""
-    errors: dict[str, str] = {}
-    for chapter, values in prepare(tree).items():
-        if errors:  # a later chapter builds on the earlier ones
-            errors[chapter] = f"not run, because {next(iter(errors))} failed"
-            continue
-        try:
-            execute_chapter(tree, chapter, values)
-        except BookError as error:
-            errors[chapter] = str(error)
-    return errors
 
 
 def render_all(tree: Tree) -> str:

@@ -3,8 +3,14 @@
 import doctest
 import importlib
 import json
+import os
+import re
+import signal
 import subprocess
+import sys
+import time
 
+import joblib
 import nbformat
 import pytest
 import yaml
@@ -14,13 +20,15 @@ from sphinx import addnodes
 from benchmarks import bench
 from book import build
 from book.execute import (
+    LONGEST,
+    TIMED,
     chapter_parameters,
     data_folder,
     execute,
+    execute_all,
     execute_chapter,
     notebook_defaults,
     prepare,
-    strip,
 )
 from book.extension import leave_out_values
 from book.facts import git_commit
@@ -176,6 +184,89 @@ def test_run_hands_on_folders_and_records_what_a_reader_needs(tree, capsys, monk
         stage(tree)
 
 
+MEET = """import pathlib, time
+pathlib.Path(work, {own!r}).touch()
+until = time.monotonic() + 120
+while not pathlib.Path(work, {other!r}).exists():
+    assert time.monotonic() < until, "waited in vain"
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+
+
+def test_two_chapters_run_side_by_side_and_one_that_measures_time_by_itself(tree, two_cores):
+    at_once = "import os\nassert os.environ['NUMBA_NUM_THREADS'] == '1'\n"
+    write(tree, "02_a", at_once + MEET.format(own="a", other="b"), "open(work + '/end', 'w')")
+    write(tree, "03_b", MEET.format(own="b", other="a"))
+    alone = "import os\nassert os.environ['NUMBA_NUM_THREADS'] == '2'\nopen(work + '/end')"
+    write(tree, "01_timed", alone)
+    notebook = nbformat.read(tree.notebook("01_timed"), as_version=4)
+    notebook.cells[-1].metadata["tags"] = ["timed"]
+    nbformat.write(notebook, tree.notebook("01_timed"))
+    assert execute_all(tree) == {}
+    assert list(json.loads(tree.record.read_text())["chapters"]) == ["01_timed", "02_a", "03_b"]
+    assert "Executing Cell 3" in (tree.logs / "02_a.log").read_text()
+
+
+def test_every_failure_is_told_and_nothing_is_begun_after_one(tree, two_cores, capsys):
+    write(tree, "01_a", MEET.format(own="a", other="b"), "1 / 0")
+    write(tree, "02_b", MEET.format(own="b", other="a"), "[][1]")
+    write(tree, "03_c", "1")
+    with pytest.raises(BookError, match="03_c was not run") as error:
+        execute(tree)
+    assert "ZeroDivisionError" in str(error.value)
+    assert "IndexError" in str(error.value)
+    assert not (tree.executed / "03_c.ipynb").exists()
+
+
+def test_an_interrupt_ends_the_kernels(tree):
+    asleep = "import os, pathlib, time\npathlib.Path(work, str(os.getpid())).touch()"
+    for name in ("01_a", "02_b"):
+        write(tree, name, asleep + "\ntime.sleep(300)")
+    code = (
+        "import joblib, pathlib\njoblib.cpu_count = lambda: 2\nfrom book.execute import execute\n"
+        f"from book.tree import Tree\nexecute(Tree('fast', pathlib.Path({str(tree.root)!r})))"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
+
+    def kernels():
+        return [int(path.name) for path in tree.work.glob("[0-9]*")]
+
+    wait_until(lambda: len(kernels()) == 2)
+    run.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in run.communicate(timeout=120)[1]
+    wait_until(lambda: not any(map(alive, kernels())))
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition):
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_chapters_that_measure_time_say_so():
+    chapters = Tree("full").chapters()
+    for chapter in chapters:
+        for cell in nbformat.read(Tree("full").notebook(chapter), as_version=4).cells:
+            measures = re.search(r"perf_counter|\bcost_table\(|agreement_table\(", cell.source)
+            if cell.cell_type == "code" and measures:
+                assert TIMED in cell.metadata.get("tags", []), f"{chapter}: {cell.source}"
+    assert set(LONGEST) < set(chapters)
+
+
 def test_a_page_rests_on_the_data_of_the_chapters_whose_values_it_shows(tree):
     pages = tree.root / "book"
     pages.mkdir()
@@ -244,17 +335,6 @@ def test_data_folder_must_exist(monkeypatch, tmp_path):
     monkeypatch.setenv("SPIKEDROP_DATA", "record")
     with pytest.raises(BookError, match="SPIKEDROP_DATA=record: no such folder"):
         data_folder()
-
-
-def test_strip_takes_outputs_out(tree):
-    write(tree, "01_one", "1")
-    assert strip(tree) == []
-    notebook = nbformat.read(tree.notebook("01_one"), as_version=4)
-    notebook.cells[2].outputs = [new_output("stream", name="stdout", text="1")]
-    notebook.cells[2].execution_count = 3
-    nbformat.write(notebook, tree.notebook("01_one"))
-    assert strip(tree) == ["01_one"]
-    assert 'outputs": []' in tree.notebook("01_one").read_text()
 
 
 def glued(name, **data):
@@ -332,6 +412,7 @@ def test_table_of_contents_is_read_to_its_leaves(tmp_path):
     (tmp_path / "api" / "b.md").write_text("# b")
     (tmp_path / "api" / "a.md").write_text("# a")
     (tmp_path / "_toc.yml").write_text(
-        "root: index\nparts:\n- chapters:\n  - file: one.ipynb\n    sections:\n    - glob: api/*\n"
+        "format: jb-book\nroot: index\nparts:\n- chapters:\n"
+        "  - file: one.ipynb\n    sections:\n    - glob: api/*\n"
     )
     assert toc_pages(tmp_path) == ["index", "one", "api/a", "api/b"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from book.live import DRAWS, RATES, SEED, live_data, live_example, telling_row
-from book.tree import ROOT, Tree
+from book.tree import ROOT
 from spikedrop.conversion import WINDOWED, calibrate
 from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
@@ -17,8 +17,8 @@ STATIC = ROOT / "book" / "_static"
 
 
 @pytest.fixture(scope="module")
-def example():
-    return live_example(Tree("fast").work)
+def example(tmp_path_factory):
+    return live_example(tmp_path_factory.mktemp("live"))
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,17 @@
 """Training: reproducible from its seed, stopped at the best epoch, kept in a file."""
 
 import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spikedrop.errors import InputError
 from spikedrop.network.quiet import import_tensorflow
-from spikedrop.training.keras import build_model, train
+from spikedrop.training.keras import build_model, fitted_once, train
 
 tf = import_tensorflow()
 
@@ -181,6 +185,29 @@ def test_a_saved_model_is_loaded_instead_of_trained(tmp_path, monkeypatch, train
     with pytest.raises(InputError, match=r"network with inputs \(4,\), but x has 3 columns"):
         x, y = rows(inputs=3)
         train(x, y, (x, y), seed=0, file=file, **SMALL)
+
+
+def test_of_several_who_want_a_model_one_fits_it_and_the_others_wait(tmp_path):
+    file, fitted, begun = tmp_path / "new" / "network.keras", [], threading.Event()
+
+    def fit_slowly():
+        begun.set()
+        fitted.append("model")
+        time.sleep(0.3)
+        if len(fitted) == 1:
+            raise InputError("the first fails")
+        return "model"
+
+    how = (file, fit_slowly, Path.read_text, lambda model, part: part.write_text(model))
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(fitted_once, *how)
+        assert begun.wait(60)
+        others = [pool.submit(fitted_once, *how) for _ in range(2)]
+    with pytest.raises(InputError, match="the first fails"):
+        first.result()
+    assert [other.result() for other in others] == ["model", "model"]
+    assert len(fitted) == 2  # the one that failed, and one more
+    assert [path.name for path in file.parent.iterdir()] == ["network.keras"]
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikedrop.errors import InputError
-from spikedrop.files.writing import written
 from spikedrop.network.graph import Network
 from spikedrop.network.quiet import import_keras, keras_defaults, retracing_unmentioned
+from spikedrop.training.keras import fitted_once
 
 if TYPE_CHECKING:
     import keras
@@ -234,16 +235,16 @@ def _trained(
 
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + repr((epochs, seed)).encode())
     file = work / f"{name}-{digest.hexdigest()[:16]}.keras"
-    if file.exists():
-        return keras.saving.load_model(file, compile=False)
-    model = build()
-    model.compile(keras.optimizers.Adam(learning_rate), loss)
-    rng = np.random.default_rng([seed, 1])
-    # All passes as one epoch: the order of rows follows from the seed, and Keras shuffles nothing.
-    order = np.concatenate([rng.permutation(len(y)) for _ in range(epochs)])
-    with retracing_unmentioned():
-        model.fit(x[order], y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with written(file) as part:  # a torn file must not be loaded later
-        model.save(part)
-    return model
+
+    def fitted() -> keras.Model:
+        model = build()
+        model.compile(keras.optimizers.Adam(learning_rate), loss)
+        rng = np.random.default_rng([seed, 1])
+        # All passes as one epoch: the order of rows follows from the seed, and Keras shuffles none.
+        order = np.concatenate([rng.permutation(len(y)) for _ in range(epochs)])
+        with retracing_unmentioned():
+            model.fit(x[order], y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
+        return model
+
+    load = functools.partial(keras.saving.load_model, compile=False)
+    return fitted_once(file, fitted, load, keras.Model.save)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from spikedrop.checks.columns import check_spread, few, frame_values, names_of
@@ -127,7 +130,8 @@ def train(
         What the same call returned with constant noise: with `noise` ``heteroscedastic`` it is not
         trained again.
     file : path, optional
-        Where the model is kept as `.keras`. If it exists it is loaded and nothing is trained.
+        Where the model is kept as `.keras`. If it exists it is loaded and nothing is trained; of
+        several processes that name it at once, one trains and the others wait.
     verbose : int
         As in `keras.Model.fit`.
     progress : bool
@@ -159,55 +163,84 @@ def train(
     if swap is not None and not np.array_equal(np.sort(swap), np.arange(x.shape[1])):
         raise InputError(f"swap must be a permutation of the {x.shape[1]} columns of x.")
     _check_mean(mean, x.shape[1], noise)
-    if file is not None and Path(file).exists():
-        model = load_keras(file)
-        if model.input_shape != (None, x.shape[1]):
-            raise InputError(
-                f"{file} holds a network with inputs {model.input_shape[1:]}, but x has "
-                f"{x.shape[1]} columns: delete the file or name another."
+
+    def fitted() -> keras.Model:
+        rows, targets = x, y
+        if swap is not None:
+            rows, targets = np.concatenate([x, x[:, swap]]), np.concatenate([y, y])
+        if mean is not None:
+            model = mean
+        else:
+            model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed)
+            _fit(
+                model,
+                rows,
+                targets,
+                validation,
+                seed=seed,
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                weight_decay=weight_decay,
+                patience=patience,
+                verbose=verbose,
+                progress=progress,
             )
-        outputs = 1 if noise == "constant" else 2
-        if model.output_shape != (None, outputs):
-            raise InputError(
-                f"{file} holds a network with outputs {model.output_shape[1:]}, but "
-                f"noise={noise!r} has {outputs}: delete the file or name another."
-            )
-        kept = getattr(model, "feature_names_in_", names)
-        if names and tuple(kept) != names:
-            raise InputError(
-                f"{file} holds a network of the inputs {few(kept)}, but x has {few(names)}: give "
-                "the columns in that order, delete the file or name another."
-            )
+        if noise == "heteroscedastic":
+            model = add_noise_head(model, rows, targets, validation, seed=seed)
+        if names:
+            model.feature_names_in_ = names
         return model
-    if swap is not None:
-        x, y = np.concatenate([x, x[:, swap]]), np.concatenate([y, y])
-    if mean is not None:
-        model = mean
-    else:
-        model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed)
-        _fit(
-            model,
-            x,
-            y,
-            validation,
-            seed=seed,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            patience=patience,
-            verbose=verbose,
-            progress=progress,
+
+    if file is None:
+        return fitted()
+    save = functools.partial(save_named, columns=Columns(names) if names else None)
+    model = fitted_once(Path(file), fitted, load_keras, save)
+    if model.input_shape != (None, x.shape[1]):
+        raise InputError(
+            f"{file} holds a network with inputs {model.input_shape[1:]}, but x has "
+            f"{x.shape[1]} columns: delete the file or name another."
         )
-    if noise == "heteroscedastic":
-        model = add_noise_head(model, x, y, validation, seed=seed)
-    if names:
-        model.feature_names_in_ = names
-    if file is not None:
-        file = Path(file)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with written(file) as part:  # a torn file must not be loaded later
-            save_named(model, part, Columns(names) if names else None)
+    outputs = 1 if noise == "constant" else 2
+    if model.output_shape != (None, outputs):
+        raise InputError(
+            f"{file} holds a network with outputs {model.output_shape[1:]}, but "
+            f"noise={noise!r} has {outputs}: delete the file or name another."
+        )
+    kept = getattr(model, "feature_names_in_", names)
+    if names and tuple(kept) != names:
+        raise InputError(
+            f"{file} holds a network of the inputs {few(kept)}, but x has {few(names)}: give "
+            "the columns in that order, delete the file or name another."
+        )
+    return model
+
+
+def fitted_once(
+    file: Path,
+    fit: Callable[[], keras.Model],
+    load: Callable[[Path], keras.Model],
+    save: Callable[[keras.Model, Path], None],
+) -> keras.Model:
+    """Load the model that `file` keeps, or fit it and keep it there, whole.
+
+    Of several processes that want it, one fits and the others wait for it. Where the fit fails,
+    nothing is kept.
+    """
+    if file.exists():
+        return load(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = file.with_name(f".{file.name}.lock")
+    with FileLock(lock):
+        try:
+            if file.exists():
+                return load(file)
+            model = fit()
+            with written(file) as part:
+                save(model, part)
+        finally:
+            with contextlib.suppress(OSError):  # where an open file cannot go, its closing takes it
+                lock.unlink()
     return model
 
 
