@@ -216,8 +216,8 @@ def test_names_of_columns_are_kept_and_checked():
     [
         ({"hidden": ()}, r"hidden=\(\)"),
         ({"hidden": 8}, "hidden=8"),
-        ({"hidden": (8, 0)}, "at least one layer of whole units"),
-        ({"hidden": (8.5,)}, "at least one layer of whole units"),
+        ({"hidden": (8, 0)}, r"hidden\[1\]=0; give a whole number"),
+        ({"hidden": (8.5,)}, r"hidden\[0\]=8.5; give a whole number"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"epochs": 0}, "epochs=0"),
         ({"batch_size": 0}, "batch_size=0"),

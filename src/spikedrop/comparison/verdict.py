@@ -7,17 +7,13 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import both
 from spikedrop.comparison.comparison import Comparison, Verdict
 from spikedrop.comparison.criteria import FAR, Claim, Criterion
 from spikedrop.comparison.crps_equivalence import crps_equivalence
 from spikedrop.comparison.difference import global_test
-from spikedrop.comparison.draws import (
-    both,
-    fewest_draws,
-    pairing_fault,
-    predictive_sd,
-    said_to_be_paired,
-)
+from spikedrop.comparison.draws import fewest_draws, pairing_fault, predictive_sd, said_to_be_paired
 from spikedrop.comparison.errors_of_draws import FAR_OFF, MEAN_ERROR, mean_error, rare_draws
 from spikedrop.comparison.kernel_equivalence import KERNELS, kernel_equivalence
 from spikedrop.comparison.moments import moment_equivalence
@@ -122,17 +118,11 @@ def compare(
     fault = pairing_fault(a, b) if paired else None
     if fault:
         raise InputError(f"paired=True, but the samples are not paired: {fault}")
-    if not (0 < margin < 1 and 0 < crps_margin < 1 and 0 < level < 0.5):
-        raise InputError(
-            f"margin={margin} and crps_margin={crps_margin} must be in (0, 1) and level={level} in "
-            "(0, 0.5)."
-        )
-    x, z = both(a, b)
+    real_number("crps_margin", crps_margin, above=0, below=1)
     claim = Claim(margin, level, level / CRITERIA, bool(paired), seed)
+    x, z = both(a, b, paired=claim.paired)
     if y is None and np.any(noise_sd):
         raise InputError("noise_sd without y: it takes part in the score of y alone.")
-    if paired and len(x) != len(z):
-        raise InputError(f"a has {len(x)} draws and b {len(z)}: paired samples have as many.")
     predictive_sd(x)
     criteria = (
         *((mean_error(x, z, claim),) if paired else ()),
@@ -158,7 +148,7 @@ def compare(
     return Comparison(
         verdict=verdict,
         reason=_reason(verdict, criteria, error.largest if error else None),
-        paired=bool(paired),
+        paired=claim.paired,
         margin=margin,
         level=level,
         draws=(len(x), len(z)),
@@ -203,13 +193,10 @@ def _reason(verdict: Verdict, criteria: tuple[Criterion, ...], largest: float | 
         )
         size = f"at least {worst.low:.3g} {worst.unit}"
         return f"the difference in {worst.name} is {size}, beyond its margin of {worst.margin:.3g}."
-    left = sorted((one for one in criteria if one.answer == "open"), key=_times, reverse=True)
+    left = [one for one in criteria if one.answer == "open"]
+    left = sorted(left, key=lambda one: one.high / one.margin, reverse=True)
     names = ", ".join(one.name for one in left[:NAMED])
     names += f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     if verdict == "detected":
         return f"there is a difference, and its size against the margin is open: {names}."
     return f"no difference is shown, and none beyond the margin is excluded: {names}."
-
-
-def _times(one: Criterion) -> float:
-    return one.high / one.margin

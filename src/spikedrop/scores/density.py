@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy import special, stats
 
-from spikedrop.checks.samples import per_observation
+from spikedrop.checks.samples import pair, per_observation
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import noise_of, pair
+from spikedrop.scores._checks import noise_of
 from spikedrop.scores.calibration import predictive_moments
 
 

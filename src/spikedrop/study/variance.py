@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.checks.arguments import whole_number
 from spikedrop.checks.samples import BLOCK, by_name, plain
 from spikedrop.conversion import Conversion
 from spikedrop.engines.backends import Masks
@@ -181,9 +182,8 @@ def random_charge(network: Network, seed: int, number: int) -> dict[str, np.ndar
     InputError
         If `seed` or `number` is negative.
     """
-    if seed < 0 or number < 0:
-        raise InputError(f"seed={seed} and number={number} must not be negative.")
-    generator = np.random.default_rng([seed, number])
+    key = [whole_number("seed", seed), whole_number("number", number)]
+    generator = np.random.default_rng(key)
     return {
         layer.name: generator.random((1, *network.shapes[layer.name]), np.float32)
         for layer in network.hidden
@@ -220,17 +220,14 @@ def nested_samples(
     x = check_inputs(network, x)
     check_draws(network, masks, "draw")
     settle = conversion.settle(steps) if settle is None else settle
-    if charges < 1 or steps < 1 or not 0 <= settle < steps:
-        raise InputError(
-            f"charges={charges}, steps={steps}, settle={settle}: need at least one charge and one "
-            "step after settling."
-        )
+    whole_number("charges", charges, least=1)
+    whole_number("settle", settle, below=whole_number("steps", steps, least=1))
 
     def run(x: np.ndarray, masks: Masks, draws: range) -> tuple[np.ndarray, np.ndarray]:
         mask, number = first(masks), draws.start * charges
         drawn = [random_charge(network, seed, number + k) for k in range(charges)]
         start = {
-            name: np.repeat(np.concatenate([one[name] for one in drawn]), len(x), axis=0)
+            name: np.repeat(np.concatenate([charge[name] for charge in drawn]), len(x), axis=0)
             for name in drawn[0]
         }
         shown = np.concatenate([x] * charges)
