@@ -16,6 +16,7 @@ from spikedrop.engines.saturation import REMEDY, Saturation, Shares
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope, blocks, network_masks, stacked_masks
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import kind_of
 from spikedrop.sampling.samples import check_finite, check_job, rows_of_masks
 from spikedrop.sampling.snn import (
     BACKENDS,
@@ -313,7 +314,7 @@ def _synapses(network: Network) -> int:
     """Multiplications of one pass: weights, times the positions they slide over."""
     return sum(
         layer.weights.size
-        * (int(np.prod(network.shapes[layer.name][:-1])) if layer.op == "conv" else 1)
+        * (int(np.prod(network.shapes[layer.name][:-1])) if kind_of(layer).slides else 1)
         for layer in network.layers
         if layer.weights is not None
     )
