@@ -17,11 +17,12 @@ import numpy as np
 from benchmarks.environments import LIMIT_S, make_environment
 from benchmarks.work import FOLDER
 from spikedrop.chip import ChipLayer, ChipNetwork
-from spikedrop.chip.quantise import host_currents, neuron_maps
+from spikedrop.chip.quantise import host_currents
 from spikedrop.chip.reference import simulate
 from spikedrop.conversion import calibrate
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
+from spikedrop.network.topology import neuron_maps
 
 HERE = Path(__file__).parent
 RECORD = HERE.parent / "tests" / "recorded" / "loihi.npz"

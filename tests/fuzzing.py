@@ -22,11 +22,12 @@ from spikedrop.chip import hard_reset, host_biases, quantise, sample_chip, sampl
 from spikedrop.chip.reference import simulate as simulate_chip
 from spikedrop.engines import compiled as engine
 from spikedrop.engines.reference import simulate
-from spikedrop.engines.registry import PROGRAMS, neurons_read, refusal
+from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Network
 from spikedrop.network.forward import forward
+from spikedrop.network.topology import neurons_read
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import check_presentation, sample_snn
 from tests.networks import open_simulator
@@ -141,7 +142,7 @@ def judge(
 ) -> None:
     """Compare counts and readout with the reference's; see the top of this file."""
     exact = exact and expected.exact
-    received = neurons_read(case.network)
+    received = neurons_read(case.network.layers)
     shape = expected.readout.shape[:2]
     doubtful: dict[str, np.ndarray] = {}  # by layer: rows in which it, or one before it, is near
     judged, excused, wrong = 0, 0, None

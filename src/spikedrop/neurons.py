@@ -1,4 +1,4 @@
-"""Windows of time: in which layers integrate and fire, and how the readout weights its steps."""
+"""How the readout weights the steps of a presentation."""
 
 from __future__ import annotations
 
@@ -6,39 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from spikedrop.network.graph import Network
-
 Readout = Literal["mean", "parabola"]
 READOUTS: tuple[Readout, ...] = ("mean", "parabola")
-
-
-def firing_windows(network: Network) -> dict[str, tuple[int, int]]:
-    """Return for every hidden layer the window in which it integrates and the last it fires in.
-
-    A layer integrates in the window in which the deepest of its sources fires for the first time,
-    and fires from the next one on, until the last layer that reads it has integrated.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from spikedrop.network.graph import Layer
-    >>> one, zero = np.ones((1, 1), "float32"), np.zeros(1, "float32")
-    >>> layers = (Layer("a", one, zero), Layer("b", one, zero))
-    >>> firing_windows(Network.chain(layers, Layer("y", one, zero)))
-    {'a': (0, 1), 'b': (1, 2)}
-    """
-    whole: dict[str, int] = {}  # the window from which on a layer's values are there
-    for layer in network.layers:
-        whole[layer.name] = max((whole[s] for s in layer.sources), default=0) + layer.spiking
-    read = dict.fromkeys(network.outputs, max(whole.values()))
-    for layer in reversed(network.layers):
-        when = whole[layer.name] - 1 if layer.spiking else read.get(layer.name, 0)
-        for source in layer.sources:
-            read[source] = max(read.get(source, 0), when)
-    return {
-        layer.name: (whole[layer.name] - 1, max(read.get(layer.name, 0), whole[layer.name]))
-        for layer in network.hidden
-    }
 
 
 def step_weights(readout: Readout, steps: int, settle: int = 0) -> np.ndarray:

@@ -16,13 +16,14 @@ from spikedrop.chip import (
     sample_chip,
     sample_integers,
 )
-from spikedrop.chip.quantise import host_currents, neuron_maps, rounded, weight_range
+from spikedrop.chip.quantise import host_currents, rounded, weight_range
 from spikedrop.chip.reference import simulate
 from spikedrop.comparison import compare
 from spikedrop.conversion import Conversion, calibrate
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
+from spikedrop.network.topology import neuron_maps
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.study.bits import bits_samples, bits_table, neuron_table
 from spikedrop.study.figures.chip import bits_densities, error_against_bits

@@ -15,7 +15,7 @@ from spikedrop.engines.nengo_windowed import (
 from spikedrop.engines.reference import neurons, payload, simulate
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.neurons import firing_windows
+from spikedrop.network.topology import firing_windows
 from spikedrop.sampling.snn import sample_snn
 from tests.networks import inputs, open_simulator, towers, weights
 

@@ -9,11 +9,12 @@ import numpy as np
 from spikedrop.checks.arguments import of_type, whole_number
 from spikedrop.chip.network import BIAS_SHIFTS, ChipLayer, ChipNetwork, ChipReadout
 from spikedrop.conversion import Conversion
-from spikedrop.engines.registry import PROGRAMS, neurons_read, refusal
+from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_network
 from spikedrop.network.layers import linear, masked
+from spikedrop.network.topology import neuron_maps, neurons_read, reached_by_input
 
 MAX_EXPONENT = 7  # the largest that NengoLoihi gives a weight of 8 bits
 ROOM = 8  # thresholds a step that the current of a layer without neurons below may reach
@@ -104,7 +105,7 @@ def quantise(
     }
     width = {"bits": bits, "bias_bits": bias_bits, "membrane_bits": membrane_bits}
     bare = ChipNetwork((), (), network, gains, **width)  # checks the widths
-    from_input, still = _reached(network), host_currents(network, None)
+    from_input, still = reached_by_input(network.layers), host_currents(network, None)
     chip_layers, readouts = [], []
     for layer in network.layers:
         if not (layer.spiking or layer.name in network.outputs):
@@ -226,33 +227,6 @@ def rounded_bias(values: np.ndarray, bias_bits: int) -> np.ndarray:
     return whole.astype(np.int64)
 
 
-def neuron_maps(network: Network) -> dict[str, dict[str, np.ndarray]]:
-    """Return the linear maps from neurons to what receives them.
-
-    For every layer the layers of neurons that it reads, each with a matrix of axes (neuron below,
-    value): what one unit of activation there adds to the layer's values before it rectifies. Found
-    by pushing the identity through the layers between.
-    """
-    received: dict[str, dict[str, np.ndarray]] = {}
-    for layer in network.layers:
-        received[layer.name] = {}
-        for place, source in enumerate(layer.sources):
-            if network[source].spiking:
-                eye = np.eye(network.units(source))
-                below = {source: eye.reshape(-1, *network.shapes[source])}
-            else:
-                below = {
-                    name: matrix.reshape(-1, *network.shapes[source])
-                    for name, matrix in received[source].items()
-                }
-            for name, matrix in below.items():
-                silent = [np.zeros((len(matrix), *network.shapes[s])) for s in layer.sources]
-                silent[place] = matrix
-                out = linear(layer, silent, amount=0).reshape(len(matrix), -1)
-                received[layer.name][name] = received[layer.name].get(name, 0) + out
-    return received
-
-
 def host_currents(
     network: Network, x: np.ndarray | None, masks: dict[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
@@ -272,7 +246,7 @@ def host_currents(
     values = network.split(x.astype(np.float64))
     sent: dict[str, np.ndarray] = {}
     for layer in network.layers:
-        if layer.op != "input":
+        if not layer.is_input:
             below = [sent[source] for source in layer.sources]
             rows = max(map(len, below))
             whole = [np.broadcast_to(h, (rows, *h.shape[1:])) for h in below]
@@ -280,16 +254,6 @@ def host_currents(
         h = values[layer.name]
         sent[layer.name] = np.zeros_like(h[:1]) if layer.spiking else masked(layer, h, masks or {})
     return values
-
-
-def _reached(network: Network) -> set[str]:
-    """Layers that receive the input, other than through neurons."""
-    reached: set[str] = set()
-    for layer in network.layers:
-        received = [s for s in layer.sources if s in reached and not network[s].spiking]
-        if layer.op == "input" or received:
-            reached.add(layer.name)
-    return reached
 
 
 def _check(network: Network, conversion: Conversion, steps: int) -> None:
@@ -303,7 +267,7 @@ def _check(network: Network, conversion: Conversion, steps: int) -> None:
         )
     if steps < 1:
         raise InputError(f"steps={steps}: a presentation has at least one step.")
-    received = neurons_read(network)
+    received = neurons_read(network.layers)
     for layer in network.layers:
         synapses = network.units(layer.name) * sum(map(network.units, received[layer.name]))
         if (layer.spiking or layer.name in network.outputs) and synapses > SYNAPSES:

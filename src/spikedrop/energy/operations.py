@@ -17,7 +17,6 @@ from spikedrop.energy.work import (
     Work,
     add_work,
     artificial_work,
-    differs,
     fan_out,
     spiking_work,
     weights_met,
@@ -26,7 +25,7 @@ from spikedrop.engines.backends import Masks, Presentation
 from spikedrop.masks import Scope, mask_shape
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
-from spikedrop.neurons import firing_windows
+from spikedrop.network.topology import differ_between_draws, firing_windows
 from spikedrop.sampling.checks import check_draws
 from spikedrop.sampling.sampler import Sampler, first, one_by_one
 from spikedrop.sampling.snn import check_presentation, snn_sampler
@@ -170,7 +169,7 @@ def _operations(
     network: Network, measure: Callable[[bool], Work], scope: Scope, rows: int, kind: str
 ) -> Operations:
     """Put the layers' work together: shared, of each draw, and of a draw alone."""
-    drawn = differs(network)
+    drawn = differ_between_draws(network.layers, network.dropout_rates)
     bits = {
         layer.name: Counts(
             mask_bits=float(np.prod(mask_shape(network, layer.name)))
@@ -180,8 +179,8 @@ def _operations(
     }
     alone = measure(bool(network.dropout_rates))
     plain = measure(False) if network.dropout_rates else alone
-    once = sum((plain[name] for name in plain if not drawn[name]), Counts())
-    draw = sum((alone[name] for name in alone if drawn[name]), Counts())
+    once = sum((plain[name] for name in plain if name not in drawn), Counts())
+    draw = sum((alone[name] for name in alone if name in drawn), Counts())
     draw = sum(bits.values(), draw)
     table = pd.DataFrame(
         [astuple(alone[layer.name] + bits[layer.name]) for layer in network.layers],
@@ -190,5 +189,5 @@ def _operations(
     )
     table["neurons"] = [network.units(layer.name) * layer.spiking for layer in network.layers]
     table["fan_out"] = table["rate"] = 0.0
-    table["shared"] = [not drawn[layer.name] for layer in network.layers]
+    table["shared"] = [layer.name not in drawn for layer in network.layers]
     return Operations(once, draw, table, kind)

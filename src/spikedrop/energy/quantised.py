@@ -13,6 +13,7 @@ from spikedrop.masks import Scope
 from spikedrop.network.forward import forward
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
+from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import linear, masked, with_masked_weights
 from spikedrop.sampling.checks import check_draws
 from spikedrop.sampling.sampler import Sampler, collect, first, one_by_one
@@ -51,7 +52,7 @@ def quantised(network: Network, bits: int) -> Network:
         raise InputError(f"bits={bits}; a weight needs 2 to 16 bits.")
     layers = []
     for layer in network.layers:
-        if layer.op in ("dense", "conv") and np.any(layer.weights):
+        if kind_of(layer).has_synapses and np.any(layer.weights):
             scale = np.abs(layer.weights).max() / (2 ** (bits - 1) - 1)
             weights = (scale * np.rint(layer.weights / scale)).astype(np.float32)
             layer = replace(layer, weights=weights)
@@ -112,7 +113,7 @@ def sample_quantised(
         masks = first(stacked)
         values = network.split(x)
         for layer in rounded.layers:
-            if layer.op == "input":
+            if layer.is_input:
                 h = to_levels(values[layer.name], layer.name, signed=True)
             else:
                 below = [values[source] for source in layer.sources]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import reduce
-
 import numpy as np
 
 from spikedrop.energy.counts import Counts
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer, linear, masked, with_masked_weights
 
 Masks = dict[str, np.ndarray]
@@ -18,8 +16,7 @@ Work = dict[str, Counts]  # by the name of the layer
 def weights_met(network: Network) -> dict[str, np.ndarray]:
     """Return how many of its weights each value that a layer reads meets, axes of that value.
 
-    Of dense layers and convolutions, by their names; their sum is the layer's
-    multiply-accumulates.
+    Of layers with synapses, by their names; their sum is the layer's multiply-accumulates.
 
     >>> conv = Layer("c", np.ones((3, 1, 2), "float32"), np.zeros(2, "float32"), op="conv",
     ...     sources=("x",), activation="relu", padding="same")
@@ -28,31 +25,11 @@ def weights_met(network: Network) -> dict[str, np.ndarray]:
     >>> weights_met(Network(layers, ("f",)))["c"][:, 0].tolist()  # fewer windows at the edges
     [4.0, 6.0, 6.0, 4.0]
     """
-    found = {}
-    for layer in network.layers:
-        if layer.op == "dense":
-            found[layer.name] = np.full(
-                network.shapes[layer.sources[0]], float(layer.weights.shape[1])
-            )
-        elif layer.op == "conv":
-            shape, rank = network.shapes[layer.sources[0]], layer.weights.ndim - 2
-            strides = layer.strides or (1,) * rank
-            covers = [
-                _windows_over(n, size, stride, layer.padding)
-                for n, size, stride in zip(shape[:rank], layer.weights.shape, strides, strict=False)
-            ]
-            over = reduce(np.multiply.outer, covers)
-            found[layer.name] = np.broadcast_to(
-                over[..., None] * float(layer.weights.shape[-1]), shape
-            )
-    return found
-
-
-def _windows_over(n: int, size: int, stride: int, padding: str) -> np.ndarray:
-    """How many windows of one axis cover each of n places."""
-    ones = np.ones((size, 1, 1))
-    slide = Layer("", ones, np.zeros(1), op="conv", strides=(stride,), padding=padding)
-    return linear(slide, [np.eye(n)[:, :, None]]).sum(axis=(1, 2))
+    return {
+        layer.name: kind_of(layer).weights_met(layer, network.shapes[layer.sources[0]])
+        for layer in network.layers
+        if kind_of(layer).has_synapses
+    }
 
 
 def _met(layer: Layer, present: np.ndarray, masks: Masks, met: dict[str, np.ndarray]) -> float:
@@ -60,17 +37,6 @@ def _met(layer: Layer, present: np.ndarray, masks: Masks, met: dict[str, np.ndar
     if layer.name in masks and layer.family == "weights":
         return float((present @ (masks[layer.name][0] != 0).sum(axis=1)).sum())
     return float((present * met[layer.name]).sum())
-
-
-def _hand_on(layer: Layer, below: list[np.ndarray]) -> np.ndarray:
-    """Arrivals at a layer without weights: how many events reach each of its values."""
-    if layer.op == "scale":
-        return below[0]
-    if layer.op == "average_pool":  # a sum, not a mean, over each window
-        channels = below[0].shape[-1]
-        each = np.broadcast_to(np.eye(channels), (*layer.window, channels, channels))
-        layer = replace(layer, op="conv", weights=each, bias=np.zeros(channels))
-    return linear(layer, below)
 
 
 def spiking_work(
@@ -92,7 +58,7 @@ def spiking_work(
     work: Work = {}
     for layer in network.layers:
         name, shape = layer.name, (len(x), *network.shapes[layer.name])
-        if layer.op == "input":
+        if layer.is_input:
             events[name], sums[name] = np.zeros(shape), np.zeros(shape)
             values, there = constant[name]
             constant[name] = masked(layer, values, masks), there
@@ -119,14 +85,15 @@ def spiking_work(
                 + steps * _met(layer, moving[0], masks, met),
             )
         else:
-            reach = _hand_on(layer, arriving)
+            kind = kind_of(layer)
+            reach = kind.arrivals(layer, arriving)
             if layer.spiking or name in network.outputs:
                 now += Counts(synaptic=float(reach.sum()))
             if not layer.spiking:
                 alive = _alive(layer, masks)
                 events[name] = reach * alive
-                sums[name] = (_hand_on(layer, moving) > 0) * alive
-            there = (_hand_on(layer, tags) > 0) * (0.0 if layer.spiking else 1.0)
+                sums[name] = (kind.arrivals(layer, moving) > 0) * alive
+            there = (kind.arrivals(layer, tags) > 0) * (0.0 if layer.spiking else 1.0)
         if layer.spiking:
             events[name] = fired[name]
         constant[name] = masked(layer, flow * there, masks), there
@@ -145,7 +112,7 @@ def artificial_work(
     values, work = network.split(x), {}
     for layer in network.layers:
         now = Counts()
-        if layer.op == "input":
+        if layer.is_input:
             h = values[layer.name]
         else:
             below = [values[source] for source in layer.sources]
@@ -175,17 +142,3 @@ def fan_out(network: Network, name: str, met: dict[str, np.ndarray]) -> float:
     }
     work = spiking_work(network, np.zeros((1, network.n_inputs)), fired, {}, met, 1)
     return sum(counts.synaptic for counts in work.values()) / network.units(name)
-
-
-def differs(network: Network) -> dict[str, bool]:
-    """Tell for every layer whether what it computes differs from draw to draw.
-
-    A layer's own mask comes after what it computes, unless single weights are dropped.
-    """
-    computed: dict[str, bool] = {}
-    for layer in network.layers:
-        weights = layer.dropout > 0 and layer.family == "weights"
-        computed[layer.name] = weights or any(
-            computed[source] or network[source].dropout > 0 for source in layer.sources
-        )
-    return computed

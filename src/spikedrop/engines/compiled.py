@@ -30,11 +30,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikedrop.engines.registry import PROGRAMS, refusal
+from spikedrop.engines.registry import EVERY, PROGRAMS, refusal
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
 from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.topology import driven_by_neurons
 from spikedrop.neurons import step_weights
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 # and written every step, and should be near the cache; without one, fewer chunks cost less.
 CHUNK_UNITS = {"loop": 2**20, "once": 2**24}
 CHUNK_PAIRS = {"loop": (2048, 8192), "once": (2048, 32768)}  # at least and at most
+MATRIX = 2**28  # values of the map of a layer that has no code of its own
 SMALLEST = 128  # below it, matrix products take other code paths, whose last bits differ
 
 
@@ -81,27 +84,13 @@ def chunks(
             f"{SMALLEST} presentations, takes {smallest / 1e9:.2g} GB."
         )
     widest = max(network.units(layer.name) for layer in network.layers)
-    kind = "loop" if timed and _changing(network) else "once"
+    kind = "loop" if timed and driven_by_neurons(network.layers) else "once"
     wanted = int(np.clip(CHUNK_UNITS[kind] // widest, *CHUNK_PAIRS[kind]))
     pairs = min(int(memory_gb * 1e9 // per_pair), wanted)
     for rows in _even(range(n_observations), SMALLEST):
         most = int(memory_gb * 1e9 // (len(rows) * per_pair + per_draw))
         for some in _even(draws, max(1, min(pairs // len(rows), most))):
             yield some, rows
-
-
-def _changing(network: Network) -> set[str]:
-    """Return the layers that receive from neurons: their current is time-varying."""
-    after: set[str] = set()  # neurons, and what comes after neurons
-    changing = set()
-    for layer in network.layers:
-        if after.intersection(layer.sources):
-            after.add(layer.name)
-            if layer.spiking:
-                changing.add(layer.name)
-        elif layer.spiking:
-            after.add(layer.name)
-    return changing
 
 
 def _even(whole: range, most: int) -> Iterator[range]:
@@ -145,11 +134,8 @@ class Loaded:
 
 def load(network: Network, conversion: Conversion | None = None) -> Loaded:
     """Hand a network's arrays, and its conversion's, to TensorFlow once for all chunks of a job."""
-    arrays = {
-        layer.name: (layer.weights.astype("float32"), layer.bias.astype("float32"))
-        for layer in network.layers
-        if layer.weights is not None
-    }
+    arrays = {layer.name: _arrays(network, layer) for layer in network.layers}
+    arrays = {name: pair for name, pair in arrays.items() if pair is not None}
     gains, start = {}, np.float32(0.0)
     if conversion is not None:
         start = np.float32(conversion.initial_charge)
@@ -167,9 +153,27 @@ def load(network: Network, conversion: Conversion | None = None) -> Loaded:
     )
 
 
+def _arrays(network: Network, layer: Layer) -> tuple[np.ndarray, np.ndarray] | None:
+    """Weights and bias of a layer, if any; of a kind without code in `xla`, its matrix and bias."""
+    if layer.op in EVERY:
+        pair = None if layer.weights is None else (layer.weights, layer.bias)
+    else:
+        below = sum(map(network.units, layer.sources))
+        if below * network.units(layer.name) > MATRIX:
+            raise InputError(
+                f"layer {layer.name!r} ({layer.op}) would be a matrix of {below} x "
+                f"{network.units(layer.name)} values, too large for backend='engine': use "
+                "backend='numpy'."
+            )
+        shapes = [network.shapes[source] for source in layer.sources]
+        matrices, bias = kind_of(layer).matrices(layer, shapes)
+        pair = (np.concatenate(matrices), bias)
+    return None if pair is None else tuple(a.astype("float32") for a in pair)
+
+
 def _wired(network: Network, conversion: Conversion, gains: dict[str, np.ndarray]) -> Wired | None:
     """Prepare the network for the event-driven loop; None where TensorFlow does the loop."""
-    changing = _changing(network)
+    changing = driven_by_neurons(network.layers)
     if not changing or refusal(PROGRAMS["events"], network, conversion):
         return None
     if import_tensorflow().config.list_physical_devices("GPU"):

@@ -33,6 +33,7 @@ from spikedrop.conversion import Conversion
 from spikedrop.engines.caches import njit
 from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.network.graph import Network
+from spikedrop.network.topology import neurons_in_a_row
 from spikedrop.neurons import Readout, step_weights
 
 WORD = 64  # neurons whose thresholds are looked at together
@@ -100,23 +101,20 @@ def wire(
         layer.name: np.broadcast_to(gains[layer.name], network.shapes[layer.name]).ravel()
         for layer in network.hidden
     }
-    received: dict[str, tuple[str, ...]] = {}
+    rows = neurons_in_a_row(network)
     synapses, usual = {}, {}
     for layer in network.layers:
-        below = [received.get(source) for source in layer.sources]
         if layer.name in changing:
+            below = rows[layer.sources[0]]
             gain = gains[layer.name]
             synapses[layer.name] = Synapses(
-                below[0], padded(gain * layer.weights), padded(gain * layer.bias)[None, None]
+                below, padded(gain * layer.weights), padded(gain * layer.bias)[None, None]
             )
-            fits(layer.name, weights=(len(layer.weights), sum(len(flat[s]) for s in below[0])))
+            fits(layer.name, weights=(len(layer.weights), sum(len(flat[s]) for s in below)))
         if layer.spiking:
-            received[layer.name] = (layer.name,)
             usual[layer.name] = 0.0 if layer.family == "gaussian" else 1 / (1 - layer.dropout)
             if layer.family == "weights" or not layer.dropout:
                 usual[layer.name] = 1.0
-        elif layer.op in ("flatten", "concatenate") and all(below):  # values side by side
-            received[layer.name] = sum(below, ())
     return Wired(synapses, flat, usual, conversion.initial_charge, conversion.readout)
 
 

@@ -32,8 +32,9 @@ from spikedrop.engines.reference import averaged, payload
 from spikedrop.engines.registry import Simulator
 from spikedrop.engines.saturation import Shares, share
 from spikedrop.network.graph import Network
-from spikedrop.network.layers import Layer, linear
-from spikedrop.neurons import firing_windows
+from spikedrop.network.kinds import kind_of
+from spikedrop.network.layers import Layer
+from spikedrop.network.topology import firing_windows
 
 INHIBITION = -1e9  # threshold units per second: no input lifts a neuron out of it
 
@@ -52,23 +53,10 @@ class NengoModel:
     charges: dict[str, nengo.Probe]  # what a window brought, where neurons integrate first
 
 
-def _matrices(network: Network, layer: Layer) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return a layer's linear map as a matrix (unit, unit below) a source, and its bias."""
-    shapes = [network.shapes[source] for source in layer.sources]
-    still = linear(layer, [np.zeros((1, *shape)) for shape in shapes])
-    found = []
-    for i, source in enumerate(layer.sources):
-        n = network.units(source)
-        below = [np.zeros((n, *shape)) for shape in shapes]
-        below[i] = np.eye(n).reshape(n, *shapes[i])
-        found.append((linear(layer, below) - still).reshape(n, -1).T)
-    return found, still.ravel()
-
-
 def gated(layer: Layer) -> bool:
     """Whether the layer's mask is a gate that multiplies, not an inhibitory current."""
     silences = layer.spiking and layer.family in ("unit", "channel")
-    return layer.dropout > 0 and layer.op != "input" and not silences
+    return layer.dropout > 0 and not layer.is_input and not silences
 
 
 def build_model(
@@ -104,6 +92,11 @@ def build_model(
     charges: dict[str, nengo.Probe] = {}
     made: dict[tuple[str, bool], object] = {}  # what a layer sends, behind a synapse or not
 
+    def matrices_of(layer: Layer) -> tuple[list[np.ndarray], np.ndarray]:
+        shapes = [network.shapes[source] for source in layer.sources]
+        matrices, bias = kind_of(layer).matrices(layer, shapes)
+        return matrices, bias.ravel()
+
     def passed(name: str, units: int, source: object, synapse: float | None) -> object:
         relay = nengo.Node(size_in=units)
         nengo.Connection(source, relay, synapse=synapse)
@@ -115,9 +108,9 @@ def build_model(
 
     def connect(layer: Layer, target: object, scale: np.ndarray, behind: bool) -> np.ndarray:
         """Connect what a layer reads to `target`; return its bias."""
-        matrices, bias = _matrices(network, layer)
+        matrices, bias = matrices_of(layer)
         for source, matrix in zip(layer.sources, matrices, strict=True):
-            scaled = np.broadcast_to(scale, bias.shape)[:, None] * matrix
+            scaled = np.broadcast_to(scale, bias.shape)[:, None] * matrix.T
             nengo.Connection(made[source, behind], target, transform=scaled, synapse=None)
         return bias
 
@@ -127,7 +120,7 @@ def build_model(
         start = 0
         for layer in network.layers:
             units = network.units(layer.name)
-            if layer.op == "input":
+            if layer.is_input:
                 relay = nengo.Node(size_in=units)
                 nengo.Connection(node[start : start + units], relay, synapse=None)
                 made[layer.name, True] = made[layer.name, False] = relay
@@ -140,7 +133,7 @@ def build_model(
                     1,
                     neuron_type=_neurons(conversion, steps, *windows[layer.name]),
                     gain=np.ones(units),
-                    bias=scale * _matrices(network, layer)[1],
+                    bias=scale * matrices_of(layer)[1],
                     label=layer.name,
                 )
                 connect(layer, ensemble.neurons, scale, behind=True)
@@ -226,7 +219,7 @@ def _held(network: Network, masks: dict[str, np.ndarray], rows: int) -> dict[str
     held = {}
     for name, mask in masks.items():
         layer = network[name]
-        if layer.op != "input":
+        if not layer.is_input:
             mask = np.broadcast_to(mask, (rows, *network.shapes[name])).reshape(rows, -1)
             held[name] = mask if gated(layer) else np.where(mask > 0, 0.0, INHIBITION)
     return held

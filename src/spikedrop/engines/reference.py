@@ -66,7 +66,7 @@ def simulate(
     for layer in network.layers:
         if not layer.spiking:
             for values in (sent,) if passed is sent else (sent, passed):
-                h = inputs[layer.name] if layer.op == "input" else weigh(layer, values, masks)
+                h = inputs[layer.name] if layer.is_input else weigh(layer, values, masks)
                 values[layer.name] = masked(layer, h, masks)
             continue
         scale = scales[layer.name]

@@ -2,8 +2,9 @@
 
 A program is a way to run the dynamics of `spikedrop.engines.reference`. Whoever runs one asks
 `refusal` first, and hands the network over to another program or refuses it by name. A kind of
-layer, neuron or dropout that a program does not name is not run by it, so that a new kind is
-refused everywhere until somebody has taught it.
+layer, neuron or dropout that a program does not name is not run by it, so that a new one is
+refused everywhere until somebody has taught it; but layers of a new kind are run by their matrix
+(`spikedrop.network.kinds.Kind.matrices`) where `Takes.others` allows that.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import numpy as np
 
 from spikedrop.network.graph import Network
 from spikedrop.network.layers import Family, Layer
+from spikedrop.network.topology import neurons_read, places
 
 if TYPE_CHECKING:
     from spikedrop.conversion import Conversion
 
 Simulator = Callable[[np.ndarray, dict[str, np.ndarray]], tuple[np.ndarray, list[np.ndarray]]]
 
-# Kinds of layer, each with the most axes of the values it reads, observations not counted.
+# Kinds of layer that `xla` has code for, each with the most axes of the values it reads,
+# observations not counted.
 ANY = math.inf
 PLAIN = {"input": ANY, "dense": ANY, "scale": ANY, "flatten": ANY, "add": ANY, "concatenate": ANY}
 EVERY = {**PLAIN, "conv": 4, "average_pool": 4}  # windows in up to three dimensions, and channels
@@ -43,10 +46,13 @@ class Takes:
         Kinds of layer, each with the most axes of the values it reads.
     families : tuple of str
         Families of dropout.
+    others : float
+        The most axes of what kinds read that are not among `ops`; below 0 where they cannot run.
     """
 
     ops: Mapping[str, float]
     families: tuple[Family, ...]
+    others: float = ANY
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,8 @@ class Program:
 _ALL = (Takes(EVERY, (*VALUES, "weights")),) * 4
 _VALUES = (Takes(EVERY, VALUES),) * 4
 _GATED, _BARE = Takes(EVERY, GATES), Takes(EVERY, ())
-_DENSE, _IN_A_ROW = Takes({"dense": 1}, VALUES), Takes({"flatten": ANY, "concatenate": 1}, ())
+_DENSE = Takes({"dense": 1}, VALUES, others=-1)
+_IN_A_ROW = Takes({"flatten": ANY, "concatenate": 1}, (), others=-1)
 
 #: Every program by its name; the engine chooses among the first three.
 #:
@@ -166,21 +173,20 @@ def refusal(
             "hold='step' is a control that only backend='numpy' offers, and only for neurons that "
             "fire while they integrate."
         )
-    places = _places(network)
-    received = neurons_read(network)
+    stands, received = places(network.layers), neurons_read(network.layers)
     for layer in network.layers:
         if layer.dropout and layer.family == "weights" and layer.name in redrawn:
             return _drops(program, layer, received)
-        takes = getattr(program, places[layer.name])
+        takes = getattr(program, stands[layer.name])
         axes = max((len(network.shapes[source]) for source in layer.sources), default=0)
-        if axes > takes.ops.get(layer.op, -1):
+        if axes > takes.ops.get(layer.op, takes.others):
             return (
                 f"layer {layer.name!r} ({layer.op}) reads values of {axes} axes, which "
                 f"{program.name} cannot run where it stands: use backend='numpy', or leave the "
                 "layer out."
             )
         still = [s for s in layer.sources if not (network[s].spiking or received[s])]
-        if still and not program.mixed and places[layer.name] in ("neurons", "between"):
+        if still and not program.mixed and stands[layer.name] in ("neurons", "between"):
             return (
                 f"layer {layer.name!r} reads neurons beside {still[0]!r}, which does not fire; "
                 f"{program.name} cannot run that: use backend='numpy'."
@@ -212,29 +218,3 @@ def _drops(program: Program, layer: Layer, received: dict[str, set[str]]) -> str
         "axons and no gate can drop one: put the dropout behind the layer of neurons "
         f"({', '.join(map(repr, sorted(received[layer.name])))})."
     )
-
-
-def neurons_read(network: Network) -> dict[str, set[str]]:
-    """Layers of neurons that every layer reads, through layers without neurons."""
-    reach: dict[str, set[str]] = {}
-    for layer in network.layers:
-        reach[layer.name] = set()
-        for source in layer.sources:
-            reach[layer.name] |= {source} if network[source].spiking else reach[source]
-    return reach
-
-
-def _places(network: Network) -> dict[str, str]:
-    """Where every layer stands, as `Program` names it."""
-    received, places = neurons_read(network), {}
-    leads: set[str] = set()  # layers of neurons, and those without that neurons read
-    for layer in reversed(network.layers):
-        if layer.spiking or layer.name in leads:
-            leads |= {layer.name, *layer.sources}
-        if not received[layer.name]:
-            places[layer.name] = "before"
-        elif layer.spiking:
-            places[layer.name] = "neurons"
-        else:
-            places[layer.name] = "between" if layer.name in leads else "behind"
-    return places

@@ -6,12 +6,13 @@ Importing this file imports TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from spikedrop.conversion import MAX_RADIX_STEPS
 from spikedrop.network.layers import Layer
 from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.topology import differ_between_draws, neurons_read, upstream
 
 tf = import_tensorflow()
 Values = dict[str, tf.Tensor]
@@ -42,11 +43,7 @@ class Schedule:
 
     def needed(self, names: Iterable[str], without: Iterable[str] = ()) -> set[str]:
         """Return those layers and all they read, not looking below the layers `without`."""
-        found = set(names)
-        for layer in reversed(self.layers):
-            if layer.name in found and layer.name not in without:
-                found.update(layer.sources)
-        return found
+        return upstream(self.layers, names, without)
 
     @property
     def spiking(self) -> set[str]:
@@ -56,59 +53,70 @@ class Schedule:
     @property
     def still(self) -> set[str]:
         """Return the layers whose current does not change in time: no neurons come before them."""
-        return {
-            layer.name
-            for layer in self.layers
-            if not (self.needed([layer.name]) - {layer.name}) & self.spiking
-        }
+        return {name for name, read in neurons_read(self.layers).items() if not read}
 
     @property
     def read(self) -> set[str]:
         """Return the layers of neurons that the readout reads."""
-        return self.needed(self.outputs, without=self.spiking) & self.spiking
+        received = neurons_read(self.layers)
+        return set().union(*(received[name] for name in self.outputs))
 
     def drawn(self) -> set[str]:
         """Return the layers whose input differs from draw to draw."""
-        before: set[str] = set()
-        after: set[str] = set()
-        for layer in self.layers:
-            weights = layer.name in self.masked and layer.family == "weights"
-            if weights or after.intersection(layer.sources):
-                before.add(layer.name)
-            if layer.name in before or layer.name in self.masked:
-                after.add(layer.name)
-        return before
+        return differ_between_draws(self.layers, self.masked)
+
+
+def _concatenate(_: Layer, below: list[tf.Tensor]) -> tf.Tensor:
+    draws = max(h.shape[0] for h in below)
+    return tf.concat([tf.broadcast_to(h, (draws, *h.shape[1:])) for h in below], axis=-1)
+
+
+def _windows(layer: Layer, h: tf.Tensor, slide: Callable, window: Sequence, rank: int) -> tf.Tensor:
+    """Slide a window over values whose draws and observations are one axis."""
+    flat = tf.reshape(h, (-1, *h.shape[2:]))
+    out = slide(flat, window, layer.strides or (1,) * rank, layer.padding.upper())
+    return tf.reshape(out, (*h.shape[:2], *out.shape[1:]))
+
+
+def _dense(_: Layer, below: list[tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+    h = below[0]
+    if len(weights.shape) == 3:  # DropConnect: a matrix for each draw
+        out = tf.matmul(tf.reshape(h, (h.shape[0], -1, h.shape[-1])), weights)
+        return tf.reshape(out, (out.shape[0], *h.shape[1:-1], out.shape[-1]))
+    out = tf.matmul(tf.reshape(h, (-1, h.shape[-1])), weights)
+    return tf.reshape(out, (*h.shape[:-1], out.shape[-1]))
+
+
+#: The map of every kind of layer that has code here, its bias left out. Others run by their matrix.
+MAPS: dict[str, Callable[..., tf.Tensor]] = {
+    "add": lambda _, below: sum(below[1:], start=below[0]),
+    "concatenate": _concatenate,
+    "flatten": lambda _, below: tf.reshape(below[0], (*below[0].shape[:2], -1)),
+    "average_pool": lambda layer, below: _windows(
+        layer, below[0], tf.nn.avg_pool, layer.window, len(layer.window)
+    ),
+    "scale": lambda _, below, weights: below[0] * weights,
+    "conv": lambda layer, below, weights: _windows(
+        layer, below[0], tf.nn.convolution, weights, len(weights.shape) - 2
+    ),
+    "dense": _dense,
+}
+
+
+def _by_matrix(layer: Layer, below: list[tf.Tensor], matrix: tf.Tensor) -> tf.Tensor:
+    flat = [tf.reshape(h, (*h.shape[:2], -1)) for h in below]
+    return _dense(layer, [_concatenate(layer, flat)], matrix)
 
 
 def linear(layer: Layer, below: list[tf.Tensor], arrays: tuple, amount: float) -> tf.Tensor:
     """Apply a layer's linear map; the bias counts `amount` times. See `network.layers.linear`."""
-    h = below[0]
-    if layer.op == "add":
-        return sum(below[1:], start=h)
-    if layer.op == "concatenate":
-        draws = max(b.shape[0] for b in below)
-        below = [tf.broadcast_to(b, (draws, *b.shape[1:])) for b in below]
-        return tf.concat(below, axis=-1)
-    if layer.op == "flatten":
-        return tf.reshape(h, (*h.shape[:2], -1))
-    if layer.op == "average_pool":
-        flat = tf.reshape(h, (-1, *h.shape[2:]))
-        strides = layer.strides or (1,) * len(layer.window)
-        out = tf.nn.avg_pool(flat, layer.window, strides, layer.padding.upper())
-        return tf.reshape(out, (*h.shape[:2], *out.shape[1:]))
+    if arrays is None:
+        return MAPS[layer.op](layer, below)
     weights, bias = arrays
-    if layer.op == "scale":
-        return h * weights + amount * bias
-    if layer.op == "conv":
-        flat = tf.reshape(h, (-1, *h.shape[2:]))
-        strides = layer.strides or (1,) * (len(weights.shape) - 2)
-        out = tf.nn.convolution(flat, weights, strides, layer.padding.upper())
-        return tf.reshape(out, (*h.shape[:2], *out.shape[1:])) + amount * bias
-    if len(weights.shape) == 3:  # DropConnect: a matrix for each draw
-        out = tf.matmul(tf.reshape(h, (h.shape[0], -1, h.shape[-1])), weights)
-        return tf.reshape(out, (out.shape[0], *h.shape[1:-1], out.shape[-1])) + amount * bias
-    out = tf.matmul(tf.reshape(h, (-1, h.shape[-1])), weights)
-    return tf.reshape(out, (*h.shape[:-1], out.shape[-1])) + amount * bias
+    if layer.op in MAPS:
+        return MAPS[layer.op](layer, below, weights) + amount * bias
+    out = _by_matrix(layer, below, weights)
+    return tf.reshape(out, (*out.shape[:2], *bias.shape)) + amount * bias
 
 
 class Walk:
@@ -124,7 +132,7 @@ class Walk:
                 self.arrays[layer.name] = (weights * masks[layer.name][:, 0], bias)
         self.inputs: Values = {}
         for layer in plan.layers:
-            if layer.op == "input":
+            if layer.is_input:
                 size = tf.TensorShape(layer.shape).num_elements()
                 h, x = x[:, :size], x[:, size:]
                 h = tf.reshape(h, (1, -1, *layer.shape))

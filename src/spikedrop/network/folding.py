@@ -9,6 +9,7 @@ import numpy as np
 
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import by_channel, kind_of, one_per_channel
 from spikedrop.network.layers import Layer
 
 
@@ -72,7 +73,7 @@ def fold_masks(network: Network, masks: Mapping[str, np.ndarray]) -> Network:
 
 def _silenced(layer: Layer, mask: np.ndarray) -> Layer:
     """Return the layer without what reaches its dropped neurons."""
-    if not layer.spiking or layer.weights is None or (mask.ndim > 1 and not _by_channel(mask)):
+    if not layer.spiking or layer.weights is None or (mask.ndim > 1 and not by_channel(mask)):
         return layer
     kept = (mask.reshape(-1) != 0).astype(layer.weights.dtype)
     return replace(layer, weights=layer.weights * kept, bias=layer.bias * kept)
@@ -102,7 +103,7 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
     def between(source: str) -> str:
         """Put a layer behind `source` that multiplies, and return its name."""
         if source not in names:
-            factor = _of_channels(pending[source], source)
+            factor = one_per_channel(pending[source], source)
             names[source] = f"{source} ({kind})"
             bias = np.zeros_like(factor)
             layers.append(Layer(names[source], factor, bias, op="scale", sources=(source,)))
@@ -112,10 +113,12 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
         found = [pending.get(source) for source in layer.sources]
         after = None
         if any(factor is not None for factor in found):
-            ends = layer.name in network.outputs or layer.spiking
-            after = None if ends else _carried(network, layer, found)
-            if after is None and layer.op in ("dense", "conv", "scale"):
-                layer = replace(layer, weights=_multiplied(layer, found[0]))
+            kind, shapes = kind_of(layer), [network.shapes[s] for s in layer.sources]
+            if not (layer.spiking or layer.name in network.outputs):
+                after = kind.carried(found, shapes)
+            weights = None if after is not None else kind.absorbed(layer, found[0])
+            if weights is not None:
+                layer = replace(layer, weights=weights)
             elif after is None:
                 sources = [between(s) if s in pending else s for s in layer.sources]
                 layer = replace(layer, sources=tuple(sources))
@@ -128,52 +131,9 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
     return Network(tuple(layers), network.outputs)
 
 
-def _carried(network: Network, layer: Layer, found: list[np.ndarray | None]) -> np.ndarray | None:
-    """Return the factor that a layer without weights hands on; None if it cannot."""
-    shapes = [network.shapes[source] for source in layer.sources]
-    if layer.op == "flatten":
-        return np.broadcast_to(found[0], shapes[0]).reshape(-1)
-    if layer.op == "average_pool":
-        return found[0] if _by_channel(found[0]) else None
-    if layer.op == "add":
-        same = all(f is not None and np.array_equal(f, found[0]) for f in found)
-        return found[0] if same else None
-    if layer.op == "concatenate":
-        filled = [np.ones(1, np.float32) if f is None else f for f in found]
-        if not all(map(_by_channel, filled)):
-            return None
-        parts = [
-            np.broadcast_to(f.reshape(-1), s[-1:]) for f, s in zip(filled, shapes, strict=True)
-        ]
-        return np.concatenate(parts)
-    return None
-
-
-def _multiplied(layer: Layer, factor: np.ndarray) -> np.ndarray:
-    """Weights that take values multiplied by `factor`."""
-    channels = _of_channels(factor, layer.sources[0])
-    return layer.weights * (channels if layer.op == "scale" else channels[:, None])
-
-
 def _simplest(factor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return one factor a channel, axes of length 1 before it, if that says it all."""
     whole = np.broadcast_to(factor, shape).reshape(-1, shape[-1])
     if (whole == whole[:1]).all():
         return whole[0].reshape((1,) * (len(shape) - 1) + shape[-1:])
     return np.asarray(factor)
-
-
-def _by_channel(factor: np.ndarray) -> bool:
-    return all(n == 1 for n in factor.shape[:-1])
-
-
-def _of_channels(factor: np.ndarray, name: str) -> np.ndarray:
-    """Return one factor a channel, or refuse."""
-    flat = factor.reshape(-1, factor.shape[-1])
-    if not (flat == flat[:1]).all():
-        raise InputError(
-            f"layer {name!r} needs a multiplier for every position of a feature map, which the "
-            "weights after it share: drop whole channels there (SpatialDropout), and give a "
-            "channel one firing-rate scale."
-        )
-    return flat[0]

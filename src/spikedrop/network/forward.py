@@ -42,7 +42,7 @@ def forward(
     """
     masks, values, activations = masks or {}, network.split(x), []
     for layer in network.layers:
-        if layer.op == "input":
+        if layer.is_input:
             h = values[layer.name]
         else:
             below = [values[source] for source in layer.sources]

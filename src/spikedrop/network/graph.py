@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit, softmax
 
 from spikedrop.errors import InputError
-from spikedrop.network.layers import Family, Layer, Operation, linear
+from spikedrop.network.kinds import kind_of
+from spikedrop.network.layers import Family, Layer
+from spikedrop.network.topology import readers
 
 if TYPE_CHECKING:
     import keras
-
-N_SOURCES = {"input": (0, 0), "add": (1, np.inf), "concatenate": (1, np.inf)}  # others: one
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ class Network:
             raise InputError(
                 f"outputs={self.outputs}: name layers of the network, {sorted(known)}."
             )
+        read = readers(self.layers)
         for layer in self.layers:
-            self._check_place(layer)
+            self._check_place(layer, read_on=layer.name in read)
         if self.stored_masks is not None and self.stored_masks < 1:
             raise InputError(f"stored_masks={self.stored_masks}: store at least one mask, or None.")
         _ = self.shapes  # infers, and refuses what does not fit
@@ -88,7 +89,7 @@ class Network:
         inside = [
             layer
             for layer in self.layers
-            if layer.name not in self.outputs and (layer.op in ("dense", "conv"))
+            if layer.name not in self.outputs and kind_of(layer).has_synapses
         ]
         for layer in inside:
             if layer.activation != "linear":
@@ -107,7 +108,7 @@ class Network:
             "activation='relu', because only hidden layers become spiking neurons."
         )
 
-    def _check_place(self, layer: Layer) -> None:
+    def _check_place(self, layer: Layer, *, read_on: bool) -> None:
         """Refuse what a layer may not do where it stands."""
         ends = layer.name in self.outputs
         if ends and layer.spiking:
@@ -120,7 +121,6 @@ class Network:
                 f"layer {layer.name!r} is the readout and has dropout {layer.dropout}: remove it, "
                 "dropout belongs before the last layer."
             )
-        read_on = any(layer.name in other.sources for other in self.layers)
         if layer.activation in ("softmax", "sigmoid") and (read_on or not ends):
             raise InputError(
                 f"layer {layer.name!r} has activation {layer.activation!r}: only where the network "
@@ -150,21 +150,18 @@ class Network:
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one observation at every layer."""
-        values: dict[str, np.ndarray] = {}
+        found: dict[str, tuple[int, ...]] = {}
         for layer in self.layers:
-            below = [values[source] for source in layer.sources]
-            if layer.op == "input":
-                values[layer.name] = np.zeros((1, *layer.shape), np.float32)
-                continue
-            _check_shapes(layer, below)
-            values[layer.name] = linear(layer, below)
+            below, kind = [found[source] for source in layer.sources], kind_of(layer)
+            kind.check(layer, below)
+            found[layer.name] = kind.shape(layer, below)
         for layer in self.layers:
-            if layer.dropout and layer.family == "channel" and values[layer.name].ndim < 3:
+            if layer.dropout and layer.family == "channel" and len(found[layer.name]) < 2:
                 raise InputError(
                     f"layer {layer.name!r} has no channels to drop (its shape is "
-                    f"{values[layer.name].shape[1:]}): use family='unit'."
+                    f"{found[layer.name]}): use family='unit'."
                 )
-        return {name: value.shape[1:] for name, value in values.items()}
+        return found
 
     def units(self, name: str) -> int:
         """Return how many values a layer has."""
@@ -177,7 +174,7 @@ class Network:
     @property
     def inputs(self) -> tuple[Layer, ...]:
         """The input layers."""
-        return tuple(layer for layer in self.layers if layer.op == "input")
+        return tuple(layer for layer in self.layers if layer.is_input)
 
     @property
     def hidden(self) -> tuple[Layer, ...]:
@@ -284,16 +281,13 @@ def _check_layer(layer: Layer, known: set[str]) -> None:
             f"layer {layer.name!r} reads {missing[0]!r}, which is not among the layers before it: "
             "name a layer and put it first."
         )
-    if layer.op not in get_args(Operation):
-        raise InputError(
-            f"layer {layer.name!r} has op={layer.op!r}; use {', '.join(get_args(Operation))}."
-        )
-    if layer.op == "input" and layer.activation != "linear":
+    kind = kind_of(layer)
+    if layer.is_input and layer.activation != "linear":
         raise InputError(
             f"layer {layer.name!r} is an input and has activation {layer.activation!r}: put a "
             "layer behind it that rectifies."
         )
-    least, most = N_SOURCES.get(layer.op, (1, 1))
+    least, most = kind.reads
     if not least <= len(layer.sources) <= most:
         raise InputError(f"layer {layer.name!r} ({layer.op}) reads {len(layer.sources)} layers.")
     if not 0 <= layer.dropout < 1:
@@ -306,7 +300,7 @@ def _check_layer(layer: Layer, known: set[str]) -> None:
             f"layer {layer.name!r} ({layer.op}) has family='weights': only weights of dense layers "
             "can be dropped one by one."
         )
-    if layer.op not in ("dense", "conv", "scale"):
+    if not kind.has_weights:
         return
     if layer.weights is None or layer.bias is None or layer.bias.shape != layer.weights.shape[-1:]:
         shapes = [None if a is None else a.shape for a in (layer.weights, layer.bias)]
@@ -318,44 +312,4 @@ def _check_layer(layer: Layer, known: set[str]) -> None:
         raise InputError(
             f"layer {layer.name!r} has NaN or infinite weights: the training diverged; "
             "train again, with a lower learning rate."
-        )
-
-
-def _check_shapes(layer: Layer, below: list[np.ndarray]) -> None:
-    """Refuse values that a layer cannot take, with the names of both."""
-    shapes = [value.shape[1:] for value in below]
-    ranks = {"dense": 2, "scale": 1}
-    if layer.op in ranks and layer.weights.ndim != ranks[layer.op]:
-        raise InputError(
-            f"layer {layer.name!r}: weights have shape {layer.weights.shape} and bias "
-            f"{layer.bias.shape}; expected (inputs, units) and (units,)."
-        )
-    if layer.op in ("dense", "scale", "conv"):
-        takes = layer.weights.shape[-1 if layer.op == "scale" else -2]
-        if shapes[0][-1] != takes or (
-            layer.op == "conv" and len(shapes[0]) + 1 != layer.weights.ndim
-        ):
-            raise InputError(
-                f"layer {layer.name!r} takes {takes} inputs, but layer {layer.sources[0]!r} before "
-                f"it has {shapes[0][-1]} units (weights {layer.weights.shape}, values {shapes[0]})."
-            )
-    if layer.op in ("conv", "average_pool"):
-        window = layer.weights.shape[:-2] if layer.op == "conv" else layer.window
-        strides = layer.strides or (1,) * len(window)
-        if not window or len(strides) != len(window) or min(*window, *strides) < 1:
-            raise InputError(
-                f"layer {layer.name!r} ({layer.op}) has windows of {window} and strides of "
-                f"{layer.strides}: as many of both, each at least 1."
-            )
-    same = shapes if layer.op == "add" else [shape[:-1] for shape in shapes]
-    if layer.op in ("add", "concatenate") and len(set(same)) > 1:
-        raise InputError(
-            f"layer {layer.name!r} cannot {layer.op} values of shapes {shapes} from "
-            f"{', '.join(map(repr, layer.sources))}: they must agree."
-        )
-    if layer.op == "average_pool" and len(layer.window) + 1 != len(shapes[0]):
-        raise InputError(
-            f"layer {layer.name!r} pools over windows of {layer.window}, but layer "
-            f"{layer.sources[0]!r} has values of shape {shapes[0]}: one window size an axis before "
-            "the channels."
         )

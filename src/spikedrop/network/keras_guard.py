@@ -17,6 +17,7 @@ from scipy.special import expit, softmax
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.network.keras_layers import DROPOUT, refuse
+from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer, linear
 from spikedrop.network.quiet import import_keras
 
@@ -148,7 +149,7 @@ def _difference(
 def _work(node: Layer, shapes: Sequence[tuple[int, ...]]) -> int:
     """Multiplications for one row, about, and values."""
     values = sum(int(np.prod(shape)) for shape in shapes)
-    if node.op not in ("dense", "conv"):
+    if not kind_of(node).has_synapses:
         return 50 * values  # each is kept several times in memory
     return 50 * values + node.weights.size * int(np.prod(shapes[0][:-1]))
 
@@ -222,7 +223,7 @@ def _same_model(
     rounding = max(ROUNDING.get(kind, SINGLE) for kind in kinds)
     largest = min(LARGEST.get(kind, 1e30) for kind in kinds)
     known = {node.name: node for node in nodes}
-    inputs = [node for node in nodes if node.op == "input"]
+    inputs = [node for node in nodes if node.is_input]
     work = sum(
         _work(node, [shapes[name] for name in node.sources or [node.name]]) for node in nodes
     )
@@ -272,7 +273,7 @@ def _run(
     """Values at every layer without dropout; softmax and sigmoid, at the end, are left out."""
     values: dict[str, np.ndarray] = {}
     for layer in layers:
-        if layer.op == "input":
+        if layer.is_input:
             h = given[layer.name].astype(dtype)
         else:
             if layer.weights is not None:

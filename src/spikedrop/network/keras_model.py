@@ -18,8 +18,10 @@ from spikedrop.network.convertible import instead_of_operation
 from spikedrop.network.graph import Network
 from spikedrop.network.keras_guard import Call, ends, same_values
 from spikedrop.network.keras_layers import READERS, check_layer, refuse, shadowed
-from spikedrop.network.layers import Layer, linear
+from spikedrop.network.kinds import kind_of
+from spikedrop.network.layers import Layer
 from spikedrop.network.quiet import import_keras
+from spikedrop.network.topology import readers
 
 keras = import_keras()
 
@@ -102,8 +104,7 @@ def read(model: keras.Model) -> Network:
         tuple(replace(one, weights=float32(one.weights), bias=float32(one.bias)) for one in layers),
         outputs,
     )
-    shapes = {name: value.shape[1:] for name, value in reader.values.items()}
-    same_values(model, network, reader.layers, read_out, reader.calls, shapes)
+    same_values(model, network, reader.layers, read_out, reader.calls, reader.shapes)
     return network
 
 
@@ -153,7 +154,7 @@ class _Reader:
     """Collects a node for every call, in float64, in an order in which they can be computed."""
 
     layers: list[Layer] = field(default_factory=list)
-    values: dict[str, np.ndarray] = field(default_factory=dict)  # one row of zeros, for the shape
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     arrays: dict[int, tuple] = field(default_factory=dict)  # of each Keras layer, read once
     names: Counter = field(default_factory=Counter)
     calls: list[Call] = field(default_factory=list)
@@ -164,10 +165,8 @@ class _Reader:
         times = self.names[node.name]
         node = node if times == 1 else replace(node, name=f"{node.name} ({times})")
         self.layers.append(node)
-        if node.op == "input":
-            self.values[node.name] = np.zeros((1, *node.shape))
-        else:
-            self.values[node.name] = linear(node, [self.values[s] for s in node.sources])
+        below = [self.shapes[source] for source in node.sources]
+        self.shapes[node.name] = kind_of(node).shape(node, below)
         return node.name
 
     def input(self, tensor: keras.KerasTensor) -> str:
@@ -225,7 +224,7 @@ class _Reader:
         if isinstance(layer, keras.Model):
             nodes, results = (), self.model(layer, sources)
         else:
-            shape = self.values[sources[0]].shape[1:]
+            shape = self.shapes[sources[0]]
             nodes = tuple(READERS[type(layer)](layer, shape, self.weights))
             results = sources
             for node in nodes:
@@ -282,7 +281,7 @@ def _outside_of_layers(model: keras.Model, operation: keras.Operation, read: lis
 
 def _merged(layers: list[Layer], outputs: list[str]) -> tuple[list[Layer], list[str]]:
     """Merge activations, dropout and normalisation into the node that they alone read."""
-    readers = Counter([source for layer in layers for source in layer.sources] + outputs)
+    read = readers(layers, outputs)
     kept: dict[str, Layer] = {}
     became: dict[str, str] = {}
     folded: dict[tuple[int, int], tuple] = {}
@@ -291,7 +290,7 @@ def _merged(layers: list[Layer], outputs: list[str]) -> tuple[list[Layer], list[
         below = kept[layer.sources[0]] if len(layer.sources) == 1 else None
         new = None
         if below is not None:
-            alone = readers[below.name] == 1
+            alone = read[below.name] == 1
             new = _into(below, layer, folded) if alone else None
             if layer.op == "add" and layer.activation == "linear" and not layer.dropout:
                 new = below  # nothing is done at all
@@ -301,14 +300,14 @@ def _merged(layers: list[Layer], outputs: list[str]) -> tuple[list[Layer], list[
         else:
             kept[below.name] = new
             became[layer.name] = below.name
-            readers[below.name] += readers[layer.name] - 1
+            read[below.name] += read[layer.name] - 1
     return list(kept.values()), [became[name] for name in outputs]
 
 
 def _into(below: Layer, layer: Layer, folded: dict[tuple[int, int], tuple]) -> Layer | None:
     """Return the node below with what `layer` does merged into it, or None if it cannot be."""
     plain = below.activation == "linear" and not below.dropout
-    if layer.op == "scale" and plain and below.op in ("dense", "conv", "scale"):
+    if layer.op == "scale" and plain and kind_of(below).has_weights:
         key = (id(below.weights), id(layer.weights))
         if key not in folded:
             factor, offset = layer.weights, layer.bias
@@ -328,10 +327,10 @@ def _into(below: Layer, layer: Layer, folded: dict[tuple[int, int], tuple]) -> L
 def _normalisation_folded_forward(layers: list[Layer], outputs: list[str]) -> list[Layer]:
     """Fold a normalisation after neurons into the dense layer that alone reads it."""
     known = {layer.name: layer for layer in layers}
-    readers = Counter([source for layer in layers for source in layer.sources] + outputs)
+    read = readers(layers, outputs)
     for layer in layers:
         scale = known[layer.sources[0]] if layer.op == "dense" else None
-        if scale is None or scale.op != "scale" or scale.dropout or readers[scale.name] > 1:
+        if scale is None or scale.op != "scale" or scale.dropout or read[scale.name] > 1:
             continue
         if scale.activation != "linear":
             continue

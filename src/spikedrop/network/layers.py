@@ -8,11 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from spikedrop.errors import InputError
+from spikedrop.network.kinds import kind_of
 
-Operation = Literal[
-    "input", "dense", "conv", "average_pool", "flatten", "add", "concatenate", "scale"
-]
 Family = Literal["unit", "channel", "gaussian", "weights"]
 
 
@@ -39,7 +36,8 @@ class Layer:
         1/(1-p).
     op : str
         ``input``; ``dense``: h W + b; ``conv``: the same in a sliding window; ``average_pool``;
-        ``flatten``; ``add``; ``concatenate`` (last axis); ``scale``: w h + b, channel by channel.
+        ``flatten``; ``add``; ``concatenate`` (last axis); ``scale``: w h + b, channel by channel;
+        or another that `spikedrop.network.register_kind` was given.
     sources : tuple of str
         Names of the layers it reads, in order.
     activation : {"linear", "relu", "softmax", "sigmoid"}
@@ -61,7 +59,7 @@ class Layer:
     weights: np.ndarray | None = None
     bias: np.ndarray | None = None
     dropout: float = 0.0
-    op: Operation = "dense"
+    op: str = "dense"
     sources: tuple[str, ...] = ()
     activation: Literal["linear", "relu", "softmax", "sigmoid"] = "linear"
     family: Family = "unit"
@@ -69,6 +67,11 @@ class Layer:
     window: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
     padding: Literal["valid", "same"] = "valid"
+
+    @property
+    def is_input(self) -> bool:
+        """Whether its values are handed in."""
+        return self.op == "input"
 
     @property
     def spiking(self) -> bool:
@@ -98,44 +101,7 @@ def linear(layer: Layer, below: Sequence[np.ndarray], amount: float = 1.0) -> np
     >>> linear(pool, [np.array([[[1.0], [3.0], [5.0]]])])[0, :, 0].tolist()
     [2.0, 5.0]
     """
-    first = below[0]
-    if layer.op == "dense":
-        return first @ layer.weights + amount * layer.bias
-    if layer.op == "scale":
-        return first * layer.weights + amount * layer.bias
-    if layer.op == "conv":
-        rank = layer.weights.ndim - 2
-        views = _sliding(first, layer.weights.shape[:rank], layer)
-        seen = [*range(rank + 2, 2 * rank + 2), rank + 1]  # window axes, then channels
-        return np.tensordot(views, layer.weights, (seen, range(rank + 1))) + amount * layer.bias
-    if layer.op == "average_pool":
-        window = tuple(range(-len(layer.window), 0))
-        inside = _sliding(np.ones((1, *first.shape[1:-1], 1), first.dtype), layer.window, layer)
-        return _sliding(first, layer.window, layer).sum(window) / inside.sum(window)
-    if layer.op == "flatten":
-        return first.reshape(len(first), int(np.prod(first.shape[1:])))
-    if layer.op == "add":
-        return sum(below[1:], start=first)
-    return np.concatenate(below, axis=-1)
-
-
-def _sliding(h: np.ndarray, window: tuple[int, ...], layer: Layer) -> np.ndarray:
-    """Views of a sliding window: axes ``(observation, *position, channel, *window)``."""
-    strides = layer.strides or (1,) * len(window)
-    axes = range(1, 1 + len(window))
-    if layer.padding == "same":
-        short = [
-            max(-(-n // s) * s - s + k - n, 0)
-            for n, k, s in zip(h.shape[1:], window, strides, strict=False)
-        ]
-        h = np.pad(h, [(0, 0), *((n // 2, n - n // 2) for n in short), (0, 0)])
-    if any(n < k for n, k in zip(h.shape[1:], window, strict=False)):
-        raise InputError(
-            f"layer {layer.name!r} has a window of {window}, larger than its input of shape "
-            f"{h.shape[1:]}: use a smaller window, or padding='same'."
-        )
-    views = np.lib.stride_tricks.sliding_window_view(h, window, axis=tuple(axes))
-    return views[(slice(None), *(slice(None, None, s) for s in strides))]
+    return kind_of(layer).linear(layer, below, amount)
 
 
 def masked(layer: Layer, h: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:

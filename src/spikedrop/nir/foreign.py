@@ -14,9 +14,10 @@ import numpy as np
 from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
-from spikedrop.network.layers import Layer, linear
+from spikedrop.network.kinds import kind_of
+from spikedrop.network.layers import Layer
 from spikedrop.nir.reading import arrays, channels_last, unfold
-from spikedrop.nir.writing import flat_order, same_zeros
+from spikedrop.nir.writing import order_of, same_zeros
 
 if TYPE_CHECKING:
     import nir
@@ -68,13 +69,13 @@ def _in_order(graph: nir.NIRGraph) -> Iterator[str]:
 
 
 class _Foreign:
-    """Collects layers from a graph's nodes; values are kept for their shapes alone."""
+    """Collects layers from a graph's nodes."""
 
     def __init__(self, graph: nir.NIRGraph) -> None:
         """Start empty."""
         self.graph = graph
         self.layers: dict[str, Layer] = {}
-        self.values: dict[str, np.ndarray] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.orders: dict[str, np.ndarray | None] = {}
         self.scales: dict[str, np.ndarray] = {}
         self.became: dict[str, str] = {}  # the layer that holds a node's value
@@ -94,14 +95,14 @@ class _Foreign:
         if len(sources) > 1 and kind not in ("IF", "Output"):
             self._put(f"{name} (sum)", Layer(f"{name} (sum)", op="add", sources=sources))
             sources = (f"{name} (sum)",)
-        order, shape = self.orders[sources[0]], self.values[sources[0]].shape[1:]
+        order, shape = self.orders[sources[0]], self.shapes[sources[0]]
         if kind == "IF":
             self._neurons(name, node, sources)
         elif kind == "Output":
             if order is not None:
                 raise InputError(f"output {name!r} is a flattened feature map: add an Affine.")
             below = self.layers[sources[0]]
-            if len(sources) > 1 or below.spiking or below.op == "input":
+            if len(sources) > 1 or below.spiking or below.is_input:
                 self._put(name, Layer(name, op="add", sources=sources))
             self.outputs.append(self.became.get(name, below.name))
         else:
@@ -109,20 +110,9 @@ class _Foreign:
 
     def _put(self, name: str, layer: Layer) -> None:
         self.layers[layer.name], self.became[name] = layer, layer.name
-        below = [self.values[source] for source in layer.sources]
-        if layer.op == "input":
-            self.values[layer.name] = np.zeros((1, *layer.shape), np.float32)
-        else:
-            self.values[layer.name] = linear(layer, below)
-        self.orders[layer.name] = None
-        if layer.op == "flatten":
-            shape, before = below[0].shape[1:], self.orders[layer.sources[0]]
-            self.orders[layer.name] = flat_order(shape) if len(shape) > 1 else before
-        elif layer.op in ("add", "scale"):
-            orders = [self.orders[source] for source in layer.sources]
-            if not all(np.array_equal(order, orders[0]) for order in orders):
-                raise InputError(f"node {name!r} adds flattened feature maps to other values.")
-            self.orders[layer.name] = orders[0]
+        below = [self.shapes[source] for source in layer.sources]
+        self.shapes[layer.name] = kind_of(layer).shape(layer, below)
+        self.orders[layer.name] = order_of(layer, self.shapes, self.orders)
 
     def _linear(
         self, name: str, node: object, kind: str, order: np.ndarray | None, shape: tuple,
@@ -169,14 +159,14 @@ class _Foreign:
         if np.any(np.asarray(node.v_reset) != 0):
             raise InputError(f"node {name!r} resets to {np.unique(node.v_reset)[0]:g}, not to 0.")
         readers = sum(a == below.name for a, _ in self.graph.edges)
-        alone = len(sources) == 1 and readers == 1 and below.op in ("dense", "conv")
+        alone = len(sources) == 1 and readers == 1 and kind_of(below).has_synapses
         if alone and not below.spiking:
             self._put(name, replace(below, activation="relu"))
         else:
             self._put(name, Layer(name, op="add", sources=sources, activation="relu"))
         layer = self.became[name]
         per_step = np.asarray(node.r, np.float64) / np.asarray(node.v_threshold, np.float64)
-        shape = self.values[layer].shape[1:]
+        shape = self.shapes[layer]
         per_step = channels_last(per_step, self.orders[layer] if per_step.ndim == 1 else None)
         if per_step.shape != shape and per_step.size > 1:
             raise InputError(

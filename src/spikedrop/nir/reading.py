@@ -15,13 +15,14 @@ from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.network.folding import fold
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
 from spikedrop.nir.writing import (
     PAYLOAD,
     Writer,
     check_conversion,
-    flat_order,
     import_nir,
+    order_of,
 )
 
 if TYPE_CHECKING:
@@ -102,24 +103,19 @@ def read_ours(graph: nir.NIRGraph) -> tuple[Network, Conversion]:
     for record in records:
         name, sources = record["name"], tuple(record["sources"])
         shapes[name] = shape = tuple(record["values"])
-        orders[name] = orders[sources[0]] if sources else None
-        if record["op"] in ("dense", "conv", "concatenate"):
-            orders[name] = None
-        if record["op"] == "flatten" and len(shapes[sources[0]]) > 1:
-            orders[name] = flat_order(shapes[sources[0]])
-        weights = bias = None
-        if record["op"] in ("dense", "conv", "scale"):
-            weights, bias = arrays(graph.nodes[record["node"]], record["op"], orders[sources[0]])
-        layers.append(
-            Layer(
-                name, weights, bias, 0.0, record["op"], sources, record["activation"],
-                shape=shape if record["op"] == "input" else (),
-                window=tuple(record["window"]),
-                strides=tuple(record["strides"]),
-                padding=record["padding"],
-            )
+        layer = Layer(
+            name, op=record["op"], sources=sources, activation=record["activation"],
+            window=tuple(record["window"]), strides=tuple(record["strides"]),
+            padding=record["padding"],
         )  # fmt: skip
-        if layers[-1].spiking:
+        if layer.is_input:
+            layer = replace(layer, shape=shape)
+        orders[name] = order_of(layer, shapes, orders)
+        if kind_of(layer).has_weights:
+            weights, bias = arrays(graph.nodes[record["node"]], layer.op, orders[sources[0]])
+            layer = replace(layer, weights=weights, bias=bias)
+        layers.append(layer)
+        if layer.spiking:
             scale = next(known)
             if scale is None:
                 scale = graph.nodes[f"{record['node']}_if"].metadata["scale_hz"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.network.folding import fold
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
 
 if TYPE_CHECKING:
@@ -107,6 +108,27 @@ def flat_order(shape: tuple[int, ...]) -> np.ndarray | None:
     return None if (np.diff(order) == 1).all() else order
 
 
+def order_of(
+    layer: Layer, shapes: Mapping[str, tuple[int, ...]], orders: Mapping[str, np.ndarray | None]
+) -> np.ndarray | None:
+    """Order of a layer's values in NIR, if they are one axis that was flattened.
+
+    Of the shapes of all layers' values, and the orders of those that it reads.
+    """
+    kind, below = kind_of(layer), [orders[source] for source in layer.sources]
+    if layer.op == "flatten":
+        shape = shapes[layer.sources[0]]
+        return flat_order(shape) if len(shape) > 1 else below[0]
+    if layer.is_input or kind.has_synapses or kind.rearranges:
+        return None
+    if not all(np.array_equal(order, below[0]) for order in below):
+        raise InputError(
+            f"layer {layer.name!r} adds flattened feature maps, which NIR orders channels "
+            "first, to other values: put a Dense layer behind the Flatten."
+        )
+    return below[0]
+
+
 class Writer:
     """Adds node after node, each layer after those it reads."""
 
@@ -127,7 +149,7 @@ class Writer:
         for number, layer in enumerate(self.spikes.layers):
             name = self.names[layer.name] = self._name(number, layer.name)
             sources = layer.sources
-            self.orders[layer.name] = self._order(layer)
+            self.orders[layer.name] = order_of(layer, self.spikes.shapes, self.orders)
             below = [self.ends[s] for s in sources]
             self.ends[layer.name] = tuple(self._add(name, layer, below))
             if layer.spiking:
@@ -152,53 +174,43 @@ class Writer:
         self.edges += [(source, name) for source in sources]
         return name
 
-    def _order(self, layer: Layer) -> np.ndarray | None:
-        """Order of a layer's values in NIR, if they are one axis that was flattened."""
-        if layer.op == "flatten":
-            shape = self.spikes.shapes[layer.sources[0]]
-            return flat_order(shape) if len(shape) > 1 else self.orders[layer.sources[0]]
-        if layer.op not in ("add", "scale", "average_pool"):
-            return None
-        orders = [self.orders[source] for source in layer.sources]
-        if not all(np.array_equal(order, orders[0]) for order in orders):
-            raise InputError(
-                f"layer {layer.name!r} adds flattened feature maps, which NIR orders channels "
-                "first, to other values: put a Dense layer behind the Flatten."
-            )
-        return orders[0]
-
     def _add(self, name: str, layer: Layer, below: list[tuple[str, ...]]) -> Iterator[str]:
         """Add a layer's linear map; yield the nodes whose sum is its value."""
-        ir = self.nir
-        if layer.op == "input":
+        ir, sources = self.nir, layer.sources
+        if layer.is_input:
             shape = channels_first(np.zeros(layer.shape)).shape
             yield self._node(name, ir.Input({"input": np.array(shape)}), ())
         elif layer.op == "add":
             yield from self._once(name, layer, [end for ends in below for end in ends])
         elif layer.op == "concatenate":
-            widths = [self.spikes.shapes[source][-1] for source in layer.sources]
+            widths = [self.spikes.shapes[source][-1] for source in sources]
             parts = np.split(
                 np.eye(sum(widths)), np.cumsum(widths)[:-1]
             )  # (channel below, channel)
-            for i, (source, part) in enumerate(zip(layer.sources, parts, strict=True)):
+            for i, (source, part) in enumerate(zip(sources, parts, strict=True)):
                 shape = self.spikes.shapes[source]
                 node = self._dense(layer.name, part, None, self.orders[source], shape)
                 yield self._node(f"{name}_{i}", node, below[i])
         else:
-            order = self.orders[layer.sources[0]]
-            shape = self.spikes.shapes[layer.sources[0]]
-            if layer.op == "dense":
-                node = self._dense(layer.name, layer.weights, layer.bias, order, shape)
-            elif layer.op == "conv":
-                node = self._conv(layer.name, layer.weights, layer.bias, layer, shape)
-            elif layer.op == "average_pool":
-                node = self._pool(layer, shape)
-            elif layer.op == "flatten":
-                first = channels_first(np.zeros(shape)).shape
-                node = ir.Flatten({"input": np.array(first)}, start_dim=0, end_dim=-1)
-            else:
-                node = self._scale(layer, order, shape)
-            yield self._node(name, node, below[0])
+            yield self._node(name, self._one_node(layer), below[0])
+
+    def _one_node(self, layer: Layer) -> object:
+        """Return the node of a layer of a kind that NIR has, or refuse."""
+        order, shape = self.orders[layer.sources[0]], self.spikes.shapes[layer.sources[0]]
+        first = channels_first(np.zeros(shape)).shape
+        makers = {
+            "dense": lambda: self._dense(layer.name, layer.weights, layer.bias, order, shape),
+            "conv": lambda: self._conv(layer.name, layer.weights, layer.bias, layer, shape),
+            "average_pool": lambda: self._pool(layer, shape),
+            "flatten": lambda: self.nir.Flatten({"input": np.array(first)}, 0, -1),
+            "scale": lambda: self._scale(layer, order, shape),
+        }
+        if layer.op not in makers:
+            raise InputError(
+                f"layer {layer.name!r} ({layer.op}) is of a kind that NIR has no node for: put a "
+                "dense layer in its place."
+            )
+        return makers[layer.op]()
 
     def _once(self, name: str, layer: Layer, ends: list[str]) -> Iterator[str]:
         """Yield nodes to add up; NIR has one edge between two, so a repeated one gets a copy."""

@@ -17,6 +17,7 @@ from spikedrop.engines.saturation import REMEDY, Saturation
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import kind_of
 from spikedrop.sampling.ann import ann_sampler
 from spikedrop.sampling.checks import check_job
 from spikedrop.sampling.sampler import Sampler, fill
@@ -257,7 +258,7 @@ def _synapses(network: Network) -> int:
     """Multiplications of one pass: weights, times the positions they slide over."""
     return sum(
         layer.weights.size
-        * (int(np.prod(network.shapes[layer.name][:-1])) if layer.op == "conv" else 1)
+        * (int(np.prod(network.shapes[layer.name][:-1])) if kind_of(layer).slides else 1)
         for layer in network.layers
         if layer.weights is not None
     )

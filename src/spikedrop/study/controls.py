@@ -17,6 +17,7 @@ import xarray as xr
 from spikedrop.conversion import Conversion, calibrate
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
 from spikedrop.sampling.snn import Hold, sample_snn
 
@@ -124,10 +125,10 @@ def _rescaled(network: Network, factor: Callable[[Layer], float], why: str) -> N
     layers = []
     for layer in network.layers:
         changed = [network[name] for name in layer.sources if factor(network[name]) != 1]
-        if changed and layer.op != "dense":
+        if changed and not kind_of(layer).has_weights:
             raise InputError(
                 f"layer {layer.name!r} ({layer.op}) reads {changed[0].name!r}, which {why}: the "
-                "factor is taken out of dense weights alone."
+                "factor is taken out of weights alone."
             )
         scale = np.float32(np.prod([factor(source) for source in changed]))
         layers.append(replace(layer, weights=layer.weights * scale) if changed else layer)
