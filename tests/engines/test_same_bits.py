@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikedrop.conversion import NEURONS
 from spikedrop.engines.registry import program_of, refusal
+from spikedrop.neurons import NEURONS
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import BACKENDS, sample_snn
 from spikedrop.store import open_samples, sample_to_store

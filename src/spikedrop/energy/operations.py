@@ -23,6 +23,8 @@ from spikedrop.energy.work import (
     weights_met,
 )
 from spikedrop.engines.compiled import chunks, load, run_snn
+from spikedrop.engines.reference import simulate
+from spikedrop.engines.registry import backend_of
 from spikedrop.masks import Scope, blocks, mask_shape, network_masks, stacked_masks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
@@ -73,12 +75,13 @@ def count_operations(
     """
     x = check_inputs(network, x)
     check_draws(network, draws, scope)
-    check_presentation(network, conversion, steps, 0)
+    backend = backend_of(conversion)
+    check_presentation(network, conversion, steps, 0, backend=backend)
     repeats = {layer.name: 1 for layer in network.hidden}
     if conversion.windowed:
         repeats = {name: last - w for name, (w, last) in firing_windows(network).items()}
     busy = {name: n + conversion.windowed for name, n in repeats.items()}  # listening too
-    loaded = load(network, conversion)
+    loaded = load(network, conversion if backend == "engine" else None)
     met = weights_met(network)
 
     def measure(drawn: bool) -> Work:
@@ -89,14 +92,18 @@ def count_operations(
         for some, rows in chunks(network, len(x), numbers, memory_gb, timed=timed):
             shown, which = x[rows.start : rows.stop], rows_of_masks(scope, rows)
             masks = stacked_masks(network, seed, some, which) if drawn else {}
-            counts = run_snn(loaded, shown, masks, len(some), steps=steps, settle=0)[2]
+            held = [{name: mask[d] for name, mask in masks.items()} for d in range(len(some))]
+            if backend == "engine":
+                counts = run_snn(loaded, shown, masks, len(some), steps=steps, settle=0)[2]
+            else:
+                runs = [simulate(network, conversion, shown, m, steps=steps)[1] for m in held]
+                counts = [np.stack(layer) for layer in zip(*runs, strict=True)]
             for d in range(len(some)):
                 fired = {
                     layer.name: repeats[layer.name] * count[d].astype(float)
                     for layer, count in zip(network.hidden, counts, strict=True)
                 }
-                held = {name: mask[d] for name, mask in masks.items()}
-                add_work(work, spiking_work(network, shown, fired, held, met, steps))
+                add_work(work, spiking_work(network, shown, fired, held[d], met, steps))
         mean = {name: (1 / (len(numbers) * len(x))) * counts for name, counts in work.items()}
         for name, windows in busy.items():
             updates = float(network.units(name) * steps * windows)
@@ -105,7 +112,7 @@ def count_operations(
             for name in network.outputs:
                 weighted = float(network.units(name) * steps)
                 mean[name] += Counts(macs=weighted, macs_nonzero=weighted)
-        if conversion.kind == "bit-serial":
+        if conversion.dynamics.shifts:
             mean = {name: replace(one, shifts=one.synaptic) for name, one in mean.items()}
         return mean
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from spikedrop.comparison.draws import as_draws, predictive_sd
-from spikedrop.conversion import Neuron, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.energy.planning.pilot import check_pilot, scope_of
 from spikedrop.energy.planning.quantities import check_quantity, value
+from spikedrop.engines.registry import backend_of
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
@@ -24,7 +25,7 @@ def measured_errors(
     *,
     y: np.ndarray | None = None,
     seed: int,
-    neuron: Neuron = "charge_keeping",
+    neuron: str = "charge_keeping",
     draws: int = 2000,
     ann_draws: int = 20_000,
 ) -> pd.DataFrame:
@@ -63,7 +64,8 @@ def measured_errors(
     for (steps, rate), group in cells.groupby(["steps", "rate (Hz)"]):
         conversion = calibrate(network, x_train, rate_hz=rate, neuron=neuron)
         many = max(draws, REPEATS * int(group["draws"].max()))
-        snn = sample_snn(network, conversion, x, draws=many, seed=seed + 1, steps=int(steps), **how)
+        setting = {"seed": seed + 1, "steps": int(steps), "backend": backend_of(conversion)}
+        snn = sample_snn(network, conversion, x, draws=many, **setting, **how)
         pool = (as_draws(snn, "snn", outputs=True) - centre) / sd
         for row in group.itertuples():
             size, repeats = row.draws, many // row.draws
