@@ -14,10 +14,9 @@ import xarray as xr
 
 import spikedrop as sd
 from benchmarks.work import BACKEND, FOLDER, SEED, figure
-from spikedrop.conversion import KINDS, Neuron
 from spikedrop.errors import InputError
 from spikedrop.network import Network
-from spikedrop.neurons import Readout
+from spikedrop.neurons import Readout, neuron_of
 from spikedrop.sampling.allocation import allocate
 from spikedrop.study.example import Example, running_example
 
@@ -26,7 +25,7 @@ from spikedrop.study.example import Example, running_example
 class Way:
     """How to convert: a neuron, the weights of the readout's steps, scales per layer or neuron."""
 
-    neuron: Neuron
+    neuron: str
     readout: Readout = "mean"
     allocated: bool = False
 
@@ -177,7 +176,9 @@ def by_kind(entry: dict[str, object]) -> list[dict[str, object]]:
     found = []
     for kind, word in KIND_NAMES.items():
         errors = {
-            n: e for n, e in entry.get("neurons", {}).items() if KINDS[WAYS[n].neuron] == kind
+            n: e
+            for n, e in entry.get("neurons", {}).items()
+            if neuron_of(WAYS[n].neuron).kind == kind
         }
         if not errors:
             continue

@@ -16,10 +16,11 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spikedrop.checks.samples import as_samples
-from spikedrop.conversion import WINDOWED, Neuron, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.masks import stacked_masks
 from spikedrop.network import Network
 from spikedrop.network.forward import forward
+from spikedrop.neurons import NEURONS
 from spikedrop.plots import COLOURS, style
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
@@ -72,7 +73,7 @@ def live_data(example: Example) -> dict[str, object]:
             "fires": tops(network, example, "charge_keeping"),
             "windows": tops(network, example, "integrate_first"),
         },
-        "windowed": list(WINDOWED),
+        "windowed": [name for name, neuron in NEURONS.items() if neuron.windowed],
         "start": START,
     }
 
@@ -90,7 +91,7 @@ def telling_row(example: Example) -> int:
     return int(rows[int(np.argmax(span))])
 
 
-def tops(network: Network, example: Example, neuron: Neuron) -> list[float]:
+def tops(network: Network, example: Example, neuron: str) -> list[float]:
     """Activation of every layer at the percentile that `calibrate` takes for a neuron."""
     conversion = calibrate(network, example.x[example.parts.train], rate_hz=1.0, neuron=neuron)
     return [1 / float(scale) for scale in conversion.scales_hz]

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikedrop.conversion import NEURONS, Conversion
+from spikedrop.conversion import Conversion
 from spikedrop.network import Network
 from spikedrop.network.layers import Layer
+from spikedrop.neurons import NEURONS
 
 DT = 2.0**-10  # seconds a step, so that scales times dt are exact
 FAMILIES = ("unit", "channel", "gaussian", "weights")
@@ -208,7 +209,8 @@ def draw_case(seed: int, exact: bool | None = None) -> Case:
     exact = bool(rng.random() < 0.75) if exact is None else exact
     plain = bool(rng.random() < 0.5)
     network = draw_network(rng, exact, plain)
-    neuron = str(rng.choice(NEURONS, p=[0.85, 0.05, 0.05, 0.05] if plain else [0.4, 0.2, 0.2, 0.2]))
+    shares = [0.85, 0.05, 0.05, 0.05] if plain else [0.4, 0.2, 0.2, 0.2]
+    neuron = str(rng.choice(list(NEURONS), p=shares))
     windowed = neuron in ("integrate_first", "radix")
     steps = int(rng.choice([4, 8])) if exact else int(rng.integers(3, 12))
     settle = 0

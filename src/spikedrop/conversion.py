@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -12,22 +11,7 @@ from spikedrop.errors import InputError
 from spikedrop.network.forward import forward
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs, check_network
-from spikedrop.neurons import READOUTS, Readout
-
-Neuron = Literal["charge_keeping", "rectified", "integrate_first", "radix"]
-NEURONS: tuple[Neuron, ...] = ("charge_keeping", "rectified", "integrate_first", "radix")
-MAX_RADIX_STEPS = 20  # digits that float32 counts exactly
-WINDOWED = ("integrate_first", "radix")  # neurons that integrate first and fire afterwards
-Kind = Literal["SNN", "quantised", "bit-serial"]
-#: What a network of these neurons is. Only the first two send a rate code; the others equal an
-#: artificial network with rounded activations (`spikedrop.study.rounded`), and tables and figures
-#: do not count them among the spiking networks.
-KINDS: dict[Neuron, Kind] = {
-    "charge_keeping": "SNN",
-    "rectified": "SNN",
-    "integrate_first": "quantised",
-    "radix": "bit-serial",
-}
+from spikedrop.neurons import READOUTS, Kind, Neuron, Readout, neuron_of
 
 
 @dataclass(frozen=True)
@@ -44,23 +28,10 @@ class Conversion:
     scales_hz : tuple of float or numpy.ndarray
         Firing-rate scale of every hidden layer: hertz per unit of activation. An array, axes of
         the layer's values, gives every neuron its own (see `spikedrop.sampling.allocation`).
-    neuron : {"charge_keeping", "rectified", "integrate_first", "radix"}
-        ``charge_keeping``: :math:`v \leftarrow v + J\,dt`, then
-        :math:`n = \max(0, \lfloor v \rfloor)`, :math:`v \leftarrow v - n`; negative charge stays.
-        ``rectified``: Nengo's `SpikingRectifiedLinear`, which adds :math:`\max(J, 0)\,dt`.
-        ``integrate_first``: a layer integrates for the whole window in which the layer below
-        fires, and fires in the window after it, at most one spike per step. It equals, to rounding
-        of floating point, an artificial network whose activations are rounded to T levels: time
-        only counts the level out (`spikedrop.study.rounded`, which has the equation). Tables
-        and figures call it *quantised*. Hardware: one gate per layer (fire or integrate), and one
-        window of latency a layer; where branches of different depth meet, the shallower repeats
-        its window.
-        ``radix``: the same windows, but the threshold halves at every step, and a spike at step
-        k of T counts :math:`2^{T-1-k}`. It equals an artificial network whose activations are
-        rounded to T bits and multiplied one bit plane at a time, most significant first: *bit-
-        serial* arithmetic. The literature on spikes calls it radix encoding (Wang et al. 2021,
-        arXiv:2105.06943). Hardware: besides the gate, synapses that scale with the step (a shift
-        by one bit), or graded spikes, which carry a number.
+    neuron : str
+        A name in `spikedrop.neurons.NEURONS`, whose classes give the equations. Of this package:
+        ``charge_keeping``, ``rectified`` (Nengo's), ``integrate_first`` and ``radix``; tables and
+        figures call networks of the last two *quantised* and *bit-serial*.
     initial_charge : float
         Voltage at the start of a presentation, in units of the threshold, below 1. One half
         turns rounding down into rounding to the nearest spike.
@@ -77,7 +48,7 @@ class Conversion:
     """
 
     scales_hz: tuple[float | np.ndarray, ...]
-    neuron: Neuron = "charge_keeping"
+    neuron: str = "charge_keeping"
     initial_charge: float = 0.5
     synapse_s: float | None = None
     dt: float = 0.001
@@ -90,7 +61,7 @@ class Conversion:
             raise InputError(
                 f"scales_hz={self.scales_hz}: every scale must be positive and finite."
             )
-        one_of("neuron", self.neuron, NEURONS)
+        neuron_of(self.neuron)
         one_of("readout", self.readout, READOUTS)
         real_number("initial_charge", self.initial_charge, below=1)
         real_number("dt", self.dt, above=0)
@@ -108,39 +79,35 @@ class Conversion:
             )
 
     @property
+    def dynamics(self) -> Neuron:
+        """The neuron itself."""
+        return neuron_of(self.neuron)
+
+    @property
     def windowed(self) -> bool:
         """Whether layers integrate for a whole window before they fire."""
-        return self.neuron in WINDOWED
+        return self.dynamics.windowed
 
     @property
     def kind(self) -> Kind:
-        """What a network of these neurons is: a rate code (``SNN``), quantised or bit-serial.
-
-        >>> [Conversion((500.0,), neuron).kind for neuron in NEURONS]
-        ['SNN', 'SNN', 'quantised', 'bit-serial']
-        """
-        return KINDS[self.neuron]
+        """What a network of these neurons is; see `spikedrop.neurons.Neuron.kind`."""
+        return self.dynamics.kind
 
     def settle(self, steps: int) -> int:
         """Steps that the average of the readout leaves out by default.
 
-        A fifth; a tenth where the first steps weigh little; none where layers wait for whole
-        windows.
-
         >>> [Conversion((500.0,), readout=readout).settle(200) for readout in READOUTS]
         [40, 20]
         """
-        return 0 if self.windowed else steps // (5 if self.readout == "mean" else 10)
+        return self.dynamics.settle(steps, self.readout)
 
     def levels(self, steps: int) -> int:
         """Quanta of charge that stand for full scale, the activation ``1 / (g dt)``.
 
-        `steps` for neurons that count spikes, ``2**steps`` for ``radix``.
-
         >>> Conversion((500.0,), "radix").levels(8), Conversion((500.0,)).levels(200)
         (256, 200)
         """
-        return 2**steps if self.neuron == "radix" else steps
+        return self.dynamics.levels(steps)
 
 
 def _positive(scale: object) -> bool:
@@ -155,7 +122,7 @@ def calibrate(
     *,
     rate_hz: float = 500.0,
     percentile: float | None = None,
-    neuron: Neuron = "charge_keeping",
+    neuron: str = "charge_keeping",
     initial_charge: float = 0.5,
     synapse_s: float | None = None,
     dt: float = 0.001,
@@ -176,8 +143,8 @@ def calibrate(
     rate_hz : float
         Hertz at the percentile.
     percentile : float, optional
-        Between 0 and 100. By default 98, and 99.9 for neurons that integrate first: they send at
-        most one spike per step, and what is beyond ``1 / dt`` is lost.
+        Between 0 and 100; by default the neuron's own: 98, and 99.9 for neurons that integrate
+        first, which send at most one spike per step and lose what is beyond ``1 / dt``.
     neuron, initial_charge, synapse_s, dt, readout : see `Conversion`
 
     Raises
@@ -187,9 +154,9 @@ def calibrate(
     """
     check_network(network)
     real_number("rate_hz", rate_hz, above=0)
-    one_of("neuron", neuron, NEURONS)
+    known = neuron_of(neuron)
     if percentile is None:
-        percentile = 99.9 if neuron in WINDOWED else 98.0
+        percentile = known.percentile
     real_number("percentile", percentile, above=0, most=100)
     Conversion((), neuron, initial_charge, synapse_s, dt, readout)  # refused before any work
     x = check_inputs(network, x_train)

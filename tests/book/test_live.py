@@ -8,10 +8,11 @@ import pytest
 
 from book.live import DRAWS, RATES, SEED, live_data, live_example, telling_row
 from book.tree import ROOT
-from spikedrop.conversion import WINDOWED, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
 from spikedrop.network.forward import forward
+from spikedrop.neurons import neuron_of
 
 STATIC = ROOT / "book" / "_static"
 
@@ -58,7 +59,7 @@ def test_masks_are_those_of_the_package(page, example, rate):
 def test_browser_and_reference_fire_the_same_spikes(page, example, neuron):
     _, x = example.dose_curve(telling_row(example), 41)
     x = np.asarray(x, np.float32).astype(float)
-    windowed = neuron in WINDOWED
+    windowed = neuron_of(neuron).windowed
     for rate, hz, steps, dose, draw in [
         (0.1, 200, 60, 3, 0),
         (0.3, 800, 12, 30, 7),

@@ -25,8 +25,7 @@ from spikedrop.energy import (
     sample_quantised,
     sharing_table,
 )
-from spikedrop.energy.bills import BITS
-from spikedrop.energy.constants import price, price_table
+from spikedrop.energy.constants import DEVICES, price, price_table
 from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import energy as figures
@@ -127,9 +126,9 @@ def test_contradictions_are_marked_and_span_the_interval():
 
 
 def test_every_device_in_the_code_has_rows():
-    named = set(BITS) | set(FAIR)
-    assert named <= set(devices())
-    for device in BITS:
+    bare = {name: device for name, device in DEVICES.items() if device.bits}
+    assert set(FAIR) <= set(bare) and {device.process for device in bare.values()} == {"45nm"}
+    for device in bare:
         assert price(device, "memory_bit") and price(device, "dram_bit")
 
 

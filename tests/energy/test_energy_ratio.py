@@ -18,14 +18,15 @@ from spikedrop.energy import (
     joule_ratio,
     same_silicon,
 )
-from spikedrop.energy.bills import GATED, MASK_BIT, Price, bills, price_range
-from spikedrop.energy.constants import devices, price
+from spikedrop.energy.bills import MASK_BIT, Price, bills, price_range
+from spikedrop.energy.constants import DEVICES, devices, price
 from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS
 from spikedrop.plots import energy as figures
 from tests.networks import chain, inputs
 
+GATED = ("spinnaker", "spinnaker2", "45nm fp32", "45nm int8")
 NONE = pd.DataFrame(columns=["spikes", "synaptic", "updates", "mask_bits", "macs"])
 
 
@@ -141,6 +142,10 @@ def test_rounded_networks_are_priced_where_they_run_and_with_the_shift(works):
     low, high = energy(Counts(synaptic=100.0, shifts=100.0), "45nm int8")
     assert (low, high) == pytest.approx((100 * 0.03e-12, 200 * 0.1e-12))
     assert set(price_range(Price(device, "shift"))[0] for device in GATED) == {0.0}
+
+
+def test_the_devices_whose_layers_can_wait():
+    assert {name for name, device in DEVICES.items() if device.gated} == set(GATED)
 
 
 def test_the_ratio_decides_who_wins_and_only_rate_codes_are_called_spikes(works):

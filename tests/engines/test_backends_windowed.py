@@ -12,7 +12,7 @@ from spikedrop.engines.nengo_windowed import (
     RadixRectifiedLinear,
     register_windowed_with_nengo_dl,
 )
-from spikedrop.engines.reference import neurons, payload, simulate
+from spikedrop.engines.reference import neurons, simulate
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.network.topology import firing_windows
@@ -167,7 +167,8 @@ def test_every_spike_under_a_changing_current(neuron):
     for group, here, there in zip(settings, fired, (data[p][1] for p in probes), strict=True):
         steps, window = group["steps"], group["window"]
         spikes, _ = neurons(conversion, drawn[steps * window : steps * (window + 1)])
-        sent = group.get("amplitude", 1.0) * 1000 * spikes * payload(conversion, steps)[:, None]
+        values = conversion.dynamics.spike_values(steps)[:, None]
+        sent = group.get("amplitude", 1.0) * 1000 * spikes * values
         expected = np.zeros_like(drawn)
         for w in range(window + 1, group.get("last", window + 1) + 1):
             expected[steps * w : steps * (w + 1)] = sent

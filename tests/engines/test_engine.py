@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from spikedrop.conversion import NEURONS, Conversion, calibrate
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.engines import compiled as engine
 from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Layer, Network
 from spikedrop.network.forward import forward
+from spikedrop.neurons import NEURONS
 from spikedrop.sampling.ann import predict, sample_ann
 from spikedrop.sampling.snn import sample_snn
 

@@ -7,7 +7,7 @@ import pytest
 
 from spikedrop.chip import quantise
 from spikedrop.comparison import paired_error
-from spikedrop.conversion import NEURONS, WINDOWED, Conversion, calibrate
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.energy import count_operations
 from spikedrop.engines.reference import simulate
 from spikedrop.engines.registry import PROGRAMS
@@ -15,7 +15,7 @@ from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.network.forward import forward
-from spikedrop.neurons import step_weights
+from spikedrop.neurons import NEURONS, step_weights
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.store.fingerprint import of_conversion
@@ -142,7 +142,7 @@ def test_who_cannot_weight_steps_refuses_by_name():
     conversion = Conversion((500.0,), readout="parabola")
     with pytest.raises(InputError, match=r"readout='parabola': the chip model counts.*'mean'"):
         quantise(chain(), conversion)
-    for neuron in WINDOWED:
+    for neuron in ("integrate_first", "radix"):
         with pytest.raises(InputError, match=f"neuron='{neuron}' sends a whole.*'parabola'"):
             Conversion((500.0,), neuron, readout="parabola")
     with pytest.raises(InputError, match="readout='hann'; use 'mean', 'parabola'"):

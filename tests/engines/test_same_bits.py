@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikedrop.conversion import NEURONS
 from spikedrop.engines.backends import BACKENDS, backend_of
 from spikedrop.engines.registry import refusal
+from spikedrop.neurons import NEURONS
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.store import open_samples, sample_to_store

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikedrop.comparison import paired_error
-from spikedrop.conversion import NEURONS, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.engines import compiled as engine
 from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
@@ -12,6 +12,7 @@ from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Layer
 from spikedrop.network.forward import forward
 from spikedrop.network.layers import linear
+from spikedrop.neurons import NEURONS
 from spikedrop.sampling.allocation import allocate
 from spikedrop.sampling.ann import predict, sample_ann
 from spikedrop.sampling.snn import sample_snn

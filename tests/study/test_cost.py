@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from benchmarks.fidelity import WAYS, by_kind
-from spikedrop.conversion import KINDS, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.network.layers import Layer
+from spikedrop.neurons import neuron_of
 from spikedrop.plots import COLOURS
 from spikedrop.plots import spikes as figures
 from spikedrop.study.cost import (
@@ -116,7 +117,9 @@ def test_the_recorded_benchmark_tells_the_kinds_of_neuron_apart():
         rate_coded = figures_of[f"error_{budget}_rate_coded"]
         assert rate_coded["bar"] == bar
         neurons = measured["neurons"]
-        best = min(error for way, error in neurons.items() if KINDS[WAYS[way].neuron] == "SNN")
+        best = min(
+            error for way, error in neurons.items() if neuron_of(WAYS[way].neuron).kind == "SNN"
+        )
         assert rate_coded["value"] == pytest.approx(best, rel=1e-3)
         for entry in by_kind(measured):
             assert figures_of[entry["name"]] == entry

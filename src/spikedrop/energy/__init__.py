@@ -1,6 +1,6 @@
 """Energy of a whole predictive distribution: operations, published joules, the fair opponents."""
 
-from spikedrop.energy.constants import constants, devices, limits, price_table
+from spikedrop.energy.constants import constants, devices, limits, price_table, register_device
 from spikedrop.energy.counts import Counts, Operations, sharing_table
 from spikedrop.energy.joules import Joules, break_even, energy, energy_table
 from spikedrop.energy.operations import count_ann_operations, count_operations
@@ -24,6 +24,7 @@ __all__ = [
     "limits",
     "price_table",
     "quantised",
+    "register_device",
     "same_silicon",
     "sample_quantised",
     "sharing_table",

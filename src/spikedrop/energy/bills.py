@@ -10,22 +10,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from spikedrop.checks.arguments import one_of, whole_number
-from spikedrop.energy.constants import devices, price
+from spikedrop.energy.constants import DEVICES, device_of, devices, price
 from spikedrop.energy.counts import Counts, Operations
 from spikedrop.errors import InputError
 
 Memory = Literal["none", "chip", "dram"]
 MEMORIES: dict[Memory, str] = {"none": "", "chip": "memory_bit", "dram": "dram_bit"}
-#: Bits of a weight, and of a membrane, on devices whose prices are of bare arithmetic.
-BITS = {"45nm fp32": (32, 32), "45nm int8": (8, 24), "45nm int4": (4, 24)}
-#: The process that those devices share, and with it the memory: one price for all of them.
-PROCESS = {device: "45nm" for device in BITS}
-#: Devices on which a layer can wait for a window and a weight can be shifted: their neurons are
-#: programs (SpiNNaker), or circuits that are still to be drawn (bare arithmetic). The neurons of
-#: the other chips with a price are fixed, and none is documented to have the gate and the shift.
-GATED = ("spinnaker", "spinnaker2", "45nm fp32", "45nm int8")
-#: Kinds of network that need them.
-NEED_GATES = ("quantised", "bit-serial")
 
 
 class Price(NamedTuple):
@@ -58,8 +48,8 @@ def price_range(name: Price) -> tuple[float, float]:
         return 0.0, price("45nm int8", "memory_bit")[1]
     if name.operation == "shift":
         return 0.0, price(name.where, "synaptic")[1]
-    device = next((d for d, process in PROCESS.items() if process == name.where), name.where)
-    return price(device, name.operation) or (0.0, 0.0)
+    of_process = (d.name for d in DEVICES.values() if d.process == name.where)
+    return price(next(of_process, name.where), name.operation) or (0.0, 0.0)
 
 
 def bills(
@@ -91,8 +81,7 @@ def bills(
     """
     draws = whole_number("draws", draws, least=1)
     one_of("memory", memory, tuple(MEMORIES))
-    if not isinstance(device, str):
-        one_of("device", device, devices())
+    bits, process = device_of(device).bits, device_of(device).process or device
     one = work if isinstance(work, Counts) else work.of(1, shared=shared)
     total = draws * work if isinstance(work, Counts) else work.of(draws, shared=shared)
     known = {kind: price(device, kind) for kind in ("mac", "synaptic", "update", "spike")}
@@ -109,9 +98,9 @@ def bills(
         name = Price(device, kind)
         bill[name] = bill.get(name, 0.0) + number
     most = dict(bill)
-    if memory != "none" and device in BITS:
-        weight, state = BITS[device]
-        name = Price(PROCESS[device], MEMORIES[memory])
+    if memory != "none" and bits:
+        weight, state = bits
+        name = Price(process, MEMORIES[memory])
         spiking = weight * total.synaptic + 2 * state * total.updates
         bill[name] = weight * min(one.macs, macs) + spiking
         most[name] = weight * macs + spiking
@@ -124,8 +113,9 @@ def runs(work: Operations | Counts, device: str) -> bool:
     >>> runs(Counts(synaptic=1.0, shifts=1.0), "loihi"), runs(Counts(synaptic=1.0), "loihi")
     (False, True)
     """
-    gates = work.shifts > 0 if isinstance(work, Counts) else work.kind in NEED_GATES
-    return not gates or device in GATED
+    counts = work if isinstance(work, Counts) else work.of(1)
+    waits = isinstance(work, Operations) and work.kind not in ("ANN", "SNN")
+    return device_of(device).gated or not (waits or counts.shifts)
 
 
 def _check(work: Operations | Counts, device: str, total: Counts, known: dict) -> None:
@@ -133,7 +123,7 @@ def _check(work: Operations | Counts, device: str, total: Counts, known: dict) -
         raise InputError(
             f"device {device!r} has neurons of a fixed kind, without the gate for each layer and "
             "the shift of weights that a quantised or bit-serial network needs: for neurons that "
-            f"integrate first use {list(GATED)}."
+            f"integrate first use {[d.name for d in DEVICES.values() if d.gated]}."
         )
     if total.synaptic and known["synaptic"] is None:
         raise InputError(

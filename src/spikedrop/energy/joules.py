@@ -52,7 +52,7 @@ def energy(
         One of `spikedrop.energy.constants.devices`. A spiking network needs a device with a price
         for ``synaptic``, an artificial one for ``mac``, a quantised or bit-serial one of neurons
         that integrate first a device whose neurons are not fixed
-        (`spikedrop.energy.bills.GATED`). The multiply-accumulates of a constant
+        (`spikedrop.energy.constants.Device`). The multiply-accumulates of a constant
         input are priced as synaptic operations where there is no ``mac``.
     draws : int
     shared : bool

@@ -21,7 +21,7 @@ from spikedrop.energy.work import (
     spiking_work,
     weights_met,
 )
-from spikedrop.engines.backends import Masks, Presentation
+from spikedrop.engines.backends import Masks, Presentation, default_backend
 from spikedrop.masks import Scope, mask_shape
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
@@ -73,7 +73,8 @@ def count_operations(
     """
     x = check_inputs(network, x)
     check_draws(network, draws, scope)
-    check_presentation(network, conversion, steps, 0)
+    backend = default_backend(conversion)
+    check_presentation(network, conversion, steps, 0, backend=backend)
     repeats = {layer.name: 1 for layer in network.hidden}
     if conversion.windowed:
         repeats = {name: last - w for name, (w, last) in firing_windows(network).items()}
@@ -85,7 +86,7 @@ def count_operations(
         """Mean work of a presentation, with masks or without."""
         numbers = range(draws if drawn else 1)
         work: Work = {}
-        with snn_sampler(asked, seed, scope, "engine", memory_gb) as sampler:
+        with snn_sampler(asked, seed, scope, backend, memory_gb) as sampler:
             for piece in sampler.pieces(x, numbers, masked=drawn):
                 for d in range(len(piece.draws)):
                     fired = {
@@ -102,7 +103,7 @@ def count_operations(
             for name in network.outputs:
                 weighted = float(network.units(name) * steps)
                 mean[name] += Counts(macs=weighted, macs_nonzero=weighted)
-        if conversion.kind == "bit-serial":
+        if conversion.dynamics.shifts:
             mean = {name: replace(one, shifts=one.synaptic) for name, one in mean.items()}
         return mean
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from spikedrop.energy.bills import PROCESS, Bill, Memory, bills, price_range, runs
-from spikedrop.energy.constants import devices
+from spikedrop.energy.bills import Bill, Memory, bills, price_range, runs
+from spikedrop.energy.constants import device_of, devices
 from spikedrop.energy.counts import Operations
 from spikedrop.energy.joules import energy
 from spikedrop.errors import InputError
@@ -142,7 +142,7 @@ def against(
         words = WORDS if work.kind == "SNN" else OTHER_WORDS
         for shared in (True, False):
             row = {"network": name, "kind": work.kind, "device": device, "shared": shared}
-            row["same silicon"] = device in PROCESS
+            row["same silicon"] = device_of(device).process == device_of(FAIR[0]).process
             setting = {"shared": shared, "memory": memory}
             for fair in FAIR:
                 ratio = joule_ratio(work, device, opponent, fair, draws, **setting)

@@ -227,6 +227,16 @@ def backend_of(name: str) -> Backend:
     return BACKENDS[name]
 
 
+def default_backend(conversion: Conversion) -> str:
+    """Name the backend for work that names none: the engine, or NumPy if only it has the neuron.
+
+    >>> default_backend(Conversion((500.0,), "radix"))
+    'engine'
+    """
+    kinds = BACKENDS["engine"].program(conversion).kinds
+    return "engine" if kinds is None or conversion.neuron in kinds else "numpy"
+
+
 _DOOR = "spikedrop.engines.nengo_door"
 for _backend in (
     Backend("engine", _engine, PROGRAMS["timed"], PROGRAMS["windows"], stacks=True),

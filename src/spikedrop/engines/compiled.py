@@ -138,6 +138,9 @@ def load(network: Network, conversion: Conversion | None = None) -> Loaded:
     arrays = {name: pair for name, pair in arrays.items() if pair is not None}
     gains, start = {}, np.float32(0.0)
     if conversion is not None:
+        program = PROGRAMS["windows" if conversion.windowed else "timed"]
+        if conversion.neuron not in program.kinds:
+            raise InputError(refusal(program, network, conversion))
         start = np.float32(conversion.initial_charge)
         for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
             gains[layer.name] = np.asarray(scale * conversion.dt, "float32")
@@ -240,7 +243,7 @@ def run_snn(
         )
         return _infinite_marked(readout, spikes), spikes, every
     if conversion.windowed:
-        radix = conversion.neuron == "radix"
+        radix = conversion.dynamics.shifts
         levels = np32(conversion.levels(steps))
         outcome = _run("windows", loaded, work, levels, radix=radix, keep=keep_counts)
     else:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikedrop.checks.arguments import one_of
 from spikedrop.conversion import Conversion
 from spikedrop.engines.nengo_door import nengo
 from spikedrop.engines.nengo_neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
@@ -28,7 +29,7 @@ from spikedrop.engines.nengo_windowed import (
     RadixRectifiedLinear,
     register_windowed_with_nengo_dl,
 )
-from spikedrop.engines.reference import averaged, payload
+from spikedrop.engines.reference import averaged
 from spikedrop.engines.registry import Simulator
 from spikedrop.engines.saturation import Shares, share
 from spikedrop.network.graph import Network
@@ -165,19 +166,24 @@ def build_model(
     return NengoModel(net, node, spikes, readouts, end, slice(end - steps, end), fired, charges)
 
 
+#: Nengo's class of every neuron that it runs; those of windows take their timing as well.
+NEURON_TYPES = {
+    "charge_keeping": ChargeKeepingRectifiedLinear,
+    "rectified": nengo.SpikingRectifiedLinear,
+    "integrate_first": IntegrateFirstRectifiedLinear,
+    "radix": RadixRectifiedLinear,
+}
+
+
 def _neurons(
     conversion: Conversion, steps: int, window: int, last: int
 ) -> nengo.neurons.NeuronType:
     """Return the neurons of one layer, with their charge at the start."""
     charge = nengo.dists.Choice([conversion.initial_charge])
-    if not conversion.windowed:
-        kind = {
-            "charge_keeping": ChargeKeepingRectifiedLinear,
-            "rectified": nengo.SpikingRectifiedLinear,
-        }[conversion.neuron]
-        return kind(initial_state={"voltage": charge})
-    kind = {"integrate_first": IntegrateFirstRectifiedLinear, "radix": RadixRectifiedLinear}
-    return kind[conversion.neuron](steps, window, last, initial_state={"charge": charge})
+    kind = NEURON_TYPES[one_of("neuron", conversion.neuron, tuple(NEURON_TYPES))]
+    if conversion.windowed:
+        return kind(steps, window, last, initial_state={"charge": charge})
+    return kind(initial_state={"voltage": charge})
 
 
 def _results(
@@ -202,7 +208,8 @@ def _results(
     counts = []
     for name, probe in model.spikes.items():
         fired = data[probe][:, model.counted[name]]
-        unit = conversion.dt / payload(conversion, fired.shape[1])  # one spike, at every step
+        values = conversion.dynamics.spike_values(fired.shape[1])
+        unit = conversion.dt / values  # one spike, at every step
         counts.append(shaped(np.rint(np.einsum("ots,t->os", fired, unit)), name))
     if shares is not None and model.charges:
         window = fired.shape[1]  # all are as long

@@ -9,6 +9,7 @@ import numpy as np
 
 from spikedrop.conversion import Conversion
 from spikedrop.engines.saturation import share
+from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.network.layers import Layer, linear, masked, with_masked_weights
 from spikedrop.neurons import step_weights
@@ -62,7 +63,7 @@ def simulate(
     inputs = {name: np.stack([h] * steps) for name, h in network.split(x).items()}
     sent: dict[str, np.ndarray] = {}  # by each layer, axes (step, observation, *shape)
     passed = sent if conversion.synapse_s is None else {}  # the same, behind the synapses
-    counts = []
+    counts, neuron = [], conversion.dynamics
     for layer in network.layers:
         if not layer.spiking:
             for values in (sent,) if passed is sent else (sent, passed):
@@ -74,12 +75,12 @@ def simulate(
         start = None if initial_charge is None else initial_charge[layer.name]
         spikes, voltage = neurons(conversion, current, start)
         if shares is not None and conversion.windowed:
-            spare = voltage[-1] if conversion.neuron == "integrate_first" else voltage[-1] - 1
-            shares[layer.name] = share(spare >= 1)  # what is left when all has been sent
+            lost = neuron.largest(steps) - conversion.levels(steps)  # quanta of full scale not sent
+            shares[layer.name] = share(voltage[-1] + lost >= 1)
         if layer.name in masks and layer.family != "weights":  # a dropped neuron is silent
             spikes = spikes * (masks[layer.name] != 0)
-        worth = payload(conversion, steps).reshape(-1, *[1] * (spikes.ndim - 1))
-        sent[layer.name] = masked(layer, spikes * worth / (scale * conversion.dt), masks)
+        value = neuron.spike_values(steps).reshape(-1, *[1] * (spikes.ndim - 1))
+        sent[layer.name] = masked(layer, spikes * value / (scale * conversion.dt), masks)
         if passed is not sent:
             passed[layer.name] = low_pass(sent[layer.name], conversion)
         counts.append(spikes.sum(axis=0))
@@ -110,11 +111,10 @@ def weigh(layer: Layer, values: dict[str, np.ndarray], masks: dict[str, np.ndarr
 def neurons(
     conversion: Conversion, current: np.ndarray, start: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Drive integrate-and-fire neurons; see `Conversion` for the four kinds.
+    """Drive neurons with a current, axes (step, ...), as their class in `spikedrop.neurons` says.
 
-    The two that integrate first round their charge and send the result: `spikedrop.study.rounded`
-    is the same without time. All start from `start`, which broadcasts to one step of the current,
-    or else from the conversion's initial charge.
+    All start from `start`, which broadcasts to one step of the current, or else from the
+    conversion's initial charge. Returns the spikes and the charge after them, same axes.
 
     Hand-worked: charge 0.5 and -0.9 of current over one second leave -0.4 and no spike; 2.5 more
     leave 0.1 and two spikes.
@@ -124,34 +124,17 @@ def neurons(
     >>> spikes.tolist(), voltage.round(6).tolist()
     ([0.0, 2.0], [-0.4, 0.1])
     """
-    steps, dt = len(current), conversion.dt
+    steps, dt, neuron = len(current), conversion.dt, conversion.dynamics
     start = conversion.initial_charge if start is None else start
     v = np.broadcast_to(np.asarray(start, current.dtype), current.shape[1:])
-    if conversion.neuron == "rectified":
-        current = np.maximum(current, 0)
-    if conversion.windowed:  # all charge is there before the first spike
-        v = v + conversion.levels(steps) * dt * current.mean(axis=0)
+    if neuron.windowed:  # all charge is there before the first spike
+        v = v + neuron.levels(steps) * dt * current.mean(axis=0)
     spikes, voltage = np.zeros_like(current), np.zeros_like(current)
     for t in range(steps):
-        threshold = 2.0 ** (steps - 1 - t) if conversion.neuron == "radix" else 1.0
-        if conversion.windowed:
-            spikes[t] = v >= threshold
-        else:
-            v = v + current[t] * dt
-            spikes[t] = np.maximum(np.floor(v), 0)
-        v = voltage[t] = v - threshold * spikes[t]
+        arriving = 0.0 if neuron.windowed else current[t] * dt
+        spikes[t], v = neuron.step(v, arriving, t, steps)
+        voltage[t] = v
     return spikes, voltage
-
-
-def payload(conversion: Conversion, steps: int) -> np.ndarray:
-    """What a spike counts at step t of T: 1; for ``radix`` its binary place, ``T 2**-(t+1)``.
-
-    >>> payload(Conversion((1.0,), "radix"), 4).tolist()
-    [2.0, 1.0, 0.5, 0.25]
-    """
-    if conversion.neuron != "radix":
-        return np.ones(steps, np.float32)
-    return np.float32(steps) * np.float32(2) ** -np.arange(1, steps + 1, dtype=np.float32)
 
 
 def low_pass(sent: np.ndarray, conversion: Conversion) -> np.ndarray:
@@ -165,7 +148,18 @@ def low_pass(sent: np.ndarray, conversion: Conversion) -> np.ndarray:
 
 
 def decode(conversion: Conversion, counts: list[np.ndarray], steps: int) -> list[np.ndarray]:
-    """Return the activations that spike counts stand for: ``count / (scale * steps * dt)``."""
+    """Return the activations that spike counts stand for: ``count / (scale * steps * dt)``.
+
+    Raises
+    ------
+    InputError
+        If the neuron's spikes do not all count the same.
+    """
+    if conversion.dynamics.shifts:
+        raise InputError(
+            f"neuron={conversion.neuron!r} sends spikes of different values, so their number does "
+            "not give the activation: use a neuron that sends equal spikes."
+        )
     return [
         count / (scale * steps * conversion.dt)
         for count, scale in zip(counts, conversion.scales_hz, strict=True)

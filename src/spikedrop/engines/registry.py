@@ -19,6 +19,7 @@ import numpy as np
 from spikedrop.network.graph import Network
 from spikedrop.network.layers import Family, Layer
 from spikedrop.network.topology import neurons_read, places
+from spikedrop.neurons import NEURONS
 
 if TYPE_CHECKING:
     from spikedrop.conversion import Conversion
@@ -63,8 +64,8 @@ class Program:
     ----------
     name : str
         What errors call it.
-    kinds : tuple of str
-        Neurons, as in `Conversion`.
+    kinds : tuple of str or None
+        Neurons, as in `Conversion`; None for every one, by its own `spikedrop.neurons.Neuron.step`.
     synapse : bool
         Whether it runs a low-pass filter between layers.
     redraws : bool
@@ -84,7 +85,7 @@ class Program:
     """
 
     name: str
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...] | None
     synapse: bool
     redraws: bool
     mixed: bool
@@ -112,7 +113,7 @@ PROGRAMS: dict[str, Program] = {
     ),
     "timed": Program("backend='engine'", TIMED, True, False, True, *_ALL, True),
     "windows": Program("backend='engine'", WINDOWED, False, False, True, *_ALL),
-    "numpy": Program("backend='numpy'", TIMED + WINDOWED, True, True, True, *_ALL, True),
+    "numpy": Program("backend='numpy'", None, True, True, True, *_ALL, True),
     "nengo": Program(
         "backend='nengo'", TIMED + WINDOWED, True, False, True, *_VALUES, True, ("rectified",)
     ),
@@ -149,12 +150,17 @@ def refusal(
     >>> refusal(PROGRAMS["chip"], network, Conversion((500.0,), "radix"))[:32]
     "neuron='radix' with synapse_s=No"
     """
-    other_neuron = conversion.neuron not in program.kinds
-    if other_neuron or (conversion.synapse_s is not None and not program.synapse):
+    kinds = tuple(NEURONS) if program.kinds is None else program.kinds
+    if conversion.neuron not in kinds or not (conversion.synapse_s is None or program.synapse):
         return (
             f"neuron={conversion.neuron!r} with synapse_s={conversion.synapse_s}: {program.name} "
-            f"runs {', '.join(map(repr, program.kinds))}"
-            f"{'' if program.synapse else ', without synapse'}; calibrate with those."
+            f"runs {', '.join(map(repr, kinds))}{'' if program.synapse else ', without synapse'}; "
+            "calibrate with those"
+            + (
+                f"; {conversion.neuron!r} needs {conversion.dynamics.hardware}."
+                if program is PROGRAMS["chip"]
+                else ", or use backend='numpy', which runs every neuron."
+            )
         )
     if conversion.readout != "mean" and not program.weighted:
         return (

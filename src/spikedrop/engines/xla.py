@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from spikedrop.conversion import MAX_RADIX_STEPS
 from spikedrop.network.layers import Layer
 from spikedrop.network.quiet import import_tensorflow
 from spikedrop.network.topology import differ_between_draws, neurons_read, upstream
+from spikedrop.neurons import Radix
 
 tf = import_tensorflow()
 Values = dict[str, tf.Tensor]
@@ -316,7 +316,7 @@ def windows(
 
 def binary_ones(n: tf.Tensor) -> tf.Tensor:
     """Count the ones among the binary digits: what a quantity costs in spikes."""
-    digits = [tf.cast(n, tf.int32) // 2**k for k in range(MAX_RADIX_STEPS)]
+    digits = [tf.cast(n, tf.int32) // 2**k for k in range(Radix.most_steps)]
     return tf.cast(tf.add_n([tf.bitwise.bitwise_and(d, 1) for d in digits]), tf.float32)
 
 

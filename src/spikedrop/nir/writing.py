@@ -15,6 +15,7 @@ from spikedrop.network.folding import fold
 from spikedrop.network.graph import Network
 from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
+from spikedrop.neurons import Neuron
 
 if TYPE_CHECKING:
     import nir
@@ -45,11 +46,7 @@ def import_nir() -> object:
 def check_conversion(network: Network, conversion: Conversion) -> None:
     """Refuse dynamics that NIR's integrate-and-fire neuron cannot have."""
     if conversion.neuron != "charge_keeping":
-        why = {
-            "rectified": "adds only positive current, and NIR has no node between that does",
-            "integrate_first": "waits for a window, and NIR's neurons have no gate",
-            "radix": "halves its threshold at every step, and NIR's thresholds are constant",
-        }[conversion.neuron]
+        why = conversion.dynamics.nir or Neuron.nir
         raise InputError(
             f"neuron={conversion.neuron!r} {why}: calibrate with neuron='charge_keeping'."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -57,7 +58,7 @@ def operations_by_layer(works: Mapping[str, Operations], ax: Axes | None = None)
     of a spiking network that receives the constant input has multiply-accumulates as well.
     """
     ax = axes(ax)
-    rates = iter(COLOURS[role] for role in ("snn", "other", "truth", "wrong", "floor"))
+    rates = cycle(COLOURS[role] for role in ("snn", "other", "truth", "wrong", "floor"))
     used = sum(w.layers["synaptic"] + w.layers["macs"] for w in works.values()) > 0
     layers = list(used.index[used])
     width = 0.8 / len(works)

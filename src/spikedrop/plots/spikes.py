@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +13,15 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from spikedrop.plots import COLOURS, axes, style
 
-NEURON_COLOURS = {"charge_keeping": COLOURS["snn"], "rectified": COLOURS["wrong"]}
-NEURON_NAMES = {"charge_keeping": "keeps charge", "rectified": "rectified (Nengo's)"}
+LOOKS = {
+    "charge_keeping": (COLOURS["snn"], "keeps charge"),
+    "rectified": (COLOURS["wrong"], "rectified (Nengo's)"),
+}
+
+
+def _look(neuron: str) -> tuple[str, str]:
+    """Colour and title of a neuron; one that has none of its own goes by its name."""
+    return LOOKS.get(neuron, (COLOURS["other"], neuron))
 
 
 def membrane_traces(
@@ -41,14 +49,14 @@ def membrane_traces(
     panels[0].set(ylabel="current\n(thresholds/s)")
     panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1))
     for ax, (neuron, (voltage, spikes)) in zip(panels[1:], traces.items(), strict=True):
-        colour = NEURON_COLOURS[neuron]
+        colour, title = _look(neuron)
         ax.axhline(1, color=COLOURS["floor"], lw=0.8, ls=":")
         ax.axhline(0, color=COLOURS["floor"], lw=0.8)
         ax.step(ms, voltage, where="post", color=colour, lw=1.3)
         fired = np.flatnonzero(spikes > 0)
         ax.vlines(ms[fired], 1.0, 1.35, color="black", lw=1.2)
         ax.set(ylabel="charge\n(thresholds)")
-        ax.set_title(f"{NEURON_NAMES[neuron]}: spikes fired: {int(spikes.sum())}", loc="left")
+        ax.set_title(f"{title}: spikes fired: {int(spikes.sum())}", loc="left")
     panels[-1].set(xlabel="time (ms)")
     figure.align_ylabels()
     return panels
@@ -67,12 +75,13 @@ def rate_code(
         len(decoded), n, figsize=(2.9 * n, 2.8 * len(decoded)), squeeze=False, sharex="col"
     )
     for row, (neuron, layers) in zip(panels, decoded.items(), strict=True):
+        colour, title = _look(neuron)
         for i, (ax, a, d) in enumerate(zip(row, activations, layers, strict=True)):
             top = max(a.max(), d.max()) * 1.05
             ax.plot([0, top], [0, top], color=COLOURS["floor"], lw=1)
-            ax.scatter(a, d, s=6, alpha=0.5, color=NEURON_COLOURS[neuron], lw=0)
+            ax.scatter(a, d, s=6, alpha=0.5, color=colour, lw=0)
             ax.set(xlim=(-0.03 * top, top), ylim=(-0.03 * top, top))
-            ax.set_title(f"layer {i + 1}, {NEURON_NAMES[neuron]}", fontsize="small")
+            ax.set_title(f"layer {i + 1}, {title}", fontsize="small")
     figure.supxlabel("activation of the ANN")
     figure.supylabel("activation the spikes stand for")
     return panels
@@ -84,19 +93,20 @@ def error_against_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     `table` has columns ``steps``, ``setting``, ``neuron`` and ``error`` (predictive sd).
     """
     ax = axes(ax)
-    markers = iter("osD^vP*X" * 3)
+    markers = cycle("osD^vP*X")
     for setting, rows in table.groupby("setting", sort=False):
         ax.plot(
             rows["steps"],
             rows["error"],
             marker=next(markers),
             ms=5,
-            color=NEURON_COLOURS[rows["neuron"].iloc[0]],
+            color=_look(rows["neuron"].iloc[0])[0],
             ls="-" if "none" in str(setting) else "--",
             label=setting,
         )
     steps = np.array(sorted(table["steps"].unique()), float)
-    start = table.loc[table["neuron"] == "charge_keeping", "error"].max()
+    keeping = table["neuron"] == "charge_keeping"
+    start = table.loc[keeping if keeping.any() else slice(None), "error"].max()
     ax.plot(steps, start * steps[0] / steps, color=COLOURS["floor"], lw=1, ls=":", label="1/T")
     ax.set(
         xscale="log",
@@ -164,10 +174,10 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
     style()
     figure, panels = plt.subplots(1, 3, figsize=(8.5, 3.4), sharey=True)
     kinds = table.drop_duplicates("neuron").set_index("neuron")["kind"].sort_index()
-    rates = iter(COLOURS[role] for role in ("snn", "other", "wrong", "truth", "floor"))
+    rates = cycle(COLOURS[role] for role in ("snn", "other", "wrong", "truth", "floor"))
     looks = {
         neuron: (next(rates), marker, "-") if kind == "SNN" else (COLOURS[kind], marker, "--")
-        for (neuron, kind), marker in zip(kinds.items(), "osD^vPX", strict=True)
+        for (neuron, kind), marker in zip(kinds.items(), cycle("osD^vPX"), strict=False)
     }
     shown = (
         (

@@ -55,7 +55,7 @@ def allocate(
     Raises
     ------
     InputError
-        If `x_train` is unusable, or the neuron is ``radix``, whose spikes are digits: a finer
+        If `x_train` is unusable, or spikes are digits, as those of ``radix``: a finer
         quantum costs no more than one of them.
 
     Examples
@@ -74,10 +74,10 @@ def allocate(
     seed, numbers = check_job(network, draws=draws, seed=seed, scope="draw")
     of_type("conversion", conversion, Conversion, "`calibrate`")
     x = check_inputs(network, x_train)
-    if conversion.neuron == "radix":
+    if conversion.dynamics.shifts:
         raise InputError(
-            "neuron='radix' sends digits, so a scale of its own saves a neuron no spikes: use "
-            "'integrate_first' or 'charge_keeping'."
+            f"neuron={conversion.neuron!r} sends digits, so a scale of its own saves a neuron no "
+            "spikes: use 'integrate_first' or 'charge_keeping'."
         )
     x = x[:: max(1, len(x) // ROWS)]
     squared, mean, peak = (

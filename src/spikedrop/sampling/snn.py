@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from spikedrop.checks.arguments import of_type, one_of, whole_number
-from spikedrop.conversion import MAX_RADIX_STEPS, Conversion
+from spikedrop.conversion import Conversion
 from spikedrop.engines.backends import Presentation, Ran, backend_of
 from spikedrop.engines.compiled import chunks
 from spikedrop.engines.registry import refusal
@@ -209,11 +209,7 @@ def check_presentation(
             f"settle={settle}: neuron {conversion.neuron!r} integrates a whole window before it "
             "fires and has nothing to settle; leave settle out."
         )
-    if conversion.neuron == "radix" and steps > MAX_RADIX_STEPS:
-        raise InputError(
-            f"steps={steps}: a radix neuron sends one binary digit a step, and more than "
-            f"{MAX_RADIX_STEPS} are beyond float32; 8 to 12 are usual."
-        )
+    conversion.dynamics.check_steps(steps)
     if len(conversion.scales_hz) != len(network.hidden):
         raise InputError(
             f"the conversion has {len(conversion.scales_hz)} firing-rate scales and the network "

@@ -12,6 +12,7 @@ import numpy as np
 from spikedrop.conversion import Conversion
 from spikedrop.engines.backends import backend_of
 from spikedrop.network.graph import Network
+from spikedrop.neurons import SHIPPED
 
 # Their releases can change the last bits of a sample.
 PACKAGES = ("spikedrop", "numpy", "scipy", "tensorflow", "numba")
@@ -42,7 +43,7 @@ def of_network(network: Network) -> str:
 
 
 def of_conversion(conversion: Conversion) -> str:
-    """Fingerprint of a conversion."""
+    """Fingerprint of a conversion; of a registered neuron also its class's name and its fields."""
     parts: list[object] = []
     for field in fields(conversion):
         value = getattr(conversion, field.name)
@@ -50,6 +51,8 @@ def of_conversion(conversion: Conversion) -> str:
             continue  # stores from before there was a choice resume
         parts.append(field.name)
         parts += [np.asarray(scale) for scale in value] if field.name == "scales_hz" else [value]
+    if conversion.neuron not in SHIPPED:
+        parts.append(repr(conversion.dynamics))
     return _digest(parts)
 
 

@@ -50,7 +50,7 @@ def round_activation(
     Raises
     ------
     InputError
-        If the neuron fires while it integrates, and is therefore not a rounding.
+        If the neuron is another one.
 
     Examples
     --------
@@ -62,15 +62,14 @@ def round_activation(
     [0.0, 0.0, 0.5, 0.5, 1.0]
     [0.0, 0.25, 0.5, 0.75, 0.75]
     """
-    if not conversion.windowed:
+    if conversion.neuron not in ("integrate_first", "radix"):
         raise InputError(
-            f"neuron={conversion.neuron!r} fires while it integrates, so it does not round its "
-            "activation: use 'integrate_first' or 'radix'."
+            f"neuron={conversion.neuron!r} is not known to round its activation to levels: use "
+            "'integrate_first' or 'radix'."
         )
-    levels = conversion.levels(steps)
-    most = levels - 1 if conversion.neuron == "radix" else levels
+    levels, largest = conversion.levels(steps), conversion.dynamics.largest(steps)
     quantum = 1 / (levels * scale * conversion.dt)
-    return quantum * np.clip(np.floor(h / quantum + conversion.initial_charge), 0, most)
+    return quantum * np.clip(np.floor(h / quantum + conversion.initial_charge), 0, largest)
 
 
 def forward_rounded(
@@ -100,7 +99,7 @@ def forward_rounded(
     Raises
     ------
     InputError
-        If the conversion is of a neuron that fires while it integrates.
+        If the conversion is of another neuron.
 
     Examples
     --------

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 
 from spikedrop.checks.arguments import one_of, real_number
-from spikedrop.conversion import WINDOWED
 from spikedrop.energy import Counts, Operations, devices, energy
 from spikedrop.energy.planning.pilot import Pilot
 from spikedrop.errors import InputError
+from spikedrop.neurons import neuron_of
 
 Unit = Literal["joules", "seconds", "operations"]
 UNITS: tuple[Unit, ...] = ("joules", "seconds", "operations")
@@ -81,7 +81,7 @@ def cost_tables(
             unit,
             device,
             steps=t,
-            windowed=pilot.neuron in WINDOWED,
+            windowed=neuron_of(pilot.neuron).windowed,
             seconds=pilot.seconds[t, rate],
             seconds_per_step=seconds_per_step,
         )

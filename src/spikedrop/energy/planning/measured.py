@@ -7,9 +7,10 @@ import pandas as pd
 
 from spikedrop.checks.samples import as_samples
 from spikedrop.comparison.draws import predictive_sd
-from spikedrop.conversion import Neuron, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.energy.planning.pilot import check_pilot, scope_of
 from spikedrop.energy.planning.quantities import check_quantity, value
+from spikedrop.engines.backends import default_backend
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
@@ -25,7 +26,7 @@ def measured_errors(
     *,
     y: np.ndarray | None = None,
     seed: int,
-    neuron: Neuron = "charge_keeping",
+    neuron: str = "charge_keeping",
     draws: int = 2000,
     ann_draws: int = 20_000,
 ) -> pd.DataFrame:
@@ -65,7 +66,8 @@ def measured_errors(
     for (steps, rate), group in cells.groupby(["steps", "rate (Hz)"]):
         conversion = calibrate(network, x_train, rate_hz=rate, neuron=neuron)
         many = max(draws, REPEATS * int(group["draws"].max()))
-        snn = sample_snn(network, conversion, x, draws=many, seed=seed + 1, steps=int(steps), **how)
+        setting = {"seed": seed + 1, "steps": int(steps), "backend": default_backend(conversion)}
+        snn = sample_snn(network, conversion, x, draws=many, **setting, **how)
         pool = (as_samples(snn, "snn", outputs="many").all() - centre) / sd
         for row in group.itertuples():
             size, repeats = row.draws, many // row.draws

@@ -9,25 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from spikedrop.checks.arguments import one_of, real_number, whole_number
+from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.checks.samples import as_samples
 from spikedrop.comparison.draws import predictive_sd
-from spikedrop.conversion import MAX_RADIX_STEPS, NEURONS, WINDOWED, Neuron, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.energy import Operations, count_operations
+from spikedrop.engines.backends import default_backend
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs, check_network
+from spikedrop.neurons import neuron_of
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.checks import check_draws
 from spikedrop.sampling.snn import sample_snn
 
-STEPS = {  # where the pilot looks, by neuron
-    "charge_keeping": (8, 16, 32, 64, 128, 256),
-    "rectified": (8, 16, 32, 64, 128, 256),
-    "integrate_first": (8, 16, 32, 64, 128, 256),
-    "radix": (2, 4, 6, 8, 10),
-}
 RATES_HZ = (62.5, 125.0, 250.0, 500.0, 1000.0)
 COUNTED_DRAWS = 4  # operations vary little from draw to draw
 
@@ -58,7 +54,7 @@ class Pilot:
         By setting, of one draw of one prediction on this machine's engine; many at a time.
     """
 
-    neuron: Neuron
+    neuron: str
     steps: tuple[int, ...]
     rates_hz: tuple[float, ...]
     ann: np.ndarray
@@ -89,10 +85,10 @@ def settings_of(
     neuron: str, steps: Sequence[int] | None, rates_hz: Sequence[float] | None
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return the pilot's steps and rates, checked; by default those of the neuron."""
-    one_of("neuron", neuron, NEURONS)
+    known = neuron_of(neuron)
     if rates_hz is None:  # windows have one spike per step, or one bit: their steps set the spikes
-        rates_hz = (500.0,) if neuron in WINDOWED else RATES_HZ
-    steps = _numbers("steps", STEPS[neuron] if steps is None else steps)
+        rates_hz = (500.0,) if known.windowed else RATES_HZ
+    steps = _numbers("steps", known.pilot_steps if steps is None else steps)
     rates_hz = _numbers("rates_hz", rates_hz)
     for name, found in (("steps", steps), ("rates_hz", rates_hz)):
         if not found or not (np.isfinite(found).all() and np.all(np.diff(found) > 0)):
@@ -101,8 +97,7 @@ def settings_of(
             raise InputError(f"{name}={found}: every one must be positive.")
     if any(t != int(t) for t in steps):
         raise InputError(f"steps={steps}: time steps are whole numbers.")
-    if neuron == "radix" and steps[-1] > MAX_RADIX_STEPS:
-        raise InputError(f"steps={steps}: at most {MAX_RADIX_STEPS} for neuron='radix'.")
+    known.check_steps(int(steps[-1]))
     return tuple(int(t) for t in steps), rates_hz
 
 
@@ -113,7 +108,7 @@ def run_pilot(
     *,
     y: np.ndarray | None = None,
     seed: int,
-    neuron: Neuron = "charge_keeping",
+    neuron: str = "charge_keeping",
     steps: Sequence[int] | None = None,
     rates_hz: Sequence[float] | None = None,
     draws: int = 64,
@@ -134,8 +129,8 @@ def run_pilot(
         Of the masks.
     neuron : str
     steps, rates_hz : sequences, optional
-        Time steps and firing rates in hertz, increasing; by default `STEPS` and `RATES_HZ`, and
-        500 Hz for neurons that integrate first.
+        Time steps and firing rates in hertz, increasing; by default the neuron's
+        `pilot_steps` and `RATES_HZ`, and 500 Hz for neurons that integrate first.
     draws : int
         Of the SNN at every setting, at least 16.
     ann_draws : int
@@ -164,9 +159,10 @@ def run_pilot(
         operations[t, rate] = count_operations(
             network, conversion, x, draws=min(COUNTED_DRAWS, draws), seed=seed, steps=t, scope=scope
         )
+        timing = {"steps": t, "backend": default_backend(conversion)}
         for _ in range(2 if number == 0 else 1):  # the first run compiles
             start = time.perf_counter()
-            samples = sample_snn(network, conversion, x, draws=draws, steps=t, **how)
+            samples = sample_snn(network, conversion, x, draws=draws, **timing, **how)
             seconds[t, rate] = (time.perf_counter() - start) / (draws * len(x))
         snn[t, rate] = (as_samples(samples, "snn", outputs="many").all() - centre) / sd
     observed = None if y is None else (np.asarray(y, float).ravel() - centre) / sd

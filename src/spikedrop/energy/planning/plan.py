@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spikedrop.checks.arguments import seed_of, whole_number, yes_or_no
-from spikedrop.conversion import WINDOWED, Neuron, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.energy import count_operations
 from spikedrop.energy.planning.costs import DEVICE, Unit, check_unit, cost_of
 from spikedrop.energy.planning.pilot import (
@@ -102,7 +102,7 @@ def plan_budget(
     y: np.ndarray | None = None,
     seconds_per_step: float | None = None,
     seed: int,
-    neuron: Neuron = "charge_keeping",
+    neuron: str = "charge_keeping",
     steps: Sequence[int] | None = None,
     rates_hz: Sequence[float] | None = None,
     pilot_draws: int = 64,
@@ -219,7 +219,7 @@ def plan_budget(
             unit,
             device,
             steps=steps[0],
-            windowed=neuron in WINDOWED,
+            windowed=conversion.windowed,
             seconds=None,
             seconds_per_step=seconds_per_step,
         )
