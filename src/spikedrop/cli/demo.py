@@ -85,6 +85,7 @@ def demo(
         place.write_text(
             _page(verdict, scores, ann, snn, y[tested], noise, network.n_neurons), encoding="utf-8"
         )
+    assert verdict.error is not None  # the draws are paired
     told = {
         "report": str(output),
         "verdict": verdict.verdict,
@@ -125,6 +126,7 @@ def _page(
     from spikedrop.plots.distributions import densities, draw_by_draw
     from spikedrop.scores import pit
 
+    assert verdict.error is not None
     error, spikes = verdict.error.mean, snn.attrs["spikes_per_presentation"]
     both = {"ANN": ann, "SNN": snn}
     figures = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,7 +58,8 @@ def energy(
     from spikedrop.energy import count_ann_operations, count_operations, energy_table
 
     conversion = scales_of(network, scaling[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile)
-    shown, some = x[:observations], {"draws": min(measured, draws), "seed": seed}
+    shown = x[:observations]
+    some: dict[str, Any] = {"draws": min(measured, draws), "seed": seed}
     works = {
         "ANN": count_ann_operations(network, shown, **some),
         "SNN": count_operations(network, conversion, shown, steps=steps, **some),

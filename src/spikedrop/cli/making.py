@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from spikedrop.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from spikedrop.data.design import Design
 
 GROWTH = "growth_fraction"
 TABLES = (".csv", ".parquet")
@@ -58,7 +60,7 @@ def simulate(
                 table.to_csv(place, index=False)
             else:
                 table.to_parquet(place, index=False)
-    told = {
+    told: dict[str, Any] = {
         "files": {str(file): len(part) for file, part in zip(files, parts, strict=True)},
         "inputs": len(design.names),
         "target": GROWTH,
@@ -70,7 +72,7 @@ def simulate(
     )
 
 
-def _table(pairs: pd.DataFrame, design: object) -> pd.DataFrame:
+def _table(pairs: pd.DataFrame, design: Design) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame(design.matrix(pairs), columns=design.names)
@@ -138,7 +140,7 @@ def train(
     error = model.predict(x[held], batch_size=4096, verbose=0)[:, 0] - y[held]
     with written(output) as place:
         save_named(model, place, Columns(tuple(names), target))
-    told = {
+    told: dict[str, Any] = {
         "model": str(output),
         "inputs": names,
         "target": target,

@@ -7,11 +7,10 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure as Drawing
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto;
@@ -29,7 +28,7 @@ th:first-child { text-align: left; } pre { background: #f4f4f4; padding: .8rem; 
 class Figure:
     """A drawing with its caption and what is to be seen in it."""
 
-    drawing: Drawing
+    drawing: Any  # a figure of Matplotlib
     caption: str
     alt: str
 

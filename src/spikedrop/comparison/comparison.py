@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import Samples
 from spikedrop.comparison.criteria import Criterion
 from spikedrop.comparison.difference import (
@@ -143,6 +143,7 @@ class Comparison:
                 f"By the pairing, the joint laws are at most {joint:.3g} sd apart on average over "
                 f"observations. {margin}"
             )
+        assert self.difference is not None  # as where draws are not paired
         return (
             f"Smallest effect seen with probability {POWER:g}: a shift of "
             f"{self.smallest_effect:.2g} sd, or an sd larger by "
@@ -151,7 +152,7 @@ class Comparison:
 
     def distances(
         self,
-        floor: Sequence[xr.DataArray | np.ndarray] | pd.DataFrame | None = None,
+        floor: Sequence[SamplesLike] | pd.DataFrame | None = None,
         *,
         seed: int = 0,
     ) -> pd.DataFrame:
@@ -175,16 +176,16 @@ class Comparison:
         """
         a, b = self.samples
         if floor is None:
-            floor = exchanged_floor(a, b, seed=seed)
-        elif not isinstance(floor, pd.DataFrame):
-            floor = noise_floor(a, floor)
+            chance = exchanged_floor(a, b, seed=seed)
+        else:
+            chance = floor if isinstance(floor, pd.DataFrame) else noise_floor(a, floor)
         found = distances(a, b, predictive_sd(a))
         table = pd.DataFrame(
             {
                 "mean": found.mean(),
-                "floor": floor.mean(),
-                "floor 95 %": floor.quantile(0.95),
-                "beyond floor": beyond_floor(found, floor),
+                "floor": chance.mean(),
+                "floor 95 %": chance.quantile(0.95),
+                "beyond floor": beyond_floor(found, chance),
             }
         )
         for name in ("ks", "anderson_darling"):

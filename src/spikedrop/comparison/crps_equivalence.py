@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from scipy.interpolate import CubicSpline
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.samples import BLOCK, Samples, blocks, observed
 from spikedrop.comparison.criteria import Claim, Criterion, size_bounds
 from spikedrop.comparison.draws import both
@@ -15,12 +15,12 @@ from spikedrop.scores.proper import absolute_mean
 
 
 def crps_equivalence(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray,
-    y: np.ndarray,
+    a: SamplesLike,
+    b: SamplesLike,
+    y: ValuesLike,
     claim: Claim | None = None,
     *,
-    noise_sd: float | np.ndarray = 0.0,
+    noise_sd: NoiseLike = 0.0,
     margin: float = 0.01,
 ) -> Criterion:
     r"""How much the score changes, as a fraction of that of `a`.
@@ -82,7 +82,7 @@ def crps_equivalence(
     return Criterion("CRPS", "fraction", abs(ratio - 1), float(low[0]), float(high[0]), margin)
 
 
-def _noise(noise_sd: float | np.ndarray, samples: Samples) -> np.ndarray:
+def _noise(noise_sd: NoiseLike, samples: Samples) -> np.ndarray:
     """Noise of each column, or `InputError`."""
     if np.ndim(noise_sd) == 0:
         noise_sd = np.full((samples.observations, samples.outputs), noise_sd)

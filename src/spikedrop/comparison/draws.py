@@ -7,12 +7,13 @@ import math
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import Outputs, Samples, aligned, as_samples, per_observation
 from spikedrop.comparison.criteria import RARE
 from spikedrop.errors import InputError
 
 
-def as_draws(samples: xr.DataArray | np.ndarray, name: str, *, outputs: bool = False) -> np.ndarray:
+def as_draws(samples: SamplesLike, name: str, *, outputs: bool = False) -> np.ndarray:
     """Return samples as float64 (draw, observation) after checks, all of them in memory.
 
     With `outputs`, every (observation, output) becomes an observation; without, several outputs
@@ -29,8 +30,14 @@ def both(
     return first, aligned(first, as_samples(b, names[1], least=2, outputs=outputs))
 
 
-def predictive_sd(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndarray:
-    """Return the standard deviation over draws, axis (observation,); an error where it is 0."""
+def predictive_sd(samples: SamplesLike, name: str = "samples") -> np.ndarray:
+    """Return the standard deviation over draws, axis (observation,); an error where it is 0.
+
+    Examples
+    --------
+    >>> predictive_sd(np.array([[1.0, 0.0], [3.0, 8.0]])).round(3).tolist()  # root of 2, of 32
+    [1.414, 5.657]
+    """
     return centre_and_sd(as_samples(samples, name, least=2))[1]
 
 
@@ -87,5 +94,7 @@ def pairing_fault(a: object, b: object) -> str | None:
 
 def said_to_be_paired(a: object, b: object) -> bool:
     """Whether the labels of both samples say that they had the same masks."""
-    labelled = all(isinstance(s, xr.DataArray) and "seed" in s.attrs for s in (a, b))
+    if not (isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray)):
+        return False
+    labelled = "seed" in a.attrs and "seed" in b.attrs
     return labelled and a.sizes == b.sizes and pairing_fault(a, b) is None

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import Samples
 from spikedrop.comparison.criteria import Claim, Criterion
 from spikedrop.comparison.draws import both, centre_and_sd
@@ -30,8 +30,8 @@ SMALL = 2**13  # values of a sample in a block, each of which has sixteen featur
 
 
 def kernel_equivalence(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray,
+    a: SamplesLike,
+    b: SamplesLike,
     claim: Claim | None = None,
     *,
     kernel: str = "each law",

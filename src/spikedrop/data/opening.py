@@ -21,6 +21,11 @@ def find_records(folder: str | Path) -> Path:
 
     Raises:
         InputError: the folder is missing, or has no file named like NCI's or its extract.
+
+    Examples:
+        >>> find_records("no such folder")
+        Traceback (most recent call last):
+        spikedrop.errors.InputError: no such folder: no such folder. Give the folder of the...
     """
     folder = Path(folder)
     if not folder.is_dir():

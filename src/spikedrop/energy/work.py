@@ -9,7 +9,7 @@ import numpy as np
 
 from spikedrop.energy.counts import Counts
 from spikedrop.network.graph import Network
-from spikedrop.network.layers import Layer, linear, masked, with_masked_weights
+from spikedrop.network.layers import Layer, Padding, linear, masked, with_masked_weights
 
 Masks = dict[str, np.ndarray]
 Work = dict[str, Counts]  # by the name of the layer
@@ -48,7 +48,7 @@ def weights_met(network: Network) -> dict[str, np.ndarray]:
     return found
 
 
-def _windows_over(n: int, size: int, stride: int, padding: str) -> np.ndarray:
+def _windows_over(n: int, size: int, stride: int, padding: Padding) -> np.ndarray:
     """How many windows of one axis cover each of n places."""
     ones = np.ones((size, 1, 1))
     slide = Layer("", ones, np.zeros(1), op="conv", strides=(stride,), padding=padding)

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -102,7 +103,7 @@ def wire(
     received: dict[str, tuple[str, ...]] = {}
     synapses, usual = {}, {}
     for layer in network.layers:
-        below = [received.get(source) for source in layer.sources]
+        below: list[Any] = [received.get(source) for source in layer.sources]
         if layer.name in changing:
             gain = gains[layer.name]
             synapses[layer.name] = Synapses(

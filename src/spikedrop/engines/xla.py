@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from spikedrop.conversion import MAX_RADIX_STEPS
 from spikedrop.network.layers import Layer
 from spikedrop.network.quiet import import_tensorflow
 
-tf = import_tensorflow()
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = import_tensorflow()
 Values = dict[str, tf.Tensor]
 
 
@@ -141,7 +145,7 @@ class Walk:
         below = [values[source] for source in layer.sources]
         if layer.name in self.drawn:
             below = [h[:, : self.plan.rows] for h in below]
-        return linear(layer, below, self.arrays.get(layer.name), amount)
+        return linear(layer, below, self.arrays.get(layer.name, ()), amount)
 
     def run(
         self,
@@ -320,8 +324,8 @@ def timed(
     x: tf.Tensor,
     masks: Values,
     settle_and_steps: tf.Tensor,
-    decay: tf.Tensor | None,
-    weights: tf.Tensor | None,
+    decay: Any,  # None where nothing filters
+    weights: Any,  # None for the mean
     charge_keeping: bool,
     keep: bool,
 ) -> tuple[Values, tf.Tensor, Values]:

@@ -87,10 +87,19 @@ def read_recorded(file: str | Path | Traversable, command: str) -> Recorded:
     ------
     InputError
         If `file` is not such a file; `command` says how to make one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> about = {"date": "2026-01-02", "commit": "1a2b3c", "machine": "2 cores", "command": "make"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder, "run.json"), about | {"rows": [{"error": 0.5}]})
+    ...     read_recorded(Path(folder, "run.json"), "make").rows
+    ({'error': 0.5},)
     """
     return read_record(
         Path(file) if isinstance(file, str) else file,
-        lambda found: Recorded(*(found[key] for key in KEYS), tuple(found["rows"])),
+        lambda found: Recorded(**{key: found[key] for key in KEYS}, rows=tuple(found["rows"])),
         what="a recorded run",
         command=command,
     )
@@ -100,6 +109,16 @@ def write_json(file: Path, value: object) -> None:
     """Write a JSON file whole or not at all, for people to read too.
 
     Raises `ValueError` for NaN and infinity, which JSON does not have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder, "a.json"), {"draws": 100})
+    ...     print(Path(folder, "a.json").read_text())
+    {
+      "draws": 100
+    }
     """
     text = json.dumps(value, indent=2, allow_nan=False)
     with written(file) as part:

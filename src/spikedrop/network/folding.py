@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
         return names[source]
 
     for layer in network.layers:
-        found = [pending.get(source) for source in layer.sources]
+        found: list[Any] = [pending.get(source) for source in layer.sources]
         after = None
         if any(factor is not None for factor in found):
             ends = layer.name in network.outputs or layer.spiking
@@ -120,7 +121,7 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
                 sources = [between(s) if s in pending else s for s in layer.sources]
                 layer = replace(layer, sources=tuple(sources))
         layers.append(layer)
-        own = factors.get(layer.name)
+        own: Any = factors.get(layer.name)
         if own is not None:
             own = _simplest(own, network.shapes[layer.name])
         if after is not None or own is not None:
@@ -128,7 +129,7 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
     return Network(tuple(layers), network.outputs)
 
 
-def _carried(network: Network, layer: Layer, found: list[np.ndarray | None]) -> np.ndarray | None:
+def _carried(network: Network, layer: Layer, found: list[Any]) -> np.ndarray | None:
     """Return the factor that a layer without weights hands on; None if it cannot."""
     shapes = [network.shapes[source] for source in layer.sources]
     if layer.op == "flatten":

@@ -14,6 +14,8 @@ Operation = Literal[
     "input", "dense", "conv", "average_pool", "flatten", "add", "concatenate", "scale"
 ]
 Family = Literal["unit", "channel", "gaussian", "weights"]
+Activation = Literal["linear", "relu", "softmax", "sigmoid"]
+Padding = Literal["valid", "same"]
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,18 @@ class Layer:
     """
 
     name: str
-    weights: np.ndarray | None = None
-    bias: np.ndarray | None = None
+    # None where `op` takes no weights: `Network` checks it once, so that nothing else has to.
+    weights: np.ndarray = None  # type: ignore[assignment]
+    bias: np.ndarray = None  # type: ignore[assignment]
     dropout: float = 0.0
     op: Operation = "dense"
     sources: tuple[str, ...] = ()
-    activation: Literal["linear", "relu", "softmax", "sigmoid"] = "linear"
+    activation: Activation = "linear"
     family: Family = "unit"
     shape: tuple[int, ...] = ()
     window: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
-    padding: Literal["valid", "same"] = "valid"
+    padding: Padding = "valid"
 
     @property
     def spiking(self) -> bool:

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
-from spikedrop.network.layers import Layer, linear
+from spikedrop.network.layers import Layer, Padding, linear
 from spikedrop.nir.reading import arrays, channels_last, unfold
 from spikedrop.nir.writing import flat_order, same_zeros
 
@@ -76,7 +76,7 @@ class _Foreign:
         self.layers: dict[str, Layer] = {}
         self.values: dict[str, np.ndarray] = {}
         self.orders: dict[str, np.ndarray | None] = {}
-        self.scales: dict[str, np.ndarray] = {}
+        self.scales: dict[str, float | np.ndarray] = {}
         self.became: dict[str, str] = {}  # the layer that holds a node's value
         self.outputs: list[str] = []
 
@@ -119,13 +119,13 @@ class _Foreign:
             shape, before = below[0].shape[1:], self.orders[layer.sources[0]]
             self.orders[layer.name] = flat_order(shape) if len(shape) > 1 else before
         elif layer.op in ("add", "scale"):
-            orders = [self.orders[source] for source in layer.sources]
+            orders: list[Any] = [self.orders[source] for source in layer.sources]
             if not all(np.array_equal(order, orders[0]) for order in orders):
                 raise InputError(f"node {name!r} adds flattened feature maps to other values.")
             self.orders[layer.name] = orders[0]
 
     def _linear(
-        self, name: str, node: object, kind: str, order: np.ndarray | None, shape: tuple,
+        self, name: str, node: Any, kind: str, order: np.ndarray | None, shape: tuple,
         sources: tuple[str, ...],
     ) -> Layer:  # fmt: skip
         if kind in ("Affine", "Linear") and node.weight.ndim == 2 and len(shape) == 1:
@@ -164,7 +164,7 @@ class _Foreign:
             "Scale (one factor a channel), IF and Output."
         )
 
-    def _neurons(self, name: str, node: object, sources: tuple[str, ...]) -> None:
+    def _neurons(self, name: str, node: Any, sources: tuple[str, ...]) -> None:
         below = self.layers[sources[0]]
         if np.any(np.asarray(node.v_reset) != 0):
             raise InputError(f"node {name!r} resets to {np.unique(node.v_reset)[0]:g}, not to 0.")
@@ -186,12 +186,12 @@ class _Foreign:
         self.scales[layer] = float(scale.flat[0]) if (scale == scale.flat[0]).all() else scale
 
 
-def _said_padding(layer: Layer, padding: object, shape: tuple[int, ...]) -> str:
+def _said_padding(layer: Layer, padding: Any, shape: tuple[int, ...]) -> Padding:
     """Return the padding as Keras calls it, or refuse one that it does not have."""
     if isinstance(padding, str | bytes):
         text = padding if isinstance(padding, str) else padding.decode()
         if text == "valid" or (text == "same" and set(layer.strides) == {1}):
-            return text
+            return cast(Padding, text)
     else:
         zeros = tuple(int(n) for n in np.broadcast_to(padding, len(shape)))
         if not any(zeros):

@@ -22,6 +22,17 @@ def budget_curve(plan: Plan, ax: Axes | None = None) -> Axes:
     """Least error against the budget, its two parts, the default setting, and the plan.
 
     `plan` is what `spikedrop.energy.planning.plan_budget` returns.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from types import SimpleNamespace
+    >>> curve = pd.DataFrame({"budget": [1e3, 1e4], "error": [0.5, 0.2], "conversion": [0.3, 0.1]})
+    >>> curve = curve.assign(sampling=[0.4, 0.17], **{"default error": [np.nan, 0.4]})
+    >>> facts = {"draws": 20, "steps": 50, "rate_hz": 500.0, "budget": 1e4, "error": 0.2}
+    >>> plan = SimpleNamespace(curve=curve, unit="operations", quantity="mean", **facts)
+    >>> budget_curve(plan, Figure().subplots()).get_xlabel()
+    'budget of one prediction (operations)'
     """
     ax, curve = axes(ax), plan.curve
     for column, (dash, label) in PARTS.items():
@@ -54,6 +65,14 @@ def equal_cost(cells: pd.DataFrame, ax: Axes | None = None, *, title: str = "") 
     """Error and its parts against time steps, at one firing rate and one cost.
 
     `cells` is what `spikedrop.energy.planning.Tradeoff.spend` returns for one rate.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> cells = pd.DataFrame({"steps": [8, 16], "conversion": [0.4, 0.1], "sampling": [0.1, 0.2]})
+    >>> ax = equal_cost(cells.assign(error=[0.41, 0.22]), Figure().subplots())
+    >>> ax.lines[-1].get_xdata().tolist()  # a dot at the setting with the least error
+    [16.0]
     """
     ax, cells = axes(ax), cells.sort_values("steps")
     for column, colour in (("error", "snn"), ("conversion", "wrong"), ("sampling", "ann")):

@@ -18,7 +18,16 @@ from spikedrop.plots import COLOURS, axes, style
 def draw_by_draw(
     ann: xr.DataArray, snn: xr.DataArray, ax: Axes | None = None, *, title: str = ""
 ) -> Axes:
-    """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity."""
+    """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ann = np.random.default_rng(0).normal(size=(50, 2))
+    >>> ax = draw_by_draw(ann, ann + 0.1, Figure().subplots())
+    >>> ax.collections[0].get_offsets().shape  # a point for every draw and observation
+    (100, 2)
+    """
     ax = axes(ax)
     taken = as_samples(ann, "ann", outputs="many")
     other = aligned(taken, as_samples(snn, "snn", outputs="many"))
@@ -51,6 +60,14 @@ def densities(
 
     `samples` maps a name (``ANN``, ``SNN``, ...) to axes (draw, observation, 1); `truth`, axis
     (observation,), is marked by a line; `quantity` is what is predicted, with its unit.
+
+    Examples
+    --------
+    >>> ann = np.random.default_rng(0).normal(size=(50, 2))
+    >>> panels = densities({"ANN": ann, "SNN": ann + 0.1}, [0, 1], columns=2)
+    >>> [ax.get_title(loc="left") for ax in panels.flat]
+    ['record 0', 'record 1']
+    >>> plt.close(panels[0, 0].figure)
     """
     style()
     rows = -(-len(observations) // columns)
@@ -91,7 +108,15 @@ def densities(
 def error_histogram(
     errors: Mapping[str, np.ndarray], ax: Axes | None = None, *, bar: float | None = None
 ) -> Axes:
-    """Distribution over observations of the mean paired error, a curve a setting."""
+    """Distribution over observations of the mean paired error, a curve a setting.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = error_histogram({"50 steps": np.array([0.1, 0.4, 0.2])}, Figure().subplots())
+    >>> ax.lines[0].get_xdata().tolist()
+    [0.1, 0.2, 0.4]
+    """
     ax = axes(ax)
     for name, values in errors.items():
         ordered = np.sort(values)
@@ -117,6 +142,16 @@ def against_floor(
     """Distances of several samples to the ANN beside the noise floor, a box each.
 
     The dotted line is the floor's 95 % quantile: what chance alone exceeds once in twenty.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.comparison import distances, noise_floor
+    >>> ann, again, snn = np.random.default_rng(0).normal(size=(3, 100, 5))
+    >>> floor = noise_floor(ann, [again])
+    >>> ax = against_floor({"SNN": distances(ann, snn + 1)}, floor, ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['ANN again (noise floor)', 'SNN']
     """
     ax = axes(ax)
     frames = {"ANN again (noise floor)": floor, **candidates}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -66,7 +67,7 @@ def collect(
     n_outputs: int,
     draws: range,
     progress: bool | None,
-    attrs: dict[str, object],
+    attrs: dict[str, Any],
 ) -> xr.DataArray:
     """Fill a labelled array chunk by chunk from ``predict(draws, observations)``.
 

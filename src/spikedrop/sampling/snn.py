@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -51,19 +51,21 @@ def make_simulator(
             x: np.ndarray, masks: dict[str, np.ndarray]
         ) -> tuple[np.ndarray, list[np.ndarray]]:
             stacked = {name: mask[None] for name, mask in masks.items()}
-            timing = {"steps": steps, "settle": settle}
-            readout, _, counts = run_snn(loaded, x, stacked, 1, **timing, shares=shares)
+            readout, _, counts = run_snn(
+                loaded, x, stacked, 1, steps=steps, settle=settle, shares=shares
+            )
             return readout[0], [count[0] for count in counts]
 
         return nullcontext(one_draw)
     if backend == "numpy":
-        timing = {"steps": steps, "settle": settle}
-        return nullcontext(partial(simulate, network, conversion, **timing, shares=shares))
+        return nullcontext(
+            partial(simulate, network, conversion, steps=steps, settle=settle, shares=shares)
+        )
     from spikedrop.engines import (
         nengo_model as simulators,  # Nengo is needed from here on, not before
     )
 
-    setting = {"steps": steps, "settle": settle, "shares": shares}
+    setting: dict[str, Any] = {"steps": steps, "settle": settle, "shares": shares}
     if backend == "nengo":
         return simulators.nengo_simulator(network, conversion, **setting)
     return simulators.nengo_dl_simulator(network, conversion, rows=rows, **setting)
@@ -162,7 +164,8 @@ def sample_snn(
     x = check_inputs(network, x)
     redrawn = _redrawn(network, hold)
     check_presentation(network, conversion, steps, settle, redrawn, backend)
-    spikes, shares, saturation = 0.0, {}, Saturation(network, range(len(x)))
+    shares: Shares = {}
+    spikes, saturation = 0.0, Saturation(network, range(len(x)))
 
     def count_spikes(counts: list[np.ndarray]) -> None:
         nonlocal spikes
@@ -197,7 +200,8 @@ def sample_snn(
         return readout
 
     if backend == "engine" and not redrawn:
-        predict, opened, loaded = with_engine, nullcontext(), load(network, conversion)
+        predict, loaded = with_engine, load(network, conversion)
+        opened: AbstractContextManager[Any] = nullcontext()
         timed = not conversion.windowed
         cut = list(chunks(network, len(x), numbers, memory_gb, timed=timed))
     else:  # the control runs in NumPy, the only backend that offers it

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.samples import (
     Samples,
     aligned,
@@ -22,14 +24,14 @@ Noise = np.ndarray | Samples
 
 
 def pair(
-    samples: object, y: object, *, least: int = 1, name: str = "samples"
+    samples: SamplesLike, y: ValuesLike, *, least: int = 1, name: str = "samples"
 ) -> tuple[Samples, np.ndarray]:
     """Return samples of one output and what was observed, float64 (observation,), checked."""
     samples = as_samples(samples, name, least=least)
     return samples, observed(y, samples)
 
 
-def finite(values: object, name: str, length: int | None = None) -> np.ndarray:
+def finite(values: ValuesLike, name: str, length: int | None = None) -> np.ndarray:
     """Return numbers that belong to no samples as float64 (observation,), or raise `InputError`."""
     values = np.asarray(plain(values, name)).astype(np.float64)
     if values.ndim != 1 or not len(values) or length not in (None, len(values)):
@@ -45,7 +47,7 @@ def finite(values: object, name: str, length: int | None = None) -> np.ndarray:
     return values
 
 
-def noise_of(noise_sd: object, samples: Samples, *, zero: bool) -> Noise:
+def noise_of(noise_sd: NoiseLike, samples: Samples, *, zero: bool) -> Noise:
     """Return the noise, cut with the samples by `per_observation`, or raise `InputError`.
 
     One number, one for each observation, or one for each draw and observation.
@@ -67,12 +69,14 @@ def noise_of(noise_sd: object, samples: Samples, *, zero: bool) -> Noise:
     good = everywhere(noise, lambda v: np.isfinite(v) & ((v >= 0) if zero else (v > 0)))
     if not good.all():
         row = int(np.argmin(good))
-        value = noise[row] if axes == 1 else noise if axes == 0 else f"... in observation {row}"
+        value: Any = f"... in observation {row}"
+        if not isinstance(noise, Samples):
+            value = noise[row] if axes else noise
         raise InputError(f"{name}={value} must be positive{' or 0' if zero else ''}, and finite.")
     return noise
 
 
-def everywhere(noise: Noise, condition: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def everywhere(noise: Noise, condition: Callable[[np.ndarray], Any]) -> np.ndarray:
     """Whether a condition holds in every draw of each observation."""
     if isinstance(noise, Samples):
         return per_observation(lambda v: condition(v).all(axis=0), noise)

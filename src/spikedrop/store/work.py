@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,9 +73,9 @@ class Job:
         """Whether neurons fire while they integrate, step by step."""
         return self.conversion is not None and not self.conversion.windowed
 
-    def attributes(self, inputs_sha256: str) -> dict[str, object]:
+    def attributes(self, inputs_sha256: str) -> dict[str, Any]:
         """Return what is written beside the samples: all that they follow from, plain values."""
-        told: dict[str, object] = {
+        told: dict[str, Any] = {
             "kind": self.kind,
             "seed": self.seed,
             "scope": self.scope,
@@ -169,6 +170,7 @@ def opened(job: Job, observations: int) -> Iterator[Sample]:
 def _simulated(job: Job, observations: int) -> Iterator[Measured]:
     """Open another backend, one draw of at most one block of observations at a time."""
     shares: Shares = {}
+    assert job.conversion is not None  # other backends run spiking networks only
     with make_simulator(
         job.network,
         job.conversion,
@@ -208,8 +210,10 @@ def _engine(job: Job) -> Measured:
             if job.conversion is None:
                 found = run_ann(loaded, shown, masks, len(some))
             else:
-                timing = {"steps": job.steps, "settle": job.settle, "keep_counts": False}
-                found, _, _ = run_snn(loaded, shown, masks, len(some), **timing, shares=shares)
+                timing: dict[str, Any] = {"steps": job.steps, "settle": job.settle}
+                found, _, _ = run_snn(
+                    loaded, shown, masks, len(some), **timing, keep_counts=False, shares=shares
+                )
                 saturation.add(shares, len(some), numbers)
             here = slice(some.start - draws.start, some.stop - draws.start)
             values[here, part.start : part.stop] = found

@@ -28,8 +28,8 @@ def _products() -> Callable:
     tf = import_tensorflow()
 
     @tf.function(jit_compile=True)
-    def products(states, weights, steps):
-        def step(t, *h):
+    def products(states: Any, weights: Any, steps: Any) -> Any:
+        def step(t: Any, *h: Any) -> tuple:
             return t + 1, *(a * 0.5 + tf.matmul(a, w) for a, w in zip(h, weights, strict=True))
 
         return tf.while_loop(lambda t, *_: t < steps, step, (0, *states))
@@ -113,7 +113,7 @@ def cost_table(
         time of the products over the sampler's (higher is better; above 1 it is faster than they).
     """
     pairs, rows = draws * len(x), {}
-    one = {"draws": draws, "seed": seed, "progress": False}
+    one: dict[str, Any] = {"draws": draws, "seed": seed, "progress": False}
     ann = median_seconds(lambda: sample_ann(network, x, **one), repeats)
     rows["ANN"] = {"us per draw": 1e6 * ann / pairs, "against the ANN": 1.0}
     for name, (conversion, steps) in conversions.items():

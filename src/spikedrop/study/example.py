@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
 from spikedrop.data.screen import Target, target_of
+from spikedrop.data.splits import By
 from spikedrop.network.graph import Network
 from spikedrop.training.keras import Noise, train
 
@@ -69,7 +70,7 @@ def running_example(
     hidden: Sequence[int] = (512, 512, 512),
     dropout: float = 0.1,
     epochs: int = 60,
-    by: str = "rows",
+    by: By = "rows",
     member: int = 0,
     noise: Noise = "constant",
     target: Target = "growth",
@@ -134,8 +135,10 @@ def trained_example(
     """
     by, y = parts.by, target_of(screen, target)
     if target == "score":
-        rows = (part[np.isfinite(y[part])] for part in (parts.train, parts.validation, parts.test))
-        parts = Split(*rows, by)
+        first, second, third = (
+            part[np.isfinite(y[part])] for part in (parts.train, parts.validation, parts.test)
+        )
+        parts = Split(first, second, third, by)
     design = fit_design(screen, parts.train, alone_by=by)
     trained = np.zeros(len(screen.pairs), bool)
     trained[parts.train] = True
@@ -143,7 +146,7 @@ def trained_example(
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + parts.train.tobytes())
     digest.update(repr((tuple(hidden), dropout, epochs, seed, member)).encode())
 
-    def trained_as(kind: str, **how: object) -> keras.Model:
+    def trained_as(kind: str, **how: Any) -> keras.Model:
         name = kind + ("-score" if target == "score" else "")
         return train(
             x[parts.train],

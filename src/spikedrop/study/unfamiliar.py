@@ -9,9 +9,11 @@ import numpy as np
 import xarray as xr
 from sklearn.metrics import roc_auc_score
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import as_samples
 from spikedrop.conversion import calibrate
 from spikedrop.data import Screen, Split, split
+from spikedrop.data.splits import By
 from spikedrop.errors import InputError
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
@@ -19,7 +21,7 @@ from spikedrop.scores import predictive_moments, rmse
 from spikedrop.study.example import Example, trained_example
 
 
-def spread(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndarray:
+def spread(samples: SamplesLike, name: str = "samples") -> np.ndarray:
     """Predictive sd, axis (observation,); 0 is allowed, unlike in `compare.predictive_sd`.
 
     >>> spread(np.array([[0.1, 0.0], [0.1, 2.0]])).round(4).tolist()
@@ -28,9 +30,7 @@ def spread(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndar
     return predictive_moments(as_samples(samples, name, least=2))[1]
 
 
-def unfamiliarity_auc(
-    familiar: xr.DataArray | np.ndarray, unfamiliar: xr.DataArray | np.ndarray
-) -> float:
+def unfamiliarity_auc(familiar: SamplesLike, unfamiliar: SamplesLike) -> float:
     """Chance that an unfamiliar observation has a larger predictive sd than a familiar one.
 
     The area under the ROC curve of the predictive sd as a score (Hendrycks & Gimpel 2017,
@@ -76,7 +76,7 @@ def hold_back(parts: Split, share: float, *, seed: int) -> tuple[Split, np.ndarr
 
 def unfamiliar_samples(
     screen: Screen,
-    by: str,
+    by: By,
     *,
     work: str | Path,
     seed: int,
@@ -127,6 +127,17 @@ def unfamiliar_row(example: Example, samples: dict) -> dict[str, float]:
     ``AUROC, ANN`` and ``AUROC, SNN`` (see `unfamiliarity_auc`); ``sd ratio, ANN`` and ``sd ratio,
     SNN``: median predictive sd of unfamiliar over familiar rows; ``RMSE ratio``: the same of the
     ANN's root mean squared error, which says how much wider the spread ought to be.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> known, novel = np.arange(20), np.arange(20, 40)
+    >>> rng = np.random.default_rng(0)
+    >>> narrow, wide = rng.normal(0, 1, (50, 20)), rng.normal(0, 3, (50, 20))
+    >>> samples = {"familiar": (known, narrow, narrow), "unfamiliar": (novel, wide, wide)}
+    >>> row = unfamiliar_row(SimpleNamespace(y=np.zeros(40)), samples)
+    >>> row["AUROC, ANN"], bool(2 < row["sd ratio, SNN"] < 4)
+    (1.0, True)
     """
     (known, *old), (novel, *new) = samples["familiar"], samples["unfamiliar"]
     row: dict[str, float] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import softmax
@@ -22,7 +22,7 @@ Head = Literal["linear", "softmax"]
 Params = list[tuple[np.ndarray, np.ndarray]]
 
 
-def whole(least: int = 1, **settings: object) -> None:
+def whole(least: int = 1, **settings: Any) -> None:
     """Refuse settings that are not whole numbers of at least `least`.
 
     >>> whole(epochs=2.5)
@@ -35,7 +35,7 @@ def whole(least: int = 1, **settings: object) -> None:
             raise InputError(f"{name}={value!r}; give a whole number, at least {least}.")
 
 
-def check_rates(learning_rate: object, weight_decay: object) -> None:
+def check_rates(learning_rate: Any, weight_decay: Any) -> None:
     """Refuse what is not a positive learning rate, or not a weight decay of at least zero."""
     for name, value, least in (
         ("learning_rate", learning_rate, "a positive"),

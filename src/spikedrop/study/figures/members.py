@@ -13,6 +13,15 @@ def error_against_members(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     `table` is that of `spikedrop.study.members.members_table`; thin lines are what normal
     predictions would give.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"members": [4, 16], "mean error": [0.5, 0.25], "sd error": [0.3, 0.15]})
+    >>> table = table.assign(**{"mean error expected": [0.5, 0.25], "sd error expected": [0.4, 0.18]})
+    >>> ax = error_against_members(table, Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['mean, in predictive sd', 'sd, share of itself']
     """
     ax = axes(ax)
     for name, label, colour, marker in (

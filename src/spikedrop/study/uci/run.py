@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -30,7 +31,7 @@ def run_set(
     splits: int | None = None,
     jobs: int = -1,
     progress: bool | None = None,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     r"""Run the splits of a set and average their scores.
 
     Parameters
@@ -67,6 +68,19 @@ def run_set(
     ------
     InputError
         If `splits` or `jobs` cannot be used, or `work` cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> rng = np.random.default_rng(0)
+    >>> x, rows = rng.normal(size=(60, 2)), np.arange(60)
+    >>> data = RegressionSet("mine", x, x.sum(axis=1), (rows[:50],), (rows[50:],), (0.05,), 5)
+    >>> small = {"layers": 1, "more_rates": (), "decays": (0.01,), "folds": 2, "train_steps": 20}
+    >>> protocol = Protocol(**small, validation_draws=5, draws=10, steps=20)
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     rows = run_set(data, protocol, work=work, jobs=1, progress=False)
+    >>> [row["network"] for row in rows]
+    ['ann', 'snn']
     """
     results = split_results(data, protocol, work=work, splits=splits, jobs=jobs, progress=progress)
     return summaries(data.name, protocol.layers, results)
@@ -80,8 +94,22 @@ def split_results(
     splits: int | None = None,
     jobs: int = -1,
     progress: bool | None = None,
-) -> list[dict[str, object]]:
-    """Run the splits of a set; return what `run_split` returns, in order. See `run_set`."""
+) -> list[dict[str, Any]]:
+    """Run the splits of a set; return what `run_split` returns, in order. See `run_set`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> rng = np.random.default_rng(0)
+    >>> x, rows = rng.normal(size=(60, 2)), np.arange(60)
+    >>> data = RegressionSet("mine", x, x.sum(axis=1), (rows[:50],), (rows[50:],), (0.05,), 5)
+    >>> small = {"layers": 1, "more_rates": (), "decays": (0.01,), "folds": 2, "train_steps": 20}
+    >>> protocol = Protocol(**small, validation_draws=5, draws=10, steps=20)
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     results = split_results(data, protocol, work=work, jobs=1, progress=False)
+    >>> len(results), results[0]["rate"]
+    (1, 0.05)
+    """
     count = len(data.train) if splits is None else splits
     if not 1 <= count <= len(data.train):
         raise InputError(f"splits={splits}: {data.name} has {len(data.train)}.")
@@ -107,7 +135,7 @@ def split_results(
 
 def summary(
     name: str, network: str, results: Sequence[dict[str, dict[str, float]]]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Average one network's scores over splits; see `run_set`.
 
     >>> split = [{"ann": {"rmse": r, "log_likelihood": -r, "seconds": 1.0}} for r in (1.0, 3.0)]
@@ -116,7 +144,7 @@ def summary(
     (2.0, 1.0, 2.0)
     """
     values = {key: np.array([result[network][key] for result in results]) for key in SCORES}
-    row: dict[str, object] = {"set": name, "network": network}
+    row: dict[str, Any] = {"set": name, "network": network}
     for key in ("rmse", "log_likelihood"):
         row[key] = float(values[key].mean())
         row[f"{key}_se"] = _standard_error(values[key])
@@ -130,7 +158,7 @@ def _standard_error(values: np.ndarray) -> float:
 
 def summaries(
     name: str, layers: int, results: Sequence[dict[str, dict[str, float]]]
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Average both networks' scores over splits, and their paired differences; see `run_set`.
 
     Two splits whose differences are 1 and 3: the standard error is 1, though RMSE itself varies
@@ -158,7 +186,7 @@ def _key(data: RegressionSet, protocol: Protocol) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _kept(file: Path) -> dict[str, object] | None:
+def _kept(file: Path) -> dict[str, Any] | None:
     """Return a split's result if its file is there and whole."""
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
@@ -170,7 +198,7 @@ def _kept(file: Path) -> dict[str, object] | None:
 
 def _run(
     data: RegressionSet, protocol: Protocol, waiting: list[int], files: list[Path], jobs: int
-) -> Iterator[tuple[int, dict[str, object]]]:
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Run the waiting splits; yield each with its number when it is done."""
     tasks = [delayed(_run_and_keep)(data, i, protocol, files[i]) for i in waiting]
     jobs = min(os.cpu_count() or 1 if jobs == -1 else jobs, len(tasks))
@@ -182,7 +210,7 @@ def _run(
 
 def _run_and_keep(
     data: RegressionSet, split: int, protocol: Protocol, file: Path
-) -> tuple[int, dict[str, object]]:
+) -> tuple[int, dict[str, Any]]:
     # Read when TensorFlow starts, in a worker here; programs this small only wait for each other.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from spikedrop.study.uci.published import PUBLISHED, SOURCES, published_name
 
@@ -11,10 +12,24 @@ COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seco
 Cells = list[tuple[str, ...]]
 
 
-def table_cells(rows: Sequence[dict[str, object]]) -> Cells:
+def table_cells(rows: Sequence[dict[str, Any]]) -> Cells:
     """Return the cells of `format_table`, row by row, the names of the columns first.
 
     Runs of one set with different numbers of layers stand below one another.
+
+    Examples
+    --------
+    >>> splits = [
+    ...     {network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for network in ("ann", "snn")}
+    ...     for r in (1.0, 3.0)
+    ... ]
+    >>> from spikedrop.study.uci.run import summaries
+    >>> for line in table_cells(summaries("mine", 2, splits)):
+    ...     line[1], line[3]
+    ('network', 'RMSE')
+    ('ANN', '2.000 ± 1.000')
+    ('SNN', '2.000 ± 1.000')
+    ('SNN - ANN', '+0.00000')
     """
     cells: Cells = [COLUMNS]
     runs = dict.fromkeys((row["set"], row["layers"]) for row in rows)
@@ -36,14 +51,14 @@ def table_cells(rows: Sequence[dict[str, object]]) -> Cells:
                 )
             apart = (_difference(snn, key) for key in SCORES)
             cells.append(("", "SNN - ANN", str(layers), *apart, str(snn["splits"]), ""))
-        for key, (rmse, log_likelihood) in PUBLISHED.get(published_name(name), {}).items():
+        for key, (rmse, log_likelihood) in PUBLISHED.get(published_name(name) or "", {}).items():
             source = SOURCES[key]
             scores = (f"{rmse}", f"{log_likelihood:.2f}")
             cells.append(("", source.label, str(source.layers), *scores, "", ""))
     return cells
 
 
-def format_table(rows: Sequence[dict[str, object]]) -> str:
+def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Lay out the rows of `run_set` with what is published for their sets, and the sources.
 
     Parameters
@@ -57,6 +72,16 @@ def format_table(rows: Sequence[dict[str, object]]) -> str:
         Scores with their standard errors over splits, and the hidden layers of each network.
         ``SNN - ANN`` is the mean difference over splits, and in brackets the same in standard
         errors of that *paired* difference.
+
+    Examples
+    --------
+    >>> splits = [
+    ...     {network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for network in ("ann", "snn")}
+    ...     for r in (1.0, 3.0)
+    ... ]
+    >>> from spikedrop.study.uci.run import summaries
+    >>> print(format_table(summaries("mine", 2, splits)).split("\\n")[2])
+    mine  ANN        2       2.000 ± 1.000  -2.000 ± 1.000  2       2
     """
     cells = table_cells(rows)
     widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
@@ -73,6 +98,6 @@ def _with_error(value: float, error: float) -> str:
     return f"{value:.3f} ± {error:.3f}" if abs(value) >= 0.1 else f"{value:.5f} ± {error:.5f}"
 
 
-def _difference(snn: dict[str, object], key: str) -> str:
+def _difference(snn: dict[str, Any], key: str) -> str:
     difference, error = snn[f"{key}_difference"], snn[f"{key}_difference_se"]
     return f"{difference:+.5f}" + (f" ({difference / error:+.2f} se)" if error else "")
