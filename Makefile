@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS := 1
 
 help:
 	@echo "make book      execute every chapter, render the site into _build/html, print it as PDF"
-	@echo "make test      ruff, unit tests, doctests, the chapters with fast values, the built site"
+	@echo "make test      ruff, mypy, unit tests, doctests, the chapters with fast values, the built site"
 	@echo "make test-backends  what depends most on the versions of other packages; on a second"
 	@echo "               interpreter: make VENV=.venv-3.13 PYTHON=python3.13 test-backends"
 	@echo "make bench     speed and fidelity, against the products alone and other simulators"
@@ -51,6 +51,7 @@ test: env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
+	$(VENV)/bin/mypy
 	$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-backends: env

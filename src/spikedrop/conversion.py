@@ -151,6 +151,14 @@ def calibrate(
     ------
     InputError
         If a layer is silent on every training row, or a number is out of range.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> calibrate(network, [[0.0], [3.0]], rate_hz=100).scales_hz  # the largest activation is 3 + 1
+    (25.380710291295458,)
     """
     check_network(network)
     real_number("rate_hz", rate_hz, above=0)

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.special import comb
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.arguments import one_of, real_number, whole_number
 from spikedrop.checks.samples import (
     Samples,
@@ -35,7 +36,7 @@ TRIPLES = 2000
 """Triples of draws that `diverse_choice` averages over, at most."""
 
 
-def _samples(samples: xr.DataArray | np.ndarray, batch: int = 1, least: int = 1) -> Samples:
+def _samples(samples: SamplesLike, batch: int = 1, least: int = 1) -> Samples:
     """Return samples (draw, candidate), or say what is wrong with them or `batch`."""
     samples = as_samples(samples, least=least)
     whole_number("batch", batch, least=1, below=samples.observations + 1)
@@ -75,7 +76,7 @@ def group_means(samples: xr.DataArray | np.ndarray, groups: np.ndarray) -> np.nd
     return samples.all() @ (member / member.sum(axis=0))
 
 
-def greedy_choice(samples: xr.DataArray | np.ndarray, batch: int) -> np.ndarray:
+def greedy_choice(samples: SamplesLike, batch: int) -> np.ndarray:
     """Choose the candidates of highest predictive mean, best first; the spread plays no part.
 
     Returns positions, axis (batch,). Of equals, the first comes first.
@@ -87,9 +88,7 @@ def greedy_choice(samples: xr.DataArray | np.ndarray, batch: int) -> np.ndarray:
     return np.argsort(-mean, kind="stable")[:batch]
 
 
-def optimistic_choice(
-    samples: xr.DataArray | np.ndarray, batch: int, quantile: float = 0.9
-) -> np.ndarray:
+def optimistic_choice(samples: SamplesLike, batch: int, quantile: float = 0.9) -> np.ndarray:
     r"""Choose the candidates that could be highest: highest `quantile` of the draws, best first.
 
     The upper-confidence-bound rule, with the quantile of the draws as the bound (Bayes-UCB;
@@ -123,7 +122,7 @@ def optimistic_choice(
     return np.argsort(-high, kind="stable")[:batch]
 
 
-def thompson_choice(samples: xr.DataArray | np.ndarray, batch: int, seed: int) -> np.ndarray:
+def thompson_choice(samples: SamplesLike, batch: int, seed: int) -> np.ndarray:
     """Choose by function draws: each pick is the best candidate of one draw, taken at random.
 
     A candidate is chosen with the probability that it is the best one, as the draws see it
@@ -164,7 +163,7 @@ def thompson_choice(samples: xr.DataArray | np.ndarray, batch: int, seed: int) -
 
 
 def diverse_choice(
-    samples: xr.DataArray | np.ndarray, batch: int, seed: int, noise_sd: float | None = None
+    samples: SamplesLike, batch: int, seed: int, noise_sd: float | None = None
 ) -> np.ndarray:
     r"""Choose the batch that is expected to leave the fewest doubts about which are the best.
 
@@ -316,8 +315,8 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def agreement_table(
-    reference: xr.DataArray | np.ndarray,
-    others: Mapping[str, Sequence[xr.DataArray | np.ndarray]],
+    reference: SamplesLike,
+    others: Mapping[str, Sequence[SamplesLike]],
     batch: int,
     *,
     seed: int,
@@ -341,8 +340,16 @@ def agreement_table(
     -------
     pandas.DataFrame
         One row per name, one column per policy, and a last row ``chance``: two batches at random.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> samples = np.arange(10) + 0.1 * rng.normal(size=(50, 10))
+    >>> agreement_table(samples, {"same": [samples]}, 3, seed=0)["greedy"].tolist()
+    [1.0, 0.3]
     """
-    rows, reference = {}, _samples(reference, batch)
+    rows: dict[str, Any] = {}
+    reference = _samples(reference, batch)
     for name, sets in others.items():
         if not len(sets):
             raise InputError(f"{name}: no sample set to compare with.")

@@ -153,6 +153,16 @@ def network_masks(
     axis has length 1 when `observations` is None (scope ``draw``), and axes along which a channel
     is dropped as one have length 1. Of the family ``weights``: axes (1, unit below, unit), to
     multiply the layer's weights. See `layer_mask`.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> [float(network_masks(network, seed=0, draw=s)["h"][0, 0]) for s in range(8)]
+    [2.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 2.0]
+    >>> network_masks(network, seed=0, draw=0, observations=range(100))["h"].shape
+    (100, 1)
     """
     of_type("network", network, Network, "`Network.from_keras` or `Network.chain`")
     draw = whole_number("draw", draw, below=2**63)

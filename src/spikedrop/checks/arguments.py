@@ -10,17 +10,18 @@ import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from spikedrop.errors import InputError
 
 T = TypeVar("T")
+W = TypeVar("W", bound=str)
 SEEDS = 2**64  # of the key of Philox
 
 
-def whole_number(name: str, value: object, *, least: int = 0, below: int | None = None) -> int:
+def whole_number(name: str, value: Any, *, least: int = 0, below: int | None = None) -> int:
     """Return a whole number, Python's or NumPy's, from `least` to below `below`.
 
     >>> whole_number("steps", np.int16(10))
@@ -73,7 +74,7 @@ def real_number(
     return number
 
 
-def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
+def one_of(name: str, value: Any, allowed: Sequence[W]) -> W:
     """Return a word that is allowed.
 
     >>> one_of("scope", "draws", ("draw", "row"))
@@ -82,7 +83,7 @@ def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
     """
     if not isinstance(value, str) or value not in allowed:
         raise InputError(f"{name}={_shown(value)}; use {', '.join(map(repr, allowed))}.")
-    return str(value)
+    return cast(W, str(value))
 
 
 def yes_or_no(name: str, value: object) -> bool:

@@ -7,6 +7,7 @@ silence, unless it is looked at first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ STEPS_PER_SD = 100  # of float32, at least, in the sd of a column to learn from
 ROUNDING = 8 * np.finfo(np.float64).eps  # relative; what varies less is constant
 
 
-def names_of(x: object) -> tuple[str, ...] | None:
+def names_of(x: Any) -> tuple[str, ...] | None:
     """Return the names of a table's columns, or None where `x` has none.
 
     As in scikit-learn, columns have names if all of them are strings.
@@ -69,7 +70,7 @@ def order_of(names: Sequence[str], wanted: Sequence[str], table: str, model: str
     return [list(names).index(name) for name in wanted]
 
 
-def frame_values(x: object, wanted: Sequence[str], table: str, model: str) -> object:
+def frame_values(x: Any, wanted: Sequence[str], table: str, model: str) -> Any:
     """Return the values of a table in the order of a model; what is not a table, as it is.
 
     Where the model or the table has no names, the order of the table is taken as it is.
@@ -84,7 +85,7 @@ def frame_values(x: object, wanted: Sequence[str], table: str, model: str) -> ob
     return numbers_of(x, table)
 
 
-def numbers_of(x: object, table: str) -> np.ndarray:
+def numbers_of(x: Any, table: str) -> np.ndarray:
     """Return the values of a DataFrame, axes (row, column), float64 where types differ."""
     for name, dtype in x.dtypes.items():
         if getattr(dtype, "kind", "O") not in "fiub":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ OTHER_NAMES = {"candidate": "observation", "class": "output"}
 BLOCK = 2**18  # values of a block, 2 MiB as float64
 PIECE = 2**23  # values read from disk at a time, in whole chunks of the store where they fit
 
+R = TypeVar("R")
 Outputs = Literal["one", "many", "classes"]
 EXPECTED = {
     "one": "(draw, observation[, 1])",
@@ -86,8 +87,10 @@ class Samples:
 
     def take(self, rows: np.ndarray) -> Samples:
         """Return the observations at the given positions."""
-        labelled = isinstance(self.source, xr.DataArray)
-        source = self.source.isel(observation=rows) if labelled else self.source[:, rows]
+        if isinstance(self.source, xr.DataArray):
+            source: xr.DataArray | np.ndarray = self.source.isel(observation=rows)
+        else:
+            source = self.source[:, rows]
         labels = None if self.labels is None else self.labels[rows]
         shape = (len(self), len(rows) * self.outputs, *self.shape[2:])
         return replace(self, source=source, shape=shape, labels=labels)
@@ -185,7 +188,7 @@ def by_name(
     array: xr.DataArray, known: tuple[str, ...], needed: tuple[str, ...], name: str
 ) -> xr.DataArray:
     """Return a labelled array with the known names of its axes, or raise `InputError`."""
-    names = [OTHER_NAMES.get(axis, axis) for axis in array.dims]
+    names = [OTHER_NAMES.get(str(axis), axis) for axis in array.dims]
     if not set(needed) <= set(names) <= set(known) or len(set(names)) < len(names):
         raise InputError(
             f"{name} has the axes {tuple(map(str, array.dims))}; expected {', '.join(known)}: "
@@ -195,7 +198,7 @@ def by_name(
     return array.rename(wanted) if wanted else array
 
 
-def plain(values: object, name: str) -> np.ndarray:
+def plain(values: Any, name: str) -> np.ndarray:
     """Return an array of real numbers that can be cut; what lies on disk stays there."""
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.is_masked(values):
@@ -380,11 +383,11 @@ def _chunk(samples: Samples) -> int:
 
 
 def per_observation(
-    function: Callable[..., np.ndarray | tuple[np.ndarray, ...]],
+    function: Callable[..., R],
     samples: Samples,
     *others: Samples | np.ndarray,
     size: int | None = None,
-) -> np.ndarray | tuple[np.ndarray, ...]:
+) -> R:
     """Compute what depends on each observation on its own, block by block.
 
     Parameters

@@ -48,7 +48,7 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
 
     Axes (draw, observation, 2, neuron).
     """
-    if config.DISABLE_JIT:  # Python alone cannot look for the bits of a word
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # Python lacks `_lowest_bit`
         return _by_reference(work, draws, rows)
     drawn = work.drawn()
     counts = {
@@ -90,7 +90,7 @@ def _ready(chip: ChipNetwork, layer: ChipLayer) -> np.ndarray:
     """Shifted weights, filled up to a whole number of words of neurons, in 16 bits if they fit."""
     weights = layer.weights.astype(np.int64) << layer.exponent
     small = np.abs(weights).max(initial=0) < 2**15
-    whole = np.zeros(
+    whole: np.ndarray = np.zeros(
         (len(weights), -(-layer.units // WORD) * WORD), np.int16 if small else _type(chip)
     )
     whole[:, : layer.units] = weights
@@ -123,7 +123,7 @@ def _run_task(
         n = n_draws * len(rows)
         weights, sources = ready[layer.name], layer.sources
         fits(layer.name, weights=(len(weights), sum(units[s] for s in sources)))
-        bias = np.zeros((1, weights.shape[1]), _type(chip))
+        bias: np.ndarray = np.zeros((1, weights.shape[1]), _type(chip))
         bias = np.repeat(bias, len(rows) * (n_draws if len(work.biases[layer.name]) > 1 else 1), 0)
         bias[:, : layer.units] = task.each(work.biases[layer.name], len(bias) // len(rows))
         drive, sign = bias[:, None], 1

@@ -153,7 +153,8 @@ class ChipNetwork:
         if self.reset not in ("subtract", "zero"):
             raise InputError(f"reset={self.reset!r}; use 'subtract' or 'zero'.")
         most = 2 ** (self.bits - 1)
-        for layer in (*self.layers, *self.readouts):
+        both: tuple[ChipLayer | ChipReadout, ...] = (*self.layers, *self.readouts)
+        for layer in both:
             largest = np.abs(layer.weights.astype(np.int64)).max(initial=0)
             if largest >= most:
                 raise InputError(
@@ -237,6 +238,17 @@ def hard_reset(chip: ChipNetwork) -> ChipNetwork:
 
     Of the charge-keeping neuron that emulator can express the negative charge (its parameter `vmin`
     goes down to -2**23 + 1, though its neuron sets 0), not the subtraction: a spike always empties.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> from spikedrop.chip import quantise
+    >>> chip = quantise(network, calibrate(network, [[1.0]], rate_hz=100), steps=100)
+    >>> chip.reset, hard_reset(chip).reset
+    ('subtract', 'zero')
     """
     layers = tuple(replace(layer, start=0) for layer in chip.layers)
     return replace(chip, layers=layers, reset="zero", floor=0, delay=1, keep=1)

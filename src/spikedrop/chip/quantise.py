@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def quantise(
         ).ravel()
         for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True)
     }
-    width = {"bits": bits, "bias_bits": bias_bits, "membrane_bits": membrane_bits}
+    width: dict[str, Any] = {"bits": bits, "bias_bits": bias_bits, "membrane_bits": membrane_bits}
     bare = ChipNetwork((), (), network, gains, **width)  # checks the widths
     from_input, still = reached_by_input(network.layers), host_currents(network, None)
     chip_layers, readouts = [], []

@@ -141,6 +141,18 @@ def sample_integers(
     the weights.
 
     Parameters and returned array are those of `sample_chip`.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> from spikedrop.chip import quantise
+    >>> chip = quantise(network, calibrate(network, [[1.0]], rate_hz=100), steps=100)
+    >>> samples = sample_integers(chip, [[1.0]], draws=20, seed=0)
+    >>> sorted(set(samples.values.ravel().round(3).tolist()))
+    [0.0, 3.999000072479248]
     """
     network = of_type("chip", chip, ChipNetwork, "`quantise`").network
     seed, numbers = check_job(network, draws=draws, seed=seed, scope=scope, progress=progress)

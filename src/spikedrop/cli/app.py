@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from spikedrop import errors
 from spikedrop.errors import InputError, StoreError
 
-UsageError = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
+UsageError: Any = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
 RESUMED = ("sample", "uci")  # commands that go on where they were stopped
 MOST = 10**9  # draws, steps, rows: what is counted
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -69,10 +69,11 @@ class OneLine(TyperGroup):
 
     def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
         """Run a command; what Typer says over several lines is said in one."""
+        run: Any = super().main
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **more)
+            return run(*args, standalone_mode=False, **more)
         try:
-            code = super().main(*args, standalone_mode=False, **more)
+            code = run(*args, standalone_mode=False, **more)
         except UsageError as error:
             if type(error).__name__ == "NoArgsIsHelpError":
                 sys.exit(2)  # the help has been shown
@@ -81,7 +82,7 @@ class OneLine(TyperGroup):
             sys.exit(130)
         sys.exit(code if isinstance(code, int) else 0)
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run a command; turn what it raises on bad input into one line."""
         with warnings_kept():
             return self._invoke(ctx)

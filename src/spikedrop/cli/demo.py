@@ -140,6 +140,7 @@ def _page(
     from spikedrop.plots.distributions import densities, draw_by_draw
     from spikedrop.scores import pit
 
+    assert verdict.error is not None
     error, spikes = verdict.error.mean, snn.attrs["spikes_per_presentation"]
     both = {"ANN": ann, "SNN": snn}
     figures = [

@@ -116,7 +116,7 @@ def score(
         )
     summary = summarize(store, y=y, noise_sd=noise_sd, level=level)
     names = [name for name in summary.data_vars if summary[name].dims == ("output",)]
-    scores = {name: float(summary[name][0]) for name in names}
+    scores = {str(name): float(summary[name][0]) for name in names}
     scores["mean sd of draws"] = float(summary["sd"].mean())
     result = {"store": str(store), "noise_sd": noise_sd, "level": level, "scores": scores}
     width = max(map(len, scores))

@@ -14,6 +14,7 @@ from spikedrop.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+
 GROWTH = "growth_fraction"
 TABLES = (".csv", ".parquet")
 FEWEST_ROWS = 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,7 +56,7 @@ def uci(
     folders = part.find_sets(path, names)
     # All sets are read before the first is run, so that a damaged one shows at once.
     read = [part.read_set(name, folder) for name, folder in folders.items()]
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for data in read:
         rows += part.run_set(data, protocol, work=work, splits=splits, jobs=jobs)
         if json is not None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import Samples
 from spikedrop.comparison.criteria import Criterion
 from spikedrop.comparison.difference import (
@@ -123,6 +123,7 @@ class Comparison:
                 f"By the pairing, the joint laws are at most {joint:.3g} sd apart on average over "
                 f"observations. {margin}"
             )
+        assert self.difference is not None  # as where draws are not paired
         return (
             f"Smallest effect seen with probability {POWER:g}: a shift of "
             f"{self.smallest_effect:.2g} sd, or an sd larger by "
@@ -131,7 +132,7 @@ class Comparison:
 
     def distances(
         self,
-        floor: Sequence[xr.DataArray | np.ndarray] | pd.DataFrame | None = None,
+        floor: Sequence[SamplesLike] | pd.DataFrame | None = None,
         *,
         seed: int = 0,
     ) -> pd.DataFrame:

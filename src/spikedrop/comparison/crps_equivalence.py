@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from scipy.interpolate import CubicSpline
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import BLOCK, blocks, both, observed
 from spikedrop.comparison.criteria import Claim, Criterion, size_bounds
@@ -15,12 +15,12 @@ from spikedrop.scores.proper import absolute_mean
 
 
 def crps_equivalence(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray,
-    y: np.ndarray,
+    a: SamplesLike,
+    b: SamplesLike,
+    y: ValuesLike,
     claim: Claim | None = None,
     *,
-    noise_sd: float | np.ndarray = 0.0,
+    noise_sd: NoiseLike = 0.0,
     margin: float = 0.01,
 ) -> Criterion:
     r"""How much the score changes, as a fraction of that of `a`.

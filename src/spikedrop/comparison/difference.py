@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.multitest import multipletests
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.arguments import one_of, real_number, whole_number
 from spikedrop.checks.samples import BLOCK, Samples, both, per_observation
 from spikedrop.comparison.distances import anderson_darling
@@ -50,8 +50,8 @@ class GlobalTest:
 
 
 def global_test(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray,
+    a: SamplesLike,
+    b: SamplesLike,
     *,
     seed: int,
     permutations: int = 999,
@@ -218,9 +218,7 @@ POINTWISE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
-def pointwise_p_values(
-    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, test: str = "ks"
-) -> pd.DataFrame:
+def pointwise_p_values(a: SamplesLike, b: SamplesLike, test: str = "ks") -> pd.DataFrame:
     """Two-sample test of every observation alone, corrected for their number.
 
     Parameters
@@ -275,9 +273,7 @@ class ClassifierTest:
     floor: float
 
 
-def classifier_test(
-    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, *, seed: int
-) -> ClassifierTest:
+def classifier_test(a: SamplesLike, b: SamplesLike, *, seed: int) -> ClassifierTest:
     """Classifier two-sample test: can one learn to tell a draw of `a` from a draw of `b`?
 
     A logistic regression on the values of a draw and their squares learns on half of the draws;

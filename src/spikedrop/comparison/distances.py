@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from scipy import stats
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import as_samples, both, per_observation, plain
 from spikedrop.comparison.draws import predictive_sd
@@ -19,9 +19,7 @@ from spikedrop.errors import InputError
 DISTANCES = ("ks", "anderson_darling", "wasserstein", "energy", "mmd")
 
 
-def distances(
-    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, sd: np.ndarray | None = None
-) -> pd.DataFrame:
+def distances(a: SamplesLike, b: SamplesLike, sd: np.ndarray | None = None) -> pd.DataFrame:
     r"""Distances between two predictive distributions, observation by observation.
 
     Kolmogorov-Smirnov :math:`\sup|F-G|`; Anderson-Darling, the two-sample statistic of Scholz &
@@ -99,13 +97,19 @@ def _mmd(p: np.ndarray, q: np.ndarray) -> float:
     return float(np.linalg.norm(u - v))
 
 
-def noise_floor(
-    reference: xr.DataArray | np.ndarray, independent: Sequence[xr.DataArray | np.ndarray]
-) -> pd.DataFrame:
+def noise_floor(reference: SamplesLike, independent: Sequence[SamplesLike]) -> pd.DataFrame:
     """Distances between `reference` and other ANN samples of the same size, other seeds.
 
     What two samples of one and the same distribution show by chance. Returns the frame of
     `distances` with the index (sample, observation).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> ann, again = rng.normal(size=(2, 100, 3))
+    >>> floor = noise_floor(ann, [again])
+    >>> floor.shape, bool(floor["wasserstein"].max() < 0.5)  # in predictive sd
+    ((3, 5), True)
     """
     reference = as_samples(reference, "reference", least=2)
     sd = predictive_sd(reference)
@@ -115,13 +119,18 @@ def noise_floor(
     return pd.concat(frames, keys=range(len(frames)), names=["sample"])
 
 
-def exchanged_floor(
-    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, *, seed: int, repeats: int = 5
-) -> pd.DataFrame:
+def exchanged_floor(a: SamplesLike, b: SamplesLike, *, seed: int, repeats: int = 5) -> pd.DataFrame:
     """Noise floor without more sampling: draws of `a` and `b` exchanged at random.
 
     What chance gives if both samples have one law; `noise_floor` of independent samples needs no
     such "if". Same frame as `noise_floor`, in predictive sd of `a`.
+
+    Examples
+    --------
+    >>> a, b = np.random.default_rng(0).normal(size=(2, 100, 3))
+    >>> floor = exchanged_floor(a, b, seed=0)
+    >>> floor.shape, bool(floor["wasserstein"].max() < 0.5)  # in predictive sd
+    ((15, 5), True)
     """
     x, y = both(a, b, outputs="one")
     sd = predictive_sd(x)
@@ -156,6 +165,14 @@ def distance_table(candidates: dict[str, pd.DataFrame], floor: pd.DataFrame) -> 
 
     `candidates` maps a name to the frame of `distances`; columns are, for every distance, its
     mean over observations and the share of observations beyond the floor's 95 % quantile.
+
+    Examples
+    --------
+    >>> ann, again, snn = np.random.default_rng(0).normal(size=(3, 100, 3))
+    >>> floor = noise_floor(ann, [again])
+    >>> table = distance_table({"shifted": distances(ann, snn + 1)}, floor)
+    >>> table["wasserstein beyond floor"].tolist()
+    [0.3333333333333333, 1.0]
     """
     rows = {}
     for name, frame in {"noise floor (ANN against ANN)": floor, **candidates}.items():

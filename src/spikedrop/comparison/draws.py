@@ -70,5 +70,7 @@ def pairing_fault(a: object, b: object) -> str | None:
 
 def said_to_be_paired(a: object, b: object) -> bool:
     """Whether the labels of both samples say that they had the same masks."""
-    labelled = all(isinstance(s, xr.DataArray) and "seed" in s.attrs for s in (a, b))
+    if not (isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray)):
+        return False
+    labelled = "seed" in a.attrs and "seed" in b.attrs
     return labelled and a.sizes == b.sizes and pairing_fault(a, b) is None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from scipy import stats
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import both
 from spikedrop.comparison.criteria import FAR, RARE, Claim, Criterion, share_bounds
 from spikedrop.comparison.draws import centre_and_sd
@@ -16,9 +16,7 @@ SMALL = 2**15  # values of a sample in a block
 FEW = 30  # draws far off, below which no mean of their errors is trusted
 
 
-def mean_error(
-    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, claim: Claim | None = None
-) -> Criterion:
+def mean_error(a: SamplesLike, b: SamplesLike, claim: Claim | None = None) -> Criterion:
     r"""Bound the mean paired error, in predictive sd.
 
     .. math:: \theta = \mathrm E\, \tfrac1m \sum_i |b_{si} - a_{si}| / \sigma_i
@@ -118,9 +116,7 @@ class _Jackknife:
         return max(0.0, float(min(low, estimate))), float(max(high, estimate))
 
 
-def rare_draws(
-    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, claim: Claim | None = None
-) -> Criterion:
+def rare_draws(a: SamplesLike, b: SamplesLike, claim: Claim | None = None) -> Criterion:
     """Share of draws that are far off, at the observation that has most of them.
 
     Paired, a draw is far off where its error is more than `FAR` predictive sd; unpaired, where it

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.arguments import one_of
 from spikedrop.checks.samples import Samples, both
 from spikedrop.comparison.criteria import Claim, Criterion
@@ -32,8 +32,8 @@ SMALL = 2**13  # values of a sample in a block, each of which has sixteen featur
 
 
 def kernel_equivalence(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray,
+    a: SamplesLike,
+    b: SamplesLike,
     claim: Claim | None = None,
     *,
     kernel: str = "each law",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import both
 from spikedrop.comparison.criteria import WORST, Claim, Criterion, size_bounds
 from spikedrop.comparison.draws import centre_and_sd, fewest_draws
@@ -22,7 +22,7 @@ Summary = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, list[np.ndarray]]
 
 
 def moment_equivalence(
-    a: xr.DataArray | np.ndarray, b: xr.DataArray | np.ndarray, claim: Claim | None = None
+    a: SamplesLike, b: SamplesLike, claim: Claim | None = None
 ) -> list[Criterion]:
     r"""Mean, log sd and three quantiles: over all observations, and at the worst of them.
 

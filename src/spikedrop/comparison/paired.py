@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from scipy import stats
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import Samples, blocks, both, per_observation
 from spikedrop.comparison.draws import centre_and_sd, pairing_fault
 from spikedrop.errors import InputError
@@ -72,7 +72,7 @@ def _paired(ann: object, snn: object) -> tuple[Samples, Samples, np.ndarray, np.
     return a, b, *centre_and_sd(a)
 
 
-def paired_error(ann: xr.DataArray | np.ndarray, snn: xr.DataArray | np.ndarray) -> PairedError:
+def paired_error(ann: SamplesLike, snn: SamplesLike) -> PairedError:
     """Compare draw by draw two samples with the same masks.
 
     Parameters
@@ -147,7 +147,7 @@ class _Largest:
         return float(np.quantile(around, self.fraction))
 
 
-def certificate(ann: xr.DataArray | np.ndarray, snn: xr.DataArray | np.ndarray) -> pd.DataFrame:
+def certificate(ann: SamplesLike, snn: SamplesLike) -> pd.DataFrame:
     r"""Wasserstein-1 distance of each observation, and what the pairing proves about it.
 
     .. math:: W_1(\hat F_i, \hat G_i) = \inf_\pi \mathbb E_\pi |u - v|

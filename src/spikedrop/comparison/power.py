@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.arguments import whole_number
 from spikedrop.checks.samples import as_samples, both
 from spikedrop.comparison.comparison import Verdict
@@ -19,14 +19,14 @@ VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 
 def verdict_rates(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray | None = None,
+    a: SamplesLike,
+    b: SamplesLike | None = None,
     *,
     draws: int,
     repeats: int,
     seed: int,
     paired: bool = False,
-    **settings: object,
+    **settings: Any,
 ) -> dict[str, float]:
     """Compare many small samples taken from two large ones, and count the verdicts.
 
@@ -76,14 +76,14 @@ def verdict_rates(
 
 
 def power_table(
-    pool: xr.DataArray | np.ndarray,
+    pool: SamplesLike,
     *,
     draws: Sequence[int],
     shifts: Sequence[float] = (),
     spreads: Sequence[float] = (),
     repeats: int,
     seed: int,
-    **settings: object,
+    **settings: Any,
 ) -> pd.DataFrame:
     """Rates of the verdicts on samples of one law, one of them changed by a known amount.
 
@@ -104,6 +104,13 @@ def power_table(
     pandas.DataFrame
         One row per setting: ``change`` ("shift" or "spread"), ``size``, ``draws``, and a rate for
         each verdict.
+
+    Examples
+    --------
+    >>> pool = np.random.default_rng(0).normal(size=(500, 5))
+    >>> found = power_table(pool, draws=[60], shifts=[2.0], repeats=5, seed=0, permutations=99)
+    >>> found[["change", "size", "draws", "different"]].to_numpy().tolist()
+    [['shift', 2.0, 60, 1.0]]
     """
     x = as_samples(pool, "pool", least=2, outputs="many").all()
     centre, sd = x.mean(axis=0), predictive_sd(x, "pool")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import xarray as xr
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import both
 from spikedrop.comparison.comparison import Comparison, Verdict
@@ -25,12 +25,12 @@ CRITERIA = 12  # at most: the level of *different* is shared out among so many
 
 
 def compare(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray,
+    a: SamplesLike,
+    b: SamplesLike,
     *,
     paired: bool | None = None,
-    y: np.ndarray | None = None,
-    noise_sd: float | np.ndarray = 0.0,
+    y: ValuesLike | None = None,
+    noise_sd: NoiseLike = 0.0,
     margin: float = 0.05,
     crps_margin: float = 0.01,
     level: float = 0.05,

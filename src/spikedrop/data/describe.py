@@ -108,6 +108,12 @@ def noise_ceiling(screen: Screen, *, how: Literal["typical", "pooled"] = "typica
 
     Raises:
         InputError: an unknown summary, or too few repeated conditions.
+
+    Examples:
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> 0.8 < noise_ceiling(screen) < 1
+        True
     """
     one_of("how", how, ("typical", "pooled"))
     noise = replicate_noise(screen.singles)
@@ -122,6 +128,12 @@ def describe_screen(screen: Screen) -> pd.Series:
 
     Returns:
         One number a name; growth and scores are fractions, doses log10 molar.
+
+    Examples:
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> describe_screen(screen)[["pair records", "drugs", "cell lines"]].tolist()
+        [300.0, 12.0, 4.0]
     """
     pairs, singles = screen.pairs, screen.singles
     growth = pairs["growth_fraction"]
@@ -156,7 +168,17 @@ def describe_screen(screen: Screen) -> pd.Series:
 
 
 def compare_screens(screens: Mapping[str, Screen]) -> pd.DataFrame:
-    """Put the descriptions of several screens side by side; shape (number, screen)."""
+    """Put the descriptions of several screens side by side; shape (number, screen).
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> one, two = (
+    ...     simulate_screen(n_drugs=12, n_cell_lines=4, n_records=n, seed=0) for n in (200, 300)
+    ... )
+    >>> compare_screens({"small": one, "large": two}).loc["pair records"].to_dict()
+    {'small': 200.0, 'large': 300.0}
+    """
     return pd.DataFrame({name: describe_screen(screen) for name, screen in screens.items()})
 
 
@@ -165,6 +187,14 @@ def fullest_grid(pairs: pd.DataFrame) -> tuple[int, int, str]:
 
     Of several, one whose combinations inhibit growth in part (0.1 to 0.9) about as often as not,
     and of those the one whose growth varies most.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> first, second, line = fullest_grid(screen.pairs)
+    >>> bool(first < second), line in set(screen.pairs["cell_line"])
+    (True, True)
     """
     partly = pairs["growth_fraction"].between(0.1, 0.9)
     groups = pairs.assign(partly=partly).groupby(_CONDITION, observed=True)

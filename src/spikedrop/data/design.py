@@ -113,7 +113,7 @@ class Design:
 
 def fit_design(
     screen: Screen,
-    train_rows: Sequence[int],
+    train_rows: Sequence[int] | np.ndarray,
     *,
     components: int = 10,
     alone_by: By | None = None,

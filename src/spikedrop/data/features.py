@@ -46,6 +46,15 @@ def load_features(
     Raises:
         InputError: a file or its key column is missing, a key is blank or is a duplicate, or
             a value is not a finite number; the message names the file, the line and the column.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "drug_features.csv").write_text("NSC,weight\\n740,454.4\\n")
+        ...     _ = Path(folder, "cell_features.csv").write_text("CELLNAME,gene\\nMCF7,1.5\\n")
+        ...     drugs, cells = load_features(folder)
+        >>> float(drugs.loc[740, "weight"]), float(cells.loc["MCF7", "gene"])
+        (454.4, 1.5)
     """
     drug_path = _find(folder, DRUG_FILES) if drugs is None else Path(drugs)
     cell_path = _find(folder, CELL_FILES) if cells is None else Path(cells)
@@ -131,6 +140,14 @@ def attach_features(
     Raises:
         InputError: a drug or a cell line of the screen has no features; the message names them,
             and the nearest name there is for a cell line.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> bare = replace(screen, drugs=None, cells=None)
+        >>> attach_features(bare, screen.drugs, screen.cells).drugs.shape == screen.drugs.shape
+        True
     """
     one_of("missing", missing, ("raise", "drop"))
     pairs, singles = screen.pairs, screen.singles

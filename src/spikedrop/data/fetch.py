@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -58,6 +59,15 @@ def fetch_almanac(
             there by hand cannot be read, or the recorded checksum cannot.
         DownloadError: the server refused (the wiki is known to answer 403), the connection broke
             off, or what came is not NCI's table or not the recorded file.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:  # put there by hand, not downloaded
+        ...     _ = Path(folder, "records.csv").write_text(",".join(COLUMNS) + "\\n")
+        ...     fetch_almanac(folder, url="https://example.org/records.csv").name
+        ...     sorted(file.name for file in Path(folder).iterdir())
+        'records.csv'
+        ['records.csv', 'records.csv.sha256']
     """
     folder = Path(pooch.os_cache("spikedrop") if folder is None else folder)
     name = PurePosixPath(urlsplit(url).path).name
@@ -119,7 +129,7 @@ def _sha256(path: Path) -> str:
 def _download(url: str, path: Path, known: str | None, progress: bool) -> None:
     answers: list[requests.Response] = []
 
-    def keep(answer: requests.Response, **_: object) -> None:
+    def keep(answer: requests.Response, **_: Any) -> None:
         answers.append(answer)
 
     fetch = pooch.HTTPDownloader(progressbar=progress, timeout=60, hooks={"response": keep})
@@ -145,7 +155,7 @@ def _download(url: str, path: Path, known: str | None, progress: bool) -> None:
                 downloader=fetch_and_check,
             )
     except requests.HTTPError as error:
-        code = error.response.status_code
+        code = getattr(error.response, "status_code", "with an error")
         raise DownloadError(f"{url}: the server answered {code}. {by_hand}") from error
     except requests.RequestException as error:
         raise DownloadError(

@@ -152,9 +152,10 @@ def measure(
     """Measure single drugs, and pairs at the conditions `at`, see `_layout`."""
     singles = _singles(world, rng)
     pairs = _pairs(world, at, rng)
-    wells = [int(frame["replicates"].sum()) for frame in (pairs, singles)]
+    in_pairs, in_singles = (int(frame["replicates"].sum()) for frame in (pairs, singles))
+    wells = in_pairs + in_singles
     report = LoadReport(
-        source, sum(wells), (), *wells, len(pairs), len(singles), sum(wells), 0, wells[0], 0
+        source, wells, (), in_pairs, in_singles, len(pairs), len(singles), wells, 0, in_pairs, 0
     )
     return Screen(pairs, singles, world.drugs, world.cells, report, source)
 

@@ -45,7 +45,7 @@ def price_range(name: Price) -> tuple[float, float]:
     (0.0, 1e-13)
     """
     if name.operation == "mask_bit":
-        return 0.0, price("45nm int8", "memory_bit")[1]
+        return 0.0, (price("45nm int8", "memory_bit") or (0.0, 0.0))[1]
     if name.operation == "shift":
         return 0.0, price(name.where, "synaptic")[1]
     of_process = (d.name for d in DEVICES.values() if d.process == name.where)
@@ -104,7 +104,8 @@ def bills(
         spiking = weight * total.synaptic + 2 * state * total.updates
         bill[name] = weight * min(one.macs, macs) + spiking
         most[name] = weight * macs + spiking
-    return tuple({name: n for name, n in part.items() if n} for part in (bill, most))
+    fewest, dearest = ({name: n for name, n in part.items() if n} for part in (bill, most))
+    return fewest, dearest
 
 
 def runs(work: Operations | Counts, device: str) -> bool:

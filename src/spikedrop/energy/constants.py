@@ -255,7 +255,13 @@ def price_table() -> pd.DataFrame:
 
 
 def limits() -> pd.DataFrame:
-    """Return published limits on spikes: ``limit``, ``value``, ``unit``, ``source``, ..."""
+    """Return published limits on spikes: ``limit``, ``value``, ``unit``, ``source``, ...
+
+    Examples
+    --------
+    >>> sorted(limits().columns)
+    ['doi_or_url', 'limit', 'note', 'source', 'unit', 'value', 'year']
+    """
     return _read("limits.csv").copy()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -85,7 +85,7 @@ def energy(
     >>> f"{low:.3g} to {high:.3g} J"
     '2.41e-05 to 2.79e-05 J'
     """
-    setting = {"shared": shared, "skip_zeros": skip_zeros, "memory": memory}
+    setting: dict[str, Any] = {"shared": shared, "skip_zeros": skip_zeros, "memory": memory}
     fewest, most = bills(work, device, draws, **setting)
     low = sum(number * price_range(name)[0] for name, number in fewest.items())
     high = sum(number * price_range(name)[1] for name, number in most.items())
@@ -156,7 +156,9 @@ def break_even(spiking: Operations, artificial: Operations, *, bits: int = 8) ->
     receives = (layers["synaptic"] > 0) & (other["macs"] > 0)
     per_synapse = layers["synaptic"][receives].sum() / other["macs"][receives].sum()
     busy = other["macs_nonzero"][receives].sum() / other["macs"][receives].sum()
-    k = price(device, "mac")[1] / price(device, "synaptic")[0]
+    mac, synaptic = price(device, "mac"), price(device, "synaptic")
+    assert mac and synaptic  # as every process has
+    k = mac[1] / synaptic[0]
     measured = {"rate": rate, "spikes_per_synapse": per_synapse}
     rows = [
         (row.unit, measured[row.limit], row.value, f"{row.source} ({row.year})")

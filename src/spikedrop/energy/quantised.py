@@ -95,6 +95,15 @@ def sample_quantised(
     ------
     InputError
         If `bits` is out of range, or an input is unusable.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> samples = sample_quantised(network, [[1.0]], [[1.0]], bits=8, draws=20, seed=0)
+    >>> sorted(set(samples.values.ravel().round(3).tolist()))  # as in floating point
+    [0.0, 4.0]
     """
     rounded = quantised(network, bits)
     x = check_inputs(network, x)

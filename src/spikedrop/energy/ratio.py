@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ def joule_ratio(
     >>> joule_ratio(work, "truenorth", work)
     Ratio(low=1.0, high=1.0)
     """
-    setting = {"draws": draws, "shared": shared, "memory": memory}
+    setting: dict[str, Any] = {"draws": draws, "shared": shared, "memory": memory}
     above = bills(first, device, **setting)
     below = bills(second, second_device or device, **setting)
     found = [_corners(a, b) for a, b in product(above, below)]
@@ -130,6 +130,19 @@ def against(
     ------
     InputError
         If no network is artificial, or `draws` is below 1.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import Conversion
+    >>> from spikedrop.energy.operations import count_ann_operations, count_operations
+    >>> snn = count_operations(network, Conversion((100.0,)), [[1.0]], draws=10, seed=0, steps=100)
+    >>> ann = count_ann_operations(network, [[1.0]], draws=10, seed=0)
+    >>> found = against({"ANN": ann, "SNN": snn}, draws=10)
+    >>> sorted(set(found["network"])), found["same silicon"].any()
+    (['SNN'], np.True_)
     """
     opponent = next((work for work in works.values() if work.kind == "ANN"), None)
     if opponent is None:
@@ -169,6 +182,19 @@ def same_silicon(found: pd.DataFrame) -> pd.DataFrame:
         One row per network, device and opponent: ``network``, ``kind``, ``device``, ``opponent``,
         ``from`` and ``to`` (joules over the opponent's), ``shared prices`` and ``two intervals``
         (what the ratio decides, and what two intervals of joules would).
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import Conversion
+    >>> from spikedrop.energy.operations import count_ann_operations, count_operations
+    >>> snn = count_operations(network, Conversion((100.0,)), [[1.0]], draws=10, seed=0, steps=100)
+    >>> ann = count_ann_operations(network, [[1.0]], draws=10, seed=0)
+    >>> found = same_silicon(against({"ANN": ann, "SNN": snn}, draws=10))
+    >>> bool((found["from"] <= found["to"]).all())
+    True
     """
     rows = [
         (*row[:3], fair, *row[3], *row[4:])

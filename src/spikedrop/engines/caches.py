@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 ROOM = 2**24  # bytes that a folder must have left: all compiled kernels together take less
 SHARED_MEMORY = "/dev/shm"  # writable in many containers whose /tmp is not
@@ -142,7 +143,7 @@ def _keras_can_write() -> bool:
     return os.path.isdir(home) and os.access(home, os.W_OK)
 
 
-def njit(**options: object) -> Callable[[Callable], Callable]:
+def njit(**options: Any) -> Callable[[Callable], Callable]:
     """`numba.njit`, without ``cache=True`` where no folder at all can be written.
 
     >>> @njit(nogil=True)

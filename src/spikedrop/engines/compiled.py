@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -127,7 +127,7 @@ class Loaded:
     network: Network
     conversion: Conversion | None
     bare: tuple[Layer, ...]
-    tensors: tuple[dict, dict, object]
+    tensors: tuple[dict, dict, Any]
     signature: tuple
     wired: Wired | None
 
@@ -144,7 +144,8 @@ def load(network: Network, conversion: Conversion | None = None) -> Loaded:
         start = np.float32(conversion.initial_charge)
         for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
             gains[layer.name] = np.asarray(scale * conversion.dt, "float32")
-    bare = [replace(layer, weights=None, bias=None, dropout=0.0) for layer in network.layers]
+    none: Any = None
+    bare = [replace(layer, weights=none, bias=none, dropout=0.0) for layer in network.layers]
     parts = (arrays, gains, start)
     return Loaded(
         network,
@@ -183,7 +184,7 @@ def _wired(network: Network, conversion: Conversion, gains: dict[str, np.ndarray
         return None
     import numba  # needed from here on, not before
 
-    if numba.config.DISABLE_JIT:  # Python alone cannot look for the bits of a word
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # Python lacks `_lowest_bit`
         return None
     from spikedrop.engines import events
 
@@ -242,6 +243,7 @@ def run_snn(
             loaded, work, len(x), draws, steps, settle, keep_counts
         )
         return _infinite_marked(readout, spikes), spikes, every
+    assert conversion is not None  # a loaded spiking network has one
     if conversion.windowed:
         radix = conversion.dynamics.shifts
         levels = np32(conversion.levels(steps))
@@ -284,6 +286,7 @@ def _run_events(
     from spikedrop.engines import events
 
     network, (plan, x, stacked) = loaded.network, work
+    assert loaded.wired is not None  # the caller has looked
     masks = {}
     for layer in network.hidden:
         if layer.name in stacked and layer.family != "weights":
@@ -329,14 +332,15 @@ def run_slopes(
     stacked = {name: mask[None] for name, mask in masks.items()}
     found = _run("slopes", loaded, _work(loaded, x, stacked, 1))
     hidden = loaded.network.hidden
-    return tuple([_whole(part[layer.name], 1, len(x))[0] for layer in hidden] for part in found)
+    first, second = ([_whole(part[layer.name], 1, len(x))[0] for layer in hidden] for part in found)
+    return first, second
 
 
 def _joined(network: Network, outputs: dict, draws: int, rows: int) -> np.ndarray:
     return network.join({name: _whole(y, draws, rows) for name, y in outputs.items()})
 
 
-def _whole(tensor: object, draws: int, rows: int) -> np.ndarray:
+def _whole(tensor: Any, draws: int, rows: int) -> np.ndarray:
     """Take the padding off, and repeat for every draw what no mask has touched."""
     values = tensor.numpy()[:, :rows]
     return np.broadcast_to(values, (draws, *values.shape[1:]))
@@ -371,14 +375,14 @@ def _work(loaded: Loaded, x: np.ndarray, masks: dict[str, np.ndarray], draws: in
     return plan, x, masks
 
 
-def _plan(*parts: object) -> object:
+def _plan(*parts: Any) -> Any:
     from spikedrop.engines.xla import Schedule  # imports TensorFlow
 
     return Schedule(*parts)
 
 
 @lru_cache(maxsize=64)
-def _compiled(kind: str, plan: object, signature: tuple, **fixed: bool) -> Callable:
+def _compiled(kind: str, plan: Any, signature: tuple, **fixed: bool) -> Callable:
     """Compile one program for one plan and one combination of shapes, when it is first asked for.
 
     `signature` mirrors the arguments: a shape and type for each array. One function for all
@@ -388,14 +392,14 @@ def _compiled(kind: str, plan: object, signature: tuple, **fixed: bool) -> Calla
 
     tf = import_tensorflow()
 
-    def specification(part: object) -> object:
+    def specification(part: Any) -> Any:
         if isinstance(part, tuple):
             return tuple(specification(one) for one in part)
         if isinstance(part, frozenset):
             return {name: specification(one) for name, one in part}
         return None if part is None else tf.TensorSpec(part.shape, part.dtype)
 
-    def program(*arguments: object) -> object:
+    def program(*arguments: Any) -> Any:
         return getattr(compiled, kind)(plan, *arguments, **fixed)
 
     run = tf.function(program, jit_compile=True, autograph=False)
@@ -410,7 +414,7 @@ class _Array:
     dtype: str
 
 
-def _signature(part: object) -> object:
+def _signature(part: Any) -> Any:
     if isinstance(part, tuple):
         return tuple(_signature(one) for one in part)
     if isinstance(part, dict):
@@ -418,7 +422,7 @@ def _signature(part: object) -> object:
     return None if part is None else _Array(part.shape, part.dtype.name)
 
 
-def _tensors(part: object) -> object:
+def _tensors(part: Any) -> Any:
     if isinstance(part, tuple):
         return tuple(_tensors(one) for one in part)
     if isinstance(part, dict):
@@ -426,8 +430,7 @@ def _tensors(part: object) -> object:
     return None if part is None else import_tensorflow().convert_to_tensor(part)
 
 
-def _run(kind: str, loaded: Loaded, work: tuple, *more: object, **fixed: bool) -> object:
-    plan, *changing = (*work, *more)
-    changing = tuple(changing)
+def _run(kind: str, loaded: Loaded, work: tuple, *more: Any, **fixed: bool) -> Any:
+    plan, changing = work[0], (*work[1:], *more)
     program = _compiled(kind, plan, (*loaded.signature, *_signature(changing)), **fixed)
     return program(*loaded.tensors, *_tensors(changing))

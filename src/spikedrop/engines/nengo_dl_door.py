@@ -12,6 +12,7 @@ import os
 import sys
 import types
 import warnings
+from typing import Any
 
 from spikedrop.network.quiet import import_tensorflow, native_stderr_silenced
 
@@ -58,9 +59,9 @@ def import_nengo_dl() -> types.ModuleType:
             "Keras 3. Set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported (in a notebook: "
             "restart the kernel and call import_nengo_dl() before anything else uses tf.keras)."
         )
-    engine = types.ModuleType("keras.engine")
+    engine: Any = types.ModuleType("keras.engine")
     engine.functional = functional
-    layers = types.ModuleType("keras.layers")
+    layers: Any = types.ModuleType("keras.layers")
     layers.BatchNormalizationV1 = getattr(normalization, "BatchNormalizationV1", None)
     layers.BatchNormalizationV2 = normalization.BatchNormalization
     served = {

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def build_model(
     network: Network,
     conversion: Conversion,
     inputs: Callable[[float], np.ndarray] | np.ndarray,
-    gate: Callable[[str, int, bool], object],
+    gate: Callable[[str, int, bool], Any],
     *,
     steps: int,
     settle: int,
@@ -91,7 +92,7 @@ def build_model(
     scales = dict(zip((h.name for h in network.hidden), conversion.scales_hz, strict=True))
     spikes: dict[str, nengo.Probe] = {}
     charges: dict[str, nengo.Probe] = {}
-    made: dict[tuple[str, bool], object] = {}  # what a layer sends, behind a synapse or not
+    made: dict[tuple[str, bool], Any] = {}  # what a layer sends, behind a synapse or not
 
     def matrices_of(layer: Layer) -> tuple[list[np.ndarray], np.ndarray]:
         shapes = [network.shapes[source] for source in layer.sources]
@@ -107,7 +108,7 @@ def build_model(
         nengo.Connection(relay, multiplier, synapse=None)
         return multiplier
 
-    def connect(layer: Layer, target: object, scale: np.ndarray, behind: bool) -> np.ndarray:
+    def connect(layer: Layer, target: Any, scale: np.ndarray, behind: bool) -> np.ndarray:
         """Connect what a layer reads to `target`; return its bias."""
         matrices, bias = matrices_of(layer)
         for source, matrix in zip(layer.sources, matrices, strict=True):
@@ -298,16 +299,16 @@ def nengo_dl_simulator(
     class Gate(tf_keras.layers.Layer):
         """Hold a mask for every row as state: a current to deliver, or a factor."""
 
-        def __init__(self, units: int, multiplies: bool, **kwargs: object) -> None:
+        def __init__(self, units: int, multiplies: bool, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.units, self.multiplies = units, multiplies
 
-        def build(self, input_shape: object) -> None:
+        def build(self, input_shape: Any) -> None:
             self.held = self.add_weight(
                 name="held", shape=(rows, self.units), initializer="zeros", trainable=False
             )
 
-        def call(self, inputs: object) -> object:
+        def call(self, inputs: Any) -> Any:
             # A tensor: NengoDL keeps what a node returns, and cannot read a variable again.
             held = tf.convert_to_tensor(self.held)
             return inputs * held if self.multiplies else held

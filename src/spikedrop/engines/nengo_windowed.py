@@ -7,6 +7,8 @@ has listened.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from spikedrop.engines.nengo_dl_door import import_nengo_dl
@@ -156,7 +158,7 @@ def register_windowed_with_nengo_dl() -> None:
     class WindowedBuilder(SpikingRectifiedLinearBuilder):
         """The TensorFlow step; in training NengoDL uses the rectified line, as for its own."""
 
-        def build_pre(self, signals: object, config: object) -> None:
+        def build_pre(self, signals: Any, config: Any) -> None:
             super().build_pre(signals, config)
             neurons, sizes = [op.neurons for op in self.ops], [op.J.shape[0] for op in self.ops]
             self.steps, self.levels, self.window, self.last = (

@@ -139,6 +139,7 @@ def neurons(
 
 def low_pass(sent: np.ndarray, conversion: Conversion) -> np.ndarray:
     """Filter along time as `nengo.Lowpass` does: what passes is the state before the step."""
+    assert conversion.synapse_s is not None
     decay = np.exp(-conversion.dt / conversion.synapse_s).astype(sent.dtype)
     passed, state = np.zeros_like(sent), np.zeros_like(sent[0])
     for t, now in enumerate(sent):

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from spikedrop.network.layers import Layer
 from spikedrop.network.quiet import import_tensorflow
 from spikedrop.network.topology import differ_between_draws, neurons_read, upstream
 from spikedrop.neurons import Radix
 
-tf = import_tensorflow()
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = import_tensorflow()
 Values = dict[str, tf.Tensor]
 
 
@@ -149,7 +153,7 @@ class Walk:
         below = [values[source] for source in layer.sources]
         if layer.name in self.drawn:
             below = [h[:, : self.plan.rows] for h in below]
-        return linear(layer, below, self.arrays.get(layer.name), amount)
+        return linear(layer, below, self.arrays.get(layer.name, ()), amount)
 
     def run(
         self,
@@ -328,8 +332,8 @@ def timed(
     x: tf.Tensor,
     masks: Values,
     settle_and_steps: tf.Tensor,
-    decay: tf.Tensor | None,
-    weights: tf.Tensor | None,
+    decay: Any,  # None where nothing filters
+    weights: Any,  # None for the mean
     charge_keeping: bool,
     keep: bool,
 ) -> tuple[Values, tf.Tensor, Values]:

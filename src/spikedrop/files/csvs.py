@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from spikedrop.checks.columns import few as quoted_few
 from spikedrop.errors import InputError
@@ -61,7 +61,7 @@ def open_table(path: Path) -> Iterator[BinaryIO]:
 class _Unpacked(io.RawIOBase):
     """What an archive unpacks to, up to a number of bytes and of blank lines."""
 
-    def __init__(self, path: Path, stream: BinaryIO, most: int) -> None:
+    def __init__(self, path: Path, stream: Any, most: int) -> None:
         self.path, self.stream, self.most, self.left = path, stream, most, most
         self.blank = 0
 
@@ -69,7 +69,7 @@ class _Unpacked(io.RawIOBase):
         """Say that it can be read."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read some bytes; refuse more than `most` in all, or than `MAX_BLANK` blank lines."""
         count = self.stream.readinto(buffer)
         self.left -= count

@@ -97,6 +97,16 @@ def write_json(file: Path, value: object) -> None:
     """Write a JSON file whole or not at all, for people to read too.
 
     Raises `ValueError` for NaN and infinity, which JSON does not have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder, "a.json"), {"draws": 100})
+    ...     print(Path(folder, "a.json").read_text())
+    {
+      "draws": 100
+    }
     """
     text = json.dumps(value, indent=2, allow_nan=False)
     with written(file) as part:

@@ -75,6 +75,16 @@ def read_table(path: str | Path, target: str) -> tuple[np.ndarray, np.ndarray, l
 
     Returns inputs (row, input) and targets (row,), float64, and the names of the inputs. Raises
     `InputError` as `read_rows`, and if there is no such column or no other.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "x.csv")
+    ...     _ = file.write_text("a,b,y\\n1,2,3\\n4,5,6\\n")
+    ...     x, y, names = read_table(file, "y")
+    >>> x.tolist(), y.tolist(), list(names)
+    ([[1.0, 2.0], [4.0, 5.0]], [3.0, 6.0], ['a', 'b'])
     """
     path = Path(path)
     regular_file(path, TABLES, "a table")
@@ -91,6 +101,15 @@ def read_column(path: str | Path, target: str | None = None) -> np.ndarray:
 
     Axis (row,), float64 (float32 of an array in float32). Without `target` the table must have
     only one column. Raises `InputError` as `read_rows`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "x.csv")
+    ...     _ = file.write_text("a,y\\n1,3\\n4,6\\n")
+    ...     read_column(file, "y").tolist()
+    [3.0, 6.0]
     """
     path = Path(path)
     regular_file(path, SUFFIXES, "a column of numbers")

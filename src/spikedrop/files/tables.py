@@ -20,6 +20,7 @@ from spikedrop.files.checks import enough_memory, regular_file
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 SUFFIXES = (".csv", ".parquet")
 BATCH_ROWS = 65_536
@@ -58,6 +59,16 @@ def open_columns(path: Path, needed: Sequence[str] = (), keep: Sequence[str] = (
     InputError
         If the file is missing, damaged or larger than this machine, its names cannot be used, or
         one of `needed` is not among them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "x.csv")
+    ...     _ = file.write_text("a,b\\n1,2\\n3,4\\n")
+    ...     table = open_columns(file, needed=["b"])
+    ...     table.names, table.read(["b"]).tolist()
+    (('a', 'b'), [[2.0], [4.0]])
     """
     regular_file(path, SUFFIXES, "a table")
     table = (_open_csv if path.suffix.lower() == ".csv" else _open_parquet)(
@@ -75,7 +86,9 @@ def open_columns(path: Path, needed: Sequence[str] = (), keep: Sequence[str] = (
     return table
 
 
-def _split(names: Sequence[str], index: Sequence[str], keep: set[str]) -> tuple:
+def _split(
+    names: Sequence[str], index: Sequence[str], keep: set[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of columns, and those of row numbers."""
     numbers = tuple(name for name in names if name in index and name not in keep)
     return tuple(name for name in names if name not in numbers), numbers
@@ -114,7 +127,7 @@ def _open_csv(path: Path, needed: Sequence[str], keep: set[str]) -> Table:
                 check_integers(frame[name].to_numpy(), f"{path}, column {name!r}")
         return values
 
-    return Table(path, *_split(names, index, keep), read)
+    return Table(path, *_split(names, index, keep), read=read)
 
 
 def _float64(column: pd.Series) -> np.ndarray:
@@ -165,7 +178,7 @@ def _open_parquet(path: Path, needed: Sequence[str], keep: set[str]) -> Table:
         except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             raise _unsound(path, error) from error
 
-    return Table(path, *_split(names, index, keep), read)
+    return Table(path, *_split(names, index, keep), read=read)
 
 
 def _unsound(path: Path, error: BaseException) -> InputError:
@@ -191,7 +204,7 @@ def _check_type(path: Path, field: pa.Field) -> None:
     )
 
 
-def _fill(path: Path, names: list[str], rows: int, file: object) -> np.ndarray:
+def _fill(path: Path, names: list[str], rows: int, file: pq.ParquetFile) -> np.ndarray:
     """Fill an array of the promised size from batches of columns."""
     values, done = np.empty((rows, len(names)), np.float64), 0
     whole: dict[str, list[np.ndarray]] = {}

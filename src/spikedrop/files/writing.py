@@ -11,7 +11,16 @@ from spikedrop.errors import InputError
 
 
 def check_output(path: Path, suffixes: Sequence[str]) -> Path:
-    """Return the path of a file that can be written, or raise `InputError` before any work."""
+    """Return the path of a file that can be written, or raise `InputError` before any work.
+
+    Examples
+    --------
+    >>> check_output(Path("draws.npy"), [".npy"]).name
+    'draws.npy'
+    >>> check_output(Path("draws.csv"), [".npy"])
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: draws.csv: the name of this output must end in .npy.
+    """
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{path}: the name of this output must end in {' or '.join(suffixes)}.")
     if path.is_dir() and path.suffix != ".zarr":

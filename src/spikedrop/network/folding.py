@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
         return names[source]
 
     for layer in network.layers:
-        found = [pending.get(source) for source in layer.sources]
+        found: list[Any] = [pending.get(source) for source in layer.sources]
         after = None
         if any(factor is not None for factor in found):
             kind, shapes = kind_of(layer), [network.shapes[s] for s in layer.sources]
@@ -123,7 +124,7 @@ def fold(network: Network, factors: Mapping[str, np.ndarray], kind: str) -> Netw
                 sources = [between(s) if s in pending else s for s in layer.sources]
                 layer = replace(layer, sources=tuple(sources))
         layers.append(layer)
-        own = factors.get(layer.name)
+        own: Any = factors.get(layer.name)
         if own is not None:
             own = _simplest(own, network.shapes[layer.name])
         if after is not None or own is not None:

@@ -14,7 +14,7 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -245,7 +245,7 @@ def _refuse_keras_2(path: Path, archive: zipfile.ZipFile, config: object) -> Non
         )
 
 
-def _checked(path: Path, value: object) -> object:
+def _checked(path: Path, value: Any) -> Any:
     """Return a configuration without what only training needs, or raise `InputError`."""
     if isinstance(value, list):
         return [_checked(path, item) for item in value]

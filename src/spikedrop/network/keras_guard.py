@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -21,7 +22,10 @@ from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer, linear
 from spikedrop.network.quiet import import_keras
 
-keras = import_keras()
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = import_keras()
 
 HEADS = {"softmax": lambda z: softmax(z, axis=-1), "sigmoid": expit}
 
@@ -235,7 +239,9 @@ def _same_model(
     rounded = _run(nodes, given, np.float32)
     usable = np.max([_largest(value) for value in exact.values()], axis=0) < largest
 
-    def differs(part: keras.Model, sources: Sequence[str], results: Sequence[str], read: Sequence):
+    def differs(
+        part: keras.Model, sources: Sequence[str], results: Sequence[str], read: Any
+    ) -> Any:
         got = _called(
             part, keras.tree.pack_sequence_as(ends(part)[0], [exact[name] for name in sources])
         )
@@ -272,13 +278,17 @@ def _run(
 ) -> dict[str, np.ndarray]:
     """Values at every layer without dropout; softmax and sigmoid, at the end, are left out."""
     values: dict[str, np.ndarray] = {}
+    h: np.ndarray
     for layer in layers:
         if layer.is_input:
             h = given[layer.name].astype(dtype)
         else:
             if layer.weights is not None:
-                weights, bias = (a.astype(dtype, copy=False) for a in (layer.weights, layer.bias))
-                layer = replace(layer, weights=weights, bias=bias)
+                layer = replace(
+                    layer,
+                    weights=layer.weights.astype(dtype, copy=False),
+                    bias=layer.bias.astype(dtype, copy=False),
+                )
             h = linear(layer, [values[source] for source in layer.sources])
         values[layer.name] = np.maximum(h, 0) if layer.spiking else h
     return values

@@ -7,7 +7,7 @@ function, and neither may have been altered: nothing goes by its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -16,10 +16,15 @@ from spikedrop.network.convertible import ACTIVATIONS, LAYERS, why_not, why_not_
 from spikedrop.network.layers import Family, Layer
 from spikedrop.network.quiet import import_keras, import_tensorflow
 
-keras = import_keras()
-kl = keras.layers
+if TYPE_CHECKING:
+    import keras
+    import keras.layers as kl
+else:
+    keras = import_keras()
+    kl = keras.layers
 tf_nn = import_tensorflow().nn
-ReadOnce = Callable[[keras.layers.Layer, Callable[[], tuple]], tuple]
+Arrays = tuple[np.ndarray, np.ndarray]
+ReadOnce = Callable[[keras.layers.Layer, Callable[[], Arrays]], Arrays]
 
 
 ALWAYS_SET = frozenset(("build", "quantize"))  # Keras wraps these two in every layer
@@ -113,7 +118,7 @@ def _why_not_class(kind: type) -> str:
     )
 
 
-def activation_name(layer: keras.layers.Layer) -> str:
+def activation_name(layer: keras.layers.Layer) -> Any:
     """Name of a layer's activation, which must be Keras's own function."""
     function = layer.activation
     for name in ACTIVATIONS:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +24,10 @@ from spikedrop.network.layers import Layer
 from spikedrop.network.quiet import import_keras
 from spikedrop.network.topology import readers
 
-keras = import_keras()
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = import_keras()
 
 #: What a model of one's own may bring along: training and storing, not prediction.
 TRAINING = frozenset(
@@ -97,7 +101,7 @@ def read(model: keras.Model) -> Network:
     layers, outputs = _normalisation_folded_forward(layers, outputs), tuple(outputs)
     single: dict[int, np.ndarray] = {}  # by identity, so that shared weights stay shared
 
-    def float32(array: np.ndarray | None) -> np.ndarray | None:
+    def float32(array: Any) -> Any:
         return array if array is None else single.setdefault(id(array), array.astype(np.float32))
 
     network = Network(
@@ -122,9 +126,9 @@ def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
-def _own_model(model: keras.Model) -> None:
+def _own_model(model: Any) -> None:
     """Refuse a model unless it predicts as Keras's Sequential or functional models do."""
-    keras_kind = keras.Sequential if isinstance(model, keras.Sequential) else _functional()
+    keras_kind: Any = keras.Sequential if isinstance(model, keras.Sequential) else _functional()
     if not isinstance(model, keras_kind) or getattr(model, "inputs", None) is None:
         raise InputError(
             f"model {model.name!r} ({type(model).__name__}) is a subclass of keras.Model, whose "
@@ -202,7 +206,7 @@ class _Reader:
         seen = dict(zip(map(id, keras.tree.flatten(tensors)), sources, strict=True))
         alive = []  # an id is a name as long as its tensor lives
 
-        def call(operation: keras.Operation, *args: object, **kwargs: object) -> object:
+        def call(operation: keras.Operation, *args: object, **kwargs: Any) -> object:
             given = [t for t in keras.tree.flatten((args, kwargs)) if hasattr(t, "shape")]
             read = [seen[id(t)] for t in given if id(t) in seen]
             if not isinstance(operation, _Place):
@@ -244,7 +248,7 @@ class _Place(keras.Operation):
         super().__init__(name=layer.name)
         self.layer = layer
 
-    def compute_output_spec(self, *args: object, **kwargs: object) -> object:
+    def compute_output_spec(self, *args: object, **kwargs: Any) -> object:
         return self.layer.compute_output_spec(*args, **kwargs)
 
 
@@ -294,7 +298,7 @@ def _merged(layers: list[Layer], outputs: list[str]) -> tuple[list[Layer], list[
             new = _into(below, layer, folded) if alone else None
             if layer.op == "add" and layer.activation == "linear" and not layer.dropout:
                 new = below  # nothing is done at all
-        if new is None:
+        if below is None or new is None:
             kept[layer.name] = layer
             became[layer.name] = layer.name
         else:

@@ -11,6 +11,8 @@ import numpy as np
 from spikedrop.network.kinds import kind_of
 
 Family = Literal["unit", "channel", "gaussian", "weights"]
+Activation = Literal["linear", "relu", "softmax", "sigmoid"]
+Padding = Literal["valid", "same"]
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,18 @@ class Layer:
     """
 
     name: str
-    weights: np.ndarray | None = None
-    bias: np.ndarray | None = None
+    # None where `op` takes no weights: `Network` checks it once, so that nothing else has to.
+    weights: np.ndarray = None  # type: ignore[assignment]
+    bias: np.ndarray = None  # type: ignore[assignment]
     dropout: float = 0.0
     op: str = "dense"
     sources: tuple[str, ...] = ()
-    activation: Literal["linear", "relu", "softmax", "sigmoid"] = "linear"
+    activation: Activation = "linear"
     family: Family = "unit"
     shape: tuple[int, ...] = ()
     window: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
-    padding: Literal["valid", "same"] = "valid"
+    padding: Padding = "valid"
 
     @property
     def is_input(self) -> bool:

@@ -135,6 +135,17 @@ def write_nir(
     InputError
         As `to_nir`; if the path is that of a folder, or the file would be larger than `from_nir`
         reads.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from spikedrop.network.graph import Layer
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, 0 * one[0]),), Layer("y", 3 * one, one[0]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = write_nir(Path(folder, "net.nir"), network, Conversion((250.0,)))
+    ...     from_nir(Path(folder, "net.nir"))[1].scales_hz
+    (250.0,)
     """
     file = Path(file)
     if file.is_dir():

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.network.kinds import kind_of
-from spikedrop.network.layers import Layer
+from spikedrop.network.layers import Layer, Padding
 from spikedrop.nir.reading import arrays, channels_last, unfold
 from spikedrop.nir.writing import order_of, same_zeros
 
@@ -77,7 +77,7 @@ class _Foreign:
         self.layers: dict[str, Layer] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.orders: dict[str, np.ndarray | None] = {}
-        self.scales: dict[str, np.ndarray] = {}
+        self.scales: dict[str, float | np.ndarray] = {}
         self.became: dict[str, str] = {}  # the layer that holds a node's value
         self.outputs: list[str] = []
 
@@ -115,7 +115,7 @@ class _Foreign:
         self.orders[layer.name] = order_of(layer, self.shapes, self.orders)
 
     def _linear(
-        self, name: str, node: object, kind: str, order: np.ndarray | None, shape: tuple,
+        self, name: str, node: Any, kind: str, order: np.ndarray | None, shape: tuple,
         sources: tuple[str, ...],
     ) -> Layer:  # fmt: skip
         if kind in ("Affine", "Linear") and node.weight.ndim == 2 and len(shape) == 1:
@@ -154,7 +154,7 @@ class _Foreign:
             "Scale (one factor a channel), IF and Output."
         )
 
-    def _neurons(self, name: str, node: object, sources: tuple[str, ...]) -> None:
+    def _neurons(self, name: str, node: Any, sources: tuple[str, ...]) -> None:
         below = self.layers[sources[0]]
         if np.any(np.asarray(node.v_reset) != 0):
             raise InputError(f"node {name!r} resets to {np.unique(node.v_reset)[0]:g}, not to 0.")
@@ -176,12 +176,12 @@ class _Foreign:
         self.scales[layer] = float(scale.flat[0]) if (scale == scale.flat[0]).all() else scale
 
 
-def _said_padding(layer: Layer, padding: object, shape: tuple[int, ...]) -> str:
+def _said_padding(layer: Layer, padding: Any, shape: tuple[int, ...]) -> Padding:
     """Return the padding as Keras calls it, or refuse one that it does not have."""
     if isinstance(padding, str | bytes):
         text = padding if isinstance(padding, str) else padding.decode()
         if text == "valid" or (text == "same" and set(layer.strides) == {1}):
-            return text
+            return cast(Padding, text)
     else:
         zeros = tuple(int(n) for n in np.broadcast_to(padding, len(shape)))
         if not any(zeros):

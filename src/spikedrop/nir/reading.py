@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -98,7 +98,8 @@ def _place(group: h5py.Group) -> int:
 def read_ours(graph: nir.NIRGraph) -> tuple[Network, Conversion]:
     """Read a graph that `to_nir` made, by its metadata, and check that the nodes say the same."""
     structure = json.loads(graph.metadata["structure"])
-    records, layers, orders, shapes = structure["layers"], [], {}, {}
+    records, layers, shapes = structure["layers"], [], {}
+    orders: dict[str, Any] = {}
     scales, known = [], iter(structure["scales_hz"])
     for record in records:
         name, sources = record["name"], tuple(record["sources"])
@@ -146,7 +147,7 @@ def read_ours(graph: nir.NIRGraph) -> tuple[Network, Conversion]:
     return network, conversion
 
 
-def arrays(node: object, op: str, order: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def arrays(node: Any, op: str, order: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return weights and bias in the layout of `Layer`, float64."""
     weights = np.asarray(node.scale if hasattr(node, "scale") else node.weight, np.float64)
     if op == "scale" and hasattr(node, "scale"):

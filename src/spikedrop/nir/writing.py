@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ DYNAMICS = {
 PAYLOAD = "spike value"  # names the layers put in where it meets no weights
 
 
-def import_nir() -> object:
+def import_nir() -> Any:
     """Import the package `nir`, or say how to get it."""
     try:
         import nir
@@ -135,7 +135,7 @@ class Writer:
         self.network, self.conversion = network, conversion
         self.spikes = spike_network(network, conversion)
         self.names: dict[str, str] = {}  # of nodes, by layer
-        self.nodes: dict[str, object] = {}
+        self.nodes: dict[str, Any] = {}
         self.edges: list[tuple[str, str]] = []
         self.ends: dict[str, tuple[str, ...]] = {}  # nodes whose sum is a layer's value
         self.orders: dict[str, np.ndarray | None] = {}
@@ -166,7 +166,7 @@ class Writer:
     def _output(self, number: int) -> str:
         return self._name(len(self.spikes.layers) + number, self.spikes.outputs[number]) + "_out"
 
-    def _node(self, name: str, node: object, sources: tuple[str, ...]) -> str:
+    def _node(self, name: str, node: Any, sources: tuple[str, ...]) -> str:
         self.nodes[name] = node
         self.edges += [(source, name) for source in sources]
         return name
@@ -220,7 +220,7 @@ class Writer:
     def _dense(
         self, name: str, weights: np.ndarray, bias: np.ndarray | None, order: np.ndarray | None,
         shape: tuple,
-    ) -> object:  # fmt: skip
+    ) -> Any:  # fmt: skip
         """Return an `Affine`, or a convolution of one position on feature maps."""
         bias = np.zeros(weights.shape[1]) if bias is None else bias.astype(np.float64)
         if len(shape) > 1:
@@ -231,7 +231,7 @@ class Writer:
 
     def _conv(
         self, name: str, weights: np.ndarray, bias: np.ndarray, layer: Layer, shape: tuple,
-    ) -> object:  # fmt: skip
+    ) -> Any:  # fmt: skip
         rank = len(shape) - 1
         strides = layer.strides or (1,) * rank
         if rank not in (1, 2):
@@ -257,7 +257,7 @@ class Writer:
             bias=bias.astype(np.float64),
         )
 
-    def _pool(self, layer: Layer, shape: tuple) -> object:
+    def _pool(self, layer: Layer, shape: tuple) -> Any:
         rank = len(shape) - 1
         strides = layer.strides or (1,) * rank
         padding = _padding(layer.name, layer, layer.window, strides, shape[:-1])
@@ -274,7 +274,7 @@ class Writer:
         equal = equal / np.prod(layer.window)
         return self._conv(layer.name, equal, np.zeros(channels), layer, shape)
 
-    def _scale(self, layer: Layer, order: np.ndarray | None, shape: tuple) -> object:
+    def _scale(self, layer: Layer, order: np.ndarray | None, shape: tuple) -> Any:
         factor = layer.weights.astype(np.float64)
         if not layer.bias.any():
             return self.nir.Scale(channels_first(np.broadcast_to(factor, shape), order))
@@ -283,7 +283,7 @@ class Writer:
         factor, bias = channels_first(factor, order), channels_first(layer.bias, order)
         return self.nir.Affine(np.diag(factor), bias.astype(np.float64))
 
-    def _neurons(self, layer: Layer, scale: float | np.ndarray) -> object:
+    def _neurons(self, layer: Layer, scale: float | np.ndarray) -> Any:
         shape, order = self.spikes.shapes[layer.name], self.orders[layer.name]
         hertz = np.broadcast_to(np.asarray(scale, np.float64), shape)
         threshold = channels_first(1 / (hertz * self.conversion.dt), order)
@@ -295,7 +295,7 @@ class Writer:
             metadata=metadata,
         )  # fmt: skip
 
-    def _metadata(self) -> dict[str, object]:
+    def _metadata(self) -> dict[str, Any]:
         """Return what NIR cannot say: the dynamics, in words, and the network's structure."""
         own = {layer.name: layer for layer in self.network.layers}
         records = [

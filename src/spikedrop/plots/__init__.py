@@ -62,7 +62,15 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def axes(ax: Axes | None = None) -> Axes:
-    """Return `ax`, or the axes of a new figure in the style of the book."""
+    """Return `ax`, or the axes of a new figure in the style of the book.
+
+    Examples
+    --------
+    >>> ax = axes()
+    >>> axes(ax) is ax
+    True
+    >>> plt.close(ax.figure)
+    """
     if ax is not None:
         return ax
     style()

@@ -18,7 +18,16 @@ from spikedrop.plots import COLOURS, axes, colours_of, style
 def draw_by_draw(
     ann: xr.DataArray, snn: xr.DataArray, ax: Axes | None = None, *, title: str = ""
 ) -> Axes:
-    """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity."""
+    """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ann = np.random.default_rng(0).normal(size=(50, 2))
+    >>> ax = draw_by_draw(ann, ann + 0.1, Figure().subplots())
+    >>> ax.collections[0].get_offsets().shape  # a point for every draw and observation
+    (100, 2)
+    """
     ax = axes(ax)
     a, b = (samples.all().ravel() for samples in both(ann, snn, ("ann", "snn"), least=1))
     low, high = np.quantile(np.concatenate([a, b]), [0.001, 0.999])
@@ -49,6 +58,14 @@ def densities(
 
     `samples` maps a name (``ANN``, ``SNN``, ...) to axes (draw, observation, 1); `truth`, axis
     (observation,), is marked by a line; `quantity` is what is predicted, with its unit.
+
+    Examples
+    --------
+    >>> ann = np.random.default_rng(0).normal(size=(50, 2))
+    >>> panels = densities({"ANN": ann, "SNN": ann + 0.1}, [0, 1], columns=2)
+    >>> [ax.get_title(loc="left") for ax in panels.flat]
+    ['record 0', 'record 1']
+    >>> plt.close(panels[0, 0].figure)
     """
     style()
     rows = -(-len(observations) // columns)
@@ -93,6 +110,16 @@ def against_floor(
     """Distances of several samples to the ANN beside the noise floor, a box each.
 
     The dotted line is the floor's 95 % quantile: what chance alone exceeds once in twenty.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.comparison import distances, noise_floor
+    >>> ann, again, snn = np.random.default_rng(0).normal(size=(3, 100, 5))
+    >>> floor = noise_floor(ann, [again])
+    >>> ax = against_floor({"SNN": distances(ann, snn + 1)}, floor, ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['ANN again (noise floor)', 'SNN']
     """
     ax = axes(ax)
     frames = {"ANN again (noise floor)": floor, **candidates}

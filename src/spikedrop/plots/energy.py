@@ -29,6 +29,14 @@ def joule_intervals(
 
     Each kind of network has a colour: artificial, spiking (rate codes), quantised, bit-serial. An
     interval of one number is a dot.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> row = {"network": "net", "kind": "SNN", "device": "loihi", "low": 1e-6, "high": 3e-6}
+    >>> ax = joule_intervals(pd.DataFrame([row]), Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['net, loihi']
     """
     if ax is None:
         style()
@@ -56,6 +64,16 @@ def operations_by_layer(works: Mapping[str, Operations], ax: Axes | None = None)
 
     Synaptic operations, of an artificial network multiply-accumulates, where they are done; a layer
     of a spiking network that receives the constant input has multiply-accumulates as well.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.energy import Counts, Operations
+    >>> layers = pd.DataFrame({"synaptic": [0.0, 50.0], "macs": [20.0, 0.0]}, index=["h", "y"])
+    >>> work = Operations(Counts(), Counts(), layers)
+    >>> ax = operations_by_layer({"net": work}, Figure().subplots())
+    >>> [float(bar.get_height()) for bar in ax.patches]
+    [20.0, 50.0]
     """
     ax = axes(ax)
     rates = cycle(COLOURS[role] for role in ("snn", "other", "truth", "wrong", "floor"))

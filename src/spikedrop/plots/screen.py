@@ -29,6 +29,11 @@ def growth_scale(ax: Axes | None = None, *, time_zero: float = 0.3) -> Axes:
     Args:
         ax: axes to draw on; a new one if None.
         time_zero: reading when the drug was added, as a fraction of the untreated reading.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> growth_scale(Figure().subplots()).get_xlabel()
+        'reading of the treated well / reading of the untreated well'
     """
     ax = axes(ax)
     readings = np.linspace(0, 1.15, 300)
@@ -61,6 +66,15 @@ def dose_grid(
 
     Raises:
         InputError: the pair was not measured in that cell line.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> from spikedrop.data import simulate_screen
+        >>> from spikedrop.data.describe import fullest_grid
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> a, b, line = fullest_grid(screen.pairs)
+        >>> dose_grid(screen.pairs, a, b, line, Figure().subplots()).get_title() == line
+        True
     """
     first, second = sorted((drug_a, drug_b))
     of_pair = pairs[(pairs["drug_a"] == first) & (pairs["drug_b"] == second)]
@@ -101,6 +115,13 @@ def grid_holes(screens: Mapping[str, Screen], ax: Axes | None = None) -> Axes:
     Args:
         screens: name -> screen.
         ax: axes to draw on; a new one if None.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> grid_holes({"simulated": screen}, Figure().subplots()).get_xlabel()
+        'dose combinations measured'
     """
     ax = axes(ax)
     counts = [
@@ -134,6 +155,13 @@ def noise_by_growth(singles: pd.DataFrame, ax: Axes | None = None, *, bins: int 
 
     Raises:
         InputError: fewer repeated conditions than bins.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> noise_by_growth(screen.singles, Figure().subplots(), bins=3).get_yscale()
+        'log'
     """
     summary = replicate_noise(singles, bins=bins)
     ax = axes(ax)
@@ -167,6 +195,13 @@ def expected_against_measured(pairs: pd.DataFrame, ax: Axes | None = None) -> Ax
     Args:
         pairs: table as `Screen.pairs`; rows without expected growth are left out.
         ax: axes to draw on; a new one if None.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> expected_against_measured(screen.pairs, Figure().subplots()).get_xlabel()
+        'expected growth (fraction of untreated)'
     """
     ax = axes(ax)
     known = pairs.dropna(subset="expected_growth_fraction")
@@ -202,6 +237,13 @@ def distribution(screens: Mapping[str, Screen], quantity: Quantity, ax: Axes | N
 
     Raises:
         InputError: an unknown quantity.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> from spikedrop.data import simulate_screen
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> distribution({"simulated": screen}, "growth", Figure().subplots()).get_ylabel()
+        'share (%)'
     """
     choices = {
         "growth": (np.linspace(-1, 1.5, 51), f"pair {GROWTH}"),
@@ -235,6 +277,14 @@ def split_map(
         parts: the split.
         ax: axes to draw on; a new one if None.
         drugs: how many drugs to show; all pairs among them are.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> from spikedrop.data import simulate_screen, split
+        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+        >>> parts = split(screen.pairs, "pairs", seed=0)
+        >>> split_map(screen.pairs, parts, Figure().subplots()).get_title()
+        'by pairs'
     """
     ax = axes(ax)
     part = np.zeros(len(pairs))
@@ -266,7 +316,15 @@ def split_map(
 
 
 def split_legend(ax: Axes) -> Axes:
-    """Draw the colours of `split_map` to the right of an axes; return the axes."""
+    """Draw the colours of `split_map` to the right of an axes; return the axes.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = split_legend(Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['training', 'validation', 'test']
+    """
     handles = [Patch(color=color, label=name) for name, color in _PARTS.items()]
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1))
     return ax
@@ -281,6 +339,12 @@ def predicted_against_measured(
         result: predictions of a baseline.
         ax: axes to draw on; a new one if None.
         title: what was predicted; R2 is written after it.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> result = Baseline(measured=np.array([0.0, 1.0]), predicted=np.array([0.5, 0.5]))
+        >>> predicted_against_measured(result, Figure().subplots(), title="mean").get_title()
+        'mean  R² = 0.00'
     """
     ax = axes(ax)
     ax.hexbin(
@@ -311,6 +375,12 @@ def explained(r2: Mapping[str, float], ceiling: float, ax: Axes | None = None) -
         r2: split -> R2, higher is better.
         ceiling: largest R2 that noise leaves.
         ax: axes to draw on; a new one if None.
+
+    Examples:
+        >>> from matplotlib.figure import Figure
+        >>> ax = explained({"rows": 0.7, "drugs": 0.4}, 0.9, Figure().subplots())
+        >>> [round(float(bar.get_width()), 3) for bar in ax.patches]
+        [0.7, 0.4]
     """
     ax = axes(ax)
     bars = ax.barh(

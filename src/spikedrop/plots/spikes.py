@@ -37,6 +37,15 @@ def membrane_traces(
         Neuron name to (voltage after the spikes, spikes), each axis (step,).
     dt : float
         Seconds a step.
+
+    Examples
+    --------
+    >>> current = np.array([400.0, 400.0, 400.0])  # of a threshold, in steps of 1 ms
+    >>> trace = (np.array([0.4, 0.8, 0.2]), np.array([0.0, 0.0, 1.0]))
+    >>> panels = membrane_traces(current, {"charge_keeping": trace}, 0.001)
+    >>> panels[1].get_title(loc="left")
+    'keeps charge: spikes fired: 1'
+    >>> plt.close(panels[0].figure)
     """
     style()
     figure, panels = plt.subplots(
@@ -68,6 +77,14 @@ def rate_code(
     """Activation of the ANN against what the spikes stand for, a panel a layer and neuron.
 
     `activations` and every value of `decoded` hold one array a hidden layer, axis (unit,).
+
+    Examples
+    --------
+    >>> activations = [np.array([0.0, 1.0]), np.array([0.5, 2.0])]
+    >>> panels = rate_code(activations, {"charge_keeping": activations})
+    >>> panels.shape  # (neuron, layer)
+    (1, 2)
+    >>> plt.close(panels[0, 0].figure)
     """
     style()
     n = len(activations)
@@ -91,6 +108,15 @@ def error_against_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Mean paired error against time steps, one line per setting, with a 1/T guide.
 
     `table` has columns ``steps``, ``setting``, ``neuron`` and ``error`` (predictive sd).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"steps": [10, 100], "error": [0.5, 0.05]})
+    >>> table = table.assign(setting="keeps charge, none", neuron="charge_keeping")
+    >>> ax = error_against_steps(table, Figure().subplots())
+    >>> ax.lines[1].get_ydata().tolist()  # the guide: ten times the steps, a tenth of the error
+    [0.5, 0.05]
     """
     ax = axes(ax)
     markers = cycle("osD^vP*X")
@@ -131,6 +157,13 @@ def running_readout(
     """Running mean of the readout while an input is presented, against the ANN's output.
 
     `running` has axis (step,), in the unit of the output.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = running_readout(np.array([0.0, 0.5, 0.4]), 0.45, 0.001, Figure().subplots())
+    >>> ax.lines[1].get_xdata().tolist()  # ms
+    [1.0, 2.0, 3.0]
     """
     ax = axes(ax)
     ms = (np.arange(len(running)) + 1) * dt * 1e3
@@ -148,6 +181,14 @@ def converter_spread(
 
     With `spikes_seen`, the N of `spikedrop.study.fidelity.spikes_seen` at the same steps, the law
     :math:`1 / \sqrt{N}` is drawn beside :math:`1 / \sqrt{T}`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"redrawn": [1.0, 0.3]}, index=[1, 10])
+    >>> ax = converter_spread(table, Figure().subplots())
+    >>> ax.lines[1].get_ydata().round(3).tolist()  # one over the root of the steps
+    [1.0, 0.316]
     """
     ax = axes(ax)
     steps = table.index.to_numpy(float)
@@ -211,6 +252,14 @@ def cost_bars(
 
     `kinds` gives samplers that are not a rate code the colour of what they are:
     `Conversion.kind` by the name of the sampler.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"us per draw": [2.0, 30.0]}, index=["ANN", "SNN"])
+    >>> ax = cost_bars(table, Figure().subplots())
+    >>> [float(bar.get_width()) for bar in ax.patches]
+    [2.0, 30.0]
     """
     ax = axes(ax)
     time = table["us per draw"].astype(float)

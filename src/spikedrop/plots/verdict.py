@@ -28,6 +28,15 @@ def verdict(comparison: Comparison, ax: Axes | None = None) -> Axes:
 
     A dot is the estimate. Left of 1 is within the margin, right of it beyond; a bar across 1 is
     open.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.comparison import compare
+    >>> a = np.random.default_rng(0).normal(size=(200, 5))
+    >>> found = compare(a, a + 2, paired=True)
+    >>> verdict(found, Figure().subplots()).get_title()
+    'different'
     """
     ax = axes(ax)
     colours = {"within": COLOURS["truth"], "beyond": COLOURS["wrong"], "open": COLOURS["floor"]}
@@ -58,6 +67,15 @@ def certificate_points(
     """Wasserstein distance of every observation against the bound that the pairing proves.
 
     `table` from `spikedrop.comparison.certificate`; no point can lie above the diagonal.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.comparison import certificate
+    >>> a = np.random.default_rng(0).normal(size=(100, 5))
+    >>> ax = certificate_points(certificate(a, a + 0.1), Figure().subplots())
+    >>> ax.collections[0].get_offsets().shape  # a point for every observation
+    (5, 2)
     """
     ax = axes(ax)
     top = 1.1 * max(table["bound"].max(), margin or 0)
@@ -75,7 +93,17 @@ def certificate_points(
 
 
 def side_by_side(comparisons: Mapping[str, Comparison], ax: Axes | None = None) -> Axes:
-    """Several comparisons: the margin each could affirm, coloured and named by its verdict."""
+    """Several comparisons: the margin each could affirm, coloured and named by its verdict.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.comparison import compare
+    >>> a = np.random.default_rng(0).normal(size=(200, 5))
+    >>> ax = side_by_side({"far": compare(a, a + 2, paired=True)}, Figure().subplots())
+    >>> [text.get_text() for text in ax.texts]
+    [' > different']
+    """
     ax = axes(ax)
     far = 10.0
     for i, found in enumerate(comparisons.values()):
@@ -101,6 +129,15 @@ def power_curves(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     `table` from `spikedrop.comparison.power_table`, of one kind of change; a pair of lines for each
     number of draws.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"change": "shift", "size": [0.0, 1.0], "draws": 60})
+    >>> table = table.assign(equivalent=[1.0, 0.0], different=[0.0, 1.0])
+    >>> ax = power_curves(table, Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['equivalent, 60 draws', 'different, 60 draws']
     """
     ax = axes(ax)
     shades = np.linspace(1, 0.35, table["draws"].nunique())[::-1]

@@ -17,7 +17,16 @@ from spikedrop.sampling.sampler import Sampler, collect
 
 
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
-    """Return the plain network without dropout: axes (observation, output)."""
+    """Return the plain network without dropout: axes (observation, output).
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> predict(network, [[1.0], [2.0]]).tolist()  # without dropout, h is x + 1
+    [[2.0], [3.0]]
+    """
     check_network(network)
     x = check_inputs(network, x)
     loaded = load(network)

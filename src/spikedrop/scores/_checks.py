@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +42,14 @@ def noise_of(noise_sd: object, samples: Samples, *, zero: bool) -> Noise:
     good = everywhere(noise, lambda v: np.isfinite(v) & ((v >= 0) if zero else (v > 0)))
     if not good.all():
         row = int(np.argmin(good))
-        value = noise[row] if axes == 1 else noise if axes == 0 else f"... in observation {row}"
+        value: Any = f"... in observation {row}"
+        if not isinstance(noise, Samples):
+            value = noise[row] if axes else noise
         raise InputError(f"{name}={value} must be positive{' or 0' if zero else ''}, and finite.")
     return noise
 
 
-def everywhere(noise: Noise, condition: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def everywhere(noise: Noise, condition: Callable[[np.ndarray], Any]) -> np.ndarray:
     """Whether a condition holds in every draw of each observation."""
     if isinstance(noise, Samples):
         return per_observation(lambda v: condition(v).all(axis=0), noise)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import xarray as xr
 from scipy import stats
 
+from spikedrop.checks.accepted import SamplesLike, ValuesLike
 from spikedrop.checks.arguments import one_of
 from spikedrop.checks.samples import both, pair, per_observation
 from spikedrop.errors import InputError
 
 
-def r2(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+def r2(samples: SamplesLike, y: ValuesLike) -> float:
     r"""Coefficient of determination of the predictive mean; higher is better, 1 at most.
 
     .. math:: R^2 = 1 - \sum_i (y_i - \bar y_i)^2 / \sum_i (y_i - \bar y)^2
@@ -31,7 +31,7 @@ def r2(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     return r2_of_mean(per_observation(_mean, values), y)
 
 
-def rmse(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+def rmse(samples: SamplesLike, y: ValuesLike) -> float:
     r"""Root mean squared error of the predictive mean, in the unit of `y`; lower is better.
 
     .. math:: \sqrt{\tfrac1N \sum_i (y_i - \bar y_i)^2}
@@ -46,7 +46,7 @@ def rmse(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     return rmse_of_mean(per_observation(_mean, values), y)
 
 
-def kendall_tau(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+def kendall_tau(samples: SamplesLike, y: ValuesLike) -> float:
     r"""Rank correlation of the predictive mean with the observations; higher is better, 1 at most.
 
     The share of pairs of observations in the same order minus that in the opposite one, with
@@ -66,8 +66,8 @@ def kendall_tau(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
 
 
 def ranking_agreement(
-    a: xr.DataArray | np.ndarray,
-    b: xr.DataArray | np.ndarray,
+    a: SamplesLike,
+    b: SamplesLike,
     by: Literal["mean", "sd"] = "mean",
 ) -> float:
     r"""Kendall's :math:`\tau_b` of two samples' rankings of the observations; 1 is the same.

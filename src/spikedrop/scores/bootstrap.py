@@ -63,5 +63,5 @@ def paired_bootstrap(
     level, rng = real_number("level", level, above=0, below=1), np.random.default_rng(seed)
     # SciPy's bootstrap gives the same numbers, but warns about a score without an answer.
     found = [difference(rng.integers(0, observations, observations)) for _ in range(resamples)]
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.quantile(np.asarray(found), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import xarray as xr
 from scipy import special, stats
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import as_samples, one_axis, pair, per_observation
 from spikedrop.errors import InputError
@@ -17,7 +17,7 @@ LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
 
 
 def predictive_moments(
-    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0
+    samples: SamplesLike, noise_sd: NoiseLike = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Mean and sd of draws and noise together, each with axis (observation,).
 
@@ -35,7 +35,7 @@ def predictive_moments(
 
 
 def central_interval(
-    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0, level: float = 0.9
+    samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Lower and upper end of the central `level` interval, each with axis (observation,).
 
@@ -68,9 +68,9 @@ def interval_coverage(lower: np.ndarray, upper: np.ndarray, y: np.ndarray) -> fl
 
 
 def coverage(
-    samples: xr.DataArray | np.ndarray,
-    y: np.ndarray,
-    noise_sd: float | np.ndarray = 0.0,
+    samples: SamplesLike,
+    y: ValuesLike,
+    noise_sd: NoiseLike = 0.0,
     level: float = 0.9,
 ) -> float:
     r"""Share of observations inside the central `level` interval; closest to `level` is best.
@@ -89,9 +89,7 @@ def coverage(
     return float(np.mean(absolute_z(samples, y, noise_sd) <= stats.norm.ppf((1 + level) / 2)))
 
 
-def width(
-    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0, level: float = 0.9
-) -> float:
+def width(samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9) -> float:
     """Mean width of the central `level` interval, in the unit of the draws.
 
     Lower is better among distributions with the same `coverage`; alone it says nothing. See
@@ -104,7 +102,7 @@ def width(
     return float(np.mean(upper - lower))
 
 
-def sharpness(samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0) -> float:
+def sharpness(samples: SamplesLike, noise_sd: NoiseLike = 0.0) -> float:
     r"""Root mean predictive variance, in the unit of the draws; lower is better if calibrated.
 
     .. math:: \sqrt{\tfrac1N \sum_i \bigl(\mathrm{var}_s\, y^{(s)}_i
@@ -121,9 +119,9 @@ def sharpness(samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray =
 
 
 def pit(
-    samples: xr.DataArray | np.ndarray,
-    y: np.ndarray,
-    noise_sd: float | np.ndarray = 0.0,
+    samples: SamplesLike,
+    y: ValuesLike,
+    noise_sd: NoiseLike = 0.0,
     *,
     seed: int = 0,
 ) -> np.ndarray:
@@ -161,9 +159,9 @@ def _smooth_rank(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.nda
 
 
 def calibration_curve(
-    samples: xr.DataArray | np.ndarray,
-    y: np.ndarray,
-    noise_sd: float | np.ndarray = 0.0,
+    samples: SamplesLike,
+    y: ValuesLike,
+    noise_sd: NoiseLike = 0.0,
     levels: Sequence[float] = LEVELS,
 ) -> tuple[list[float], list[float]]:
     """Nominal levels and the `coverage` observed at each; on the diagonal is best.
@@ -179,9 +177,9 @@ def calibration_curve(
 
 
 def calibration_error(
-    samples: xr.DataArray | np.ndarray,
-    y: np.ndarray,
-    noise_sd: float | np.ndarray = 0.0,
+    samples: SamplesLike,
+    y: ValuesLike,
+    noise_sd: NoiseLike = 0.0,
     levels: Sequence[float] = LEVELS,
 ) -> float:
     r"""Mean distance of the calibration curve to the diagonal; lower is better, 0 at best.
@@ -207,9 +205,7 @@ def sorted_levels(levels: Sequence[float]) -> list[float]:
     return found
 
 
-def absolute_z(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
-) -> np.ndarray:
+def absolute_z(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> np.ndarray:
     """Absolute error in predictive sd, axis (observation,); 0 for a hit without any spread."""
     samples, y = pair(samples, y, least=2)
     mean, sd = predictive_moments(samples, noise_sd)

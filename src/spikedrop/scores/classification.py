@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike, ValuesLike
 from spikedrop.checks.arguments import whole_number
 from spikedrop.checks.samples import as_samples, matched, observed
 from spikedrop.errors import InputError
@@ -13,7 +13,7 @@ from spikedrop.scores.information import of_probabilities, predictive_entropy
 from spikedrop.scores.refusal import risk_of
 
 
-def class_accuracy(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> float:
+def class_accuracy(samples: SamplesLike, labels: ValuesLike) -> float:
     """Share of observations whose class has the largest mean probability; higher is better.
 
     `samples` are probabilities, axes (draw, observation, class); `labels` whole numbers from 0,
@@ -29,7 +29,7 @@ def class_accuracy(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> fl
     return float(np.mean(mean.argmax(axis=1) == labels))
 
 
-def class_log_likelihood(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> float:
+def class_log_likelihood(samples: SamplesLike, labels: ValuesLike) -> float:
     r"""Mean log probability of the class that came, in nats; higher is better, 0 at most.
 
     .. math:: \tfrac1N \sum_i \log \bar p_{i y_i}
@@ -46,7 +46,7 @@ def class_log_likelihood(samples: xr.DataArray | np.ndarray, labels: np.ndarray)
         return float(np.log(mean[np.arange(len(labels)), labels]).mean())
 
 
-def brier_score(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> float:
+def brier_score(samples: SamplesLike, labels: ValuesLike) -> float:
     r"""Mean squared distance of the probabilities to what came; lower is better, 0 to 2.
 
     .. math:: \tfrac1N \sum_i \sum_k \bigl(\bar p_{ik} - 1\{y_i = k\}\bigr)^2
@@ -62,9 +62,7 @@ def brier_score(samples: xr.DataArray | np.ndarray, labels: np.ndarray) -> float
     return float(((mean - came) ** 2).sum(axis=1).mean())
 
 
-def reliability(
-    samples: xr.DataArray | np.ndarray, labels: np.ndarray, *, bins: int = 10
-) -> pd.DataFrame:
+def reliability(samples: SamplesLike, labels: ValuesLike, *, bins: int = 10) -> pd.DataFrame:
     """Stated confidence against the share that is right, in bins of equal width.
 
     The confidence of an observation is the largest of its mean probabilities.
@@ -110,7 +108,7 @@ def reliability(
 
 
 def expected_calibration_error(
-    samples: xr.DataArray | np.ndarray, labels: np.ndarray, *, bins: int = 10
+    samples: SamplesLike, labels: ValuesLike, *, bins: int = 10
 ) -> float:
     r"""Mean distance between stated confidence and the share that is right; lower is better.
 
@@ -131,7 +129,7 @@ def expected_calibration_error(
 
 
 def accuracy_of_kept(
-    samples: xr.DataArray | np.ndarray, labels: np.ndarray, uncertainty: np.ndarray | None = None
+    samples: SamplesLike, labels: ValuesLike, uncertainty: ValuesLike | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Accuracy on what is kept when the least certain predictions are refused.
 
@@ -172,9 +170,7 @@ def accuracy_of_kept(
     return np.arange(1, len(labels) + 1) / len(labels), 1 - risk_of(uncertainty, wrong)
 
 
-def _judged(
-    samples: xr.DataArray | np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _judged(samples: SamplesLike, labels: ValuesLike) -> tuple[np.ndarray, np.ndarray]:
     """Return mean probabilities (observation, class) and labels (observation,), or refuse."""
     samples = as_samples(samples, outputs="classes")
     labels = matched(labels, samples, "labels")

@@ -9,9 +9,9 @@ import math
 from fractions import Fraction
 
 import numpy as np
-import xarray as xr
 from scipy import stats
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.checks.samples import Samples, as_samples, observed, one_axis, pair
 from spikedrop.errors import InputError
@@ -19,14 +19,14 @@ from spikedrop.scores.calibration import bounds_of, predictive_moments
 
 
 def conformal_interval(
-    held_out: xr.DataArray | np.ndarray,
+    held_out: SamplesLike,
     y_held_out: np.ndarray,
-    samples: xr.DataArray | np.ndarray,
+    samples: SamplesLike,
     *,
     level: float = 0.9,
-    noise_sd: float | np.ndarray = 0.0,
+    noise_sd: NoiseLike = 0.0,
     held_out_noise_sd: float | np.ndarray | None = None,
-    groups: np.ndarray | None = None,
+    groups: ValuesLike | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Split-conformal intervals that follow the predictive sd.
 
@@ -147,7 +147,7 @@ def conformal_rank(held_out: int, level: float, what: str = "held-out rows") -> 
     return rank
 
 
-def group_quantile(scores: np.ndarray, groups: np.ndarray, level: float) -> float:
+def group_quantile(scores: ValuesLike, groups: ValuesLike, level: float) -> float:
     r"""Score that makes the interval for a row of a new group, when rows come in groups.
 
     With K groups, :math:`n_k` rows in group k and scores :math:`e_{kj}`, the smallest score with
@@ -205,15 +205,15 @@ def group_quantile(scores: np.ndarray, groups: np.ndarray, level: float) -> floa
 
 
 def divided_coverage(
-    samples: xr.DataArray | np.ndarray,
-    y: np.ndarray,
+    samples: SamplesLike,
+    y: ValuesLike,
     *,
     held_out: int,
     divisions: int,
     seed: int,
     level: float = 0.9,
     noise_sd: float = 0.0,
-    groups: np.ndarray | None = None,
+    groups: ValuesLike | None = None,
 ) -> np.ndarray:
     """Coverage of `conformal_interval` over random divisions of the same rows.
 
@@ -343,7 +343,7 @@ def coverage_limits(
     return float(ends[0]), float(ends[1])
 
 
-def group_labels(groups: np.ndarray, rows: int) -> np.ndarray:
+def group_labels(groups: ValuesLike, rows: int) -> np.ndarray:
     """Return the labels of groups, axis (row,), or raise `InputError` unless each row has one.
 
     >>> group_labels(["a", "b", "a"], 3).tolist()
@@ -365,9 +365,7 @@ def _meant(level: float) -> Fraction:
     return exact if abs(meant - exact) > Fraction(1, 2**50) else meant  # 4 units in the last place
 
 
-def _mean_and_sd(
-    samples: Samples, noise_sd: float | np.ndarray, what: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _mean_and_sd(samples: Samples, noise_sd: NoiseLike, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Return mean, and sd of draws and noise, each with axis (observation,)."""
     mean, sd = predictive_moments(samples, noise_sd)
     if (sd == 0).any():

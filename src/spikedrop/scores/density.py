@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from scipy import special, stats
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.samples import pair, per_observation
 from spikedrop.errors import InputError
 from spikedrop.scores._checks import noise_of
 from spikedrop.scores.calibration import predictive_moments
 
 
-def log_likelihood(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray
-) -> float:
+def log_likelihood(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> float:
     r"""Mean log density of the observations under the mixture of draws; higher is better.
 
     .. math::
@@ -48,9 +46,7 @@ def log_likelihood(
     return float(log_densities(samples, y, noise_sd).mean())
 
 
-def log_densities(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray
-) -> np.ndarray:
+def log_densities(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> np.ndarray:
     """Log density of each observation, axis (observation,); `log_likelihood` is their mean.
 
     >>> log_densities(np.zeros((3, 2)), np.array([0.0, 2.0]), 1.0).round(4).tolist()
@@ -67,7 +63,7 @@ def mixture_log_density(values: np.ndarray, y: np.ndarray, noise: np.ndarray) ->
 
 
 def gaussian_log_likelihood(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
+    samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0
 ) -> float:
     r"""Mean log density under the Gaussian with the mixture's moments; higher is better.
 
@@ -90,7 +86,7 @@ def gaussian_log_likelihood(
 
 
 def gaussian_log_densities(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
+    samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0
 ) -> np.ndarray:
     """Log density of each observation, axis (observation,); `gaussian_log_likelihood` is the mean.
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import aligned, as_samples, one_axis
 from spikedrop.errors import InputError
 from spikedrop.scores.information import (
@@ -17,7 +17,7 @@ from spikedrop.scores.information import (
 )
 
 
-def uncertainties(samples: Mapping[str, xr.DataArray | np.ndarray]) -> pd.DataFrame:
+def uncertainties(samples: Mapping[str, SamplesLike]) -> pd.DataFrame:
     r"""Three measures of doubt for each observation; larger is less certain.
 
     ``entropy`` and ``mutual information``, both in nats (see `predictive_entropy` and

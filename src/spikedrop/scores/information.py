@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import xarray as xr
 from scipy import special
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import as_samples, per_observation
 from spikedrop.errors import InputError
 
@@ -15,7 +15,7 @@ TOLERANCE = 1e-4  # of the sum of a row of probabilities; a float32 softmax is w
 HALF = {"float16": (10, 2.0**-8), "bfloat16": (7, 2.0**-5)}  # bits of a fraction; tolerance, 4 eps
 
 
-def predictive_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
+def predictive_entropy(samples: SamplesLike) -> np.ndarray:
     r"""Entropy of the mean probabilities of each observation, in nats, axis (observation,).
 
     .. math:: H_i = -\sum_k \bar p_{ik} \log \bar p_{ik}, \qquad
@@ -46,7 +46,7 @@ def predictive_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
     return of_probabilities(lambda values: entropy_of(values.mean(axis=0)), samples)
 
 
-def expected_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
+def expected_entropy(samples: SamplesLike) -> np.ndarray:
     r"""Mean entropy of the draws of each observation, in nats, axis (observation,).
 
     .. math:: \tfrac1S \sum_s \Bigl( -\sum_k p^{(s)}_{ik} \log p^{(s)}_{ik} \Bigr)
@@ -61,7 +61,7 @@ def expected_entropy(samples: xr.DataArray | np.ndarray) -> np.ndarray:
     return of_probabilities(lambda values: entropy_of(values).mean(axis=0), samples)
 
 
-def mutual_information(samples: xr.DataArray | np.ndarray) -> np.ndarray:
+def mutual_information(samples: SamplesLike) -> np.ndarray:
     r"""What the class would tell about the function, in nats, axis (observation,).
 
     .. math:: I_i = H\Bigl[\tfrac1S \sum_s p^{(s)}_i\Bigr] - \tfrac1S \sum_s H\bigl[p^{(s)}_i\bigr]
@@ -92,8 +92,8 @@ def entropy_of(probabilities: np.ndarray) -> np.ndarray:
 
 
 def of_probabilities(
-    function: Callable[[np.ndarray], np.ndarray | tuple[np.ndarray, ...]], samples: object
-) -> np.ndarray | tuple[np.ndarray, ...]:
+    function: Callable[[np.ndarray], np.ndarray], samples: SamplesLike
+) -> np.ndarray:
     """Compute what depends on the probabilities of each observation on its own, block by block.
 
     `function` takes axes (draw, observation, class) and returns arrays with first axis observation.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import xarray as xr
 from scipy import optimize
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.samples import as_samples, blocks, pair, per_observation
 from spikedrop.errors import InputError
 from spikedrop.scores._checks import noise_of
 from spikedrop.scores.density import log_likelihood
 
 
-def fit_noise_sd(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+def fit_noise_sd(samples: SamplesLike, y: ValuesLike) -> float:
     r"""Observation noise that maximises `log_likelihood`; use validation rows, never test rows.
 
     .. math:: \hat\sigma = \arg\max_\sigma \sum_i \log \tfrac1S \textstyle\sum_s
@@ -30,9 +32,7 @@ def fit_noise_sd(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
     return fit_noise_factor(samples, y, 1.0)
 
 
-def fit_noise_factor(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray
-) -> float:
+def fit_noise_factor(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> float:
     r"""Factor of a stated noise that maximises `log_likelihood`; use validation rows.
 
     .. math:: \hat c = \arg\max_c \sum_i \log \tfrac1S \textstyle\sum_s
@@ -55,15 +55,16 @@ def fit_noise_factor(
     top = float(np.sqrt(np.mean(squares)))
     if top == 0:
         raise InputError("every draw equals its observation: there is no noise to estimate.")
+    scaled: Any = noise_sd if hasattr(noise_sd, "ndim") else np.asarray(noise_sd)
     best = optimize.minimize_scalar(
-        lambda log_factor: -log_likelihood(samples, y, float(np.exp(log_factor)) * noise_sd),
+        lambda log_factor: -log_likelihood(samples, y, float(np.exp(log_factor)) * scaled),
         bounds=(np.log(top) - 6, np.log(top) + 0.01),
         method="bounded",
     )
     return float(np.exp(best.x))
 
 
-def mean_and_noise(samples: xr.DataArray | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_noise(samples: SamplesLike) -> tuple[np.ndarray, np.ndarray]:
     r"""Split the draws of a network that predicts its own noise: means, and noise sd.
 
     A network trained with ``noise="heteroscedastic"`` (`spikedrop.training.keras.train`) has two

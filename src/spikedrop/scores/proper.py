@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from scipy import special
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import pair, per_observation
 from spikedrop.scores._checks import noise_of, noiseless
@@ -14,9 +14,7 @@ from spikedrop.scores.calibration import bounds_of
 SMALL = 2**16  # values of a block whose pairs of draws are formed: it stays in the cache
 
 
-def crps(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
-) -> float:
+def crps(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> float:
     r"""Fair continuous ranked probability score, in the unit of `y`; lower is better.
 
     .. math::
@@ -57,9 +55,7 @@ def crps(
     return float(crps_values(samples, y, noise_sd).mean())
 
 
-def crps_values(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
-) -> np.ndarray:
+def crps_values(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> np.ndarray:
     """Fair CRPS of each observation, axis (observation,); `crps` is their mean.
 
     >>> crps_values(np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0.0, 3.0])).tolist()
@@ -100,7 +96,7 @@ def crps_of_mixture(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.
     return absolute_mean(y - values, sd).mean(axis=0) - others / (draws * (draws - 1))
 
 
-def absolute_mean(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+def absolute_mean(mean: np.ndarray, sd: np.ndarray | float) -> np.ndarray:
     """Mean absolute value of a Gaussian."""
     z = mean / sd
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from scipy import stats
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import pair
 from spikedrop.scores.bootstrap import paired_bootstrap
@@ -14,7 +14,7 @@ from spikedrop.scores.calibration import predictive_moments
 
 
 def risk_coverage(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
+    samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Mean absolute error of what is kept when the least certain predictions are refused.
 
@@ -55,9 +55,7 @@ def risk_coverage(
     return np.arange(1, len(y) + 1) / len(y), risk_of(sd, np.abs(y - mean))
 
 
-def risk_coverage_area(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray, noise_sd: float | np.ndarray = 0.0
-) -> float:
+def risk_coverage_area(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> float:
     r"""Mean of the risk-coverage curve, in the unit of `y`; lower is better.
 
     .. math:: \tfrac1N \sum_k r_k
@@ -73,7 +71,7 @@ def risk_coverage_area(
     return float(risk_coverage(samples, y, noise_sd)[1].mean())
 
 
-def error_correlation(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
+def error_correlation(samples: SamplesLike, y: ValuesLike) -> float:
     """Spearman rank correlation of predictive sd and absolute error; higher is better.
 
     (Spearman 1904, doi:10.2307/1412159.) Without unit. NaN if the sd or the error is the same at
@@ -89,9 +87,9 @@ def error_correlation(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> floa
 
 
 def refusal_table(
-    samples: xr.DataArray | np.ndarray,
-    y: np.ndarray,
-    noise_sd: float | np.ndarray = 0.0,
+    samples: SamplesLike,
+    y: ValuesLike,
+    noise_sd: NoiseLike = 0.0,
     *,
     kept: float = 0.5,
     seed: int,
@@ -160,7 +158,13 @@ def refusal_table(
 
 
 def risk_of(uncertainty: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Mean error of the k most certain, for every k, axis (observation,)."""
+    """Mean error of the k most certain, for every k, axis (observation,).
+
+    Examples
+    --------
+    >>> risk_of(np.array([0.1, 0.3, 0.2]), np.array([1.0, 6.0, 2.0])).tolist()  # most certain first
+    [1.0, 1.5, 3.0]
+    """
     _, group, size = np.unique(uncertainty, return_inverse=True, return_counts=True)
     ordered = np.repeat(np.bincount(group, error) / size, size)
     return np.cumsum(ordered) / np.arange(1, len(error) + 1)

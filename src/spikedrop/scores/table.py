@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import aligned, as_samples, pair
 from spikedrop.errors import InputError
@@ -55,9 +56,9 @@ class Scored:
 
 
 def scored(
-    samples: xr.DataArray | np.ndarray,
-    y: np.ndarray,
-    noise_sd: float | np.ndarray,
+    samples: SamplesLike,
+    y: ValuesLike,
+    noise_sd: NoiseLike,
     level: float = 0.9,
 ) -> Scored:
     """Compute what each score needs of each observation; arguments as in `score_table`."""
@@ -113,10 +114,10 @@ def scores_at(level: float) -> dict[str, Score]:
 
 
 def score_table(
-    ann: xr.DataArray | np.ndarray,
-    snn: xr.DataArray | np.ndarray,
-    y: np.ndarray,
-    noise_sd: float | np.ndarray,
+    ann: SamplesLike,
+    snn: SamplesLike,
+    y: ValuesLike,
+    noise_sd: NoiseLike,
     *,
     snn_noise_sd: float | np.ndarray | None = None,
     seed: int,
@@ -210,9 +211,7 @@ def score_table(
     return table
 
 
-def method_table(
-    methods: Mapping[str, tuple[xr.DataArray | np.ndarray, float]], y: np.ndarray
-) -> pd.DataFrame:
+def method_table(methods: Mapping[Any, tuple[SamplesLike, float]], y: ValuesLike) -> pd.DataFrame:
     """Tabulate the scores of several methods on the same observations.
 
     `methods` maps a name to predictive samples (draw, observation[, 1]) and the noise sd chosen
@@ -270,14 +269,12 @@ def fitted_point(
     """
     before, observed = validation
     before, observed, _ = _existing(point_samples(before), np.asarray(observed, float))
-    if not before.size:
+    if not np.asarray(before).size:
         raise InputError("validation: the model exists on none of these records.")
     return point_samples(predicted), rmse(before, observed)
 
 
-def _existing(
-    samples: xr.DataArray | np.ndarray, y: np.ndarray
-) -> tuple[xr.DataArray | np.ndarray, np.ndarray, float]:
+def _existing(samples: SamplesLike, y: ValuesLike) -> tuple[SamplesLike, ValuesLike, float]:
     """Leave out the observations where every draw of a plain array is NaN; the share that stays.
 
     There the model does not exist. NaN in some draws alone is a fault, and is left for the scores
@@ -290,4 +287,4 @@ def _existing(
         return samples, y, 1.0
     if here.shape != np.shape(y):
         raise InputError(f"samples has shape {samples.shape}, and y {np.shape(y)}.")
-    return samples[:, here], y[here], float(here.mean())
+    return samples[:, here], np.asarray(y)[here], float(here.mean())

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
+from typing import Any
 
 import dask
 import numpy as np
@@ -41,7 +42,7 @@ class Model(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Start without the backend, which takes seconds to import."""
         self.address = worker.address
-        self.sample = None
+        self.sample: Any = None
         self.open = ExitStack()
         self.one_at_a_time = threading.Lock()  # the engine has threads of its own
 
@@ -75,12 +76,13 @@ class Model(WorkerPlugin):
 
 def do_chunk(name: str, draws: range, rows: range, x: np.ndarray | zarr.Array) -> None:
     """Do a chunk on a worker that has the model of that name."""
-    get_worker().plugins[name].do(draws, rows, x)
+    plugin: Any = get_worker().plugins[name]
+    plugin.do(draws, rows, x)
 
 
 def fill_by(
-    client: Client, layout: Layout, job: Job, x: object, waiting: list[Piece]
-) -> Iterator[Piece]:
+    client: Client, layout: Layout, job: Job, x: Any, waiting: list[Piece]
+) -> Generator[Piece, None, None]:
     """Have the workers do chunk after chunk; yield each when it is written."""
     if not waiting:
         return
@@ -113,7 +115,7 @@ def fill_by(
         client.unregister_worker_plugin(name)
 
 
-def _submit(client: Client, name: str, x: object, piece: Piece) -> Future:
+def _submit(client: Client, name: str, x: Any, piece: Piece) -> Future:
     draws, rows = piece
     if is_dask(x):
         part = client.compute(x[rows.start : rows.stop])  # stays on the cluster

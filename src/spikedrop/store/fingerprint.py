@@ -58,7 +58,7 @@ def of_conversion(conversion: Conversion) -> str:
 
 def of_rows(rows: np.ndarray) -> bytes:
     """Fingerprint of a block of inputs, float32 (observation, feature); see `of_inputs`."""
-    return hashlib.sha256(np.ascontiguousarray(rows, "<f4")).digest()
+    return hashlib.sha256(np.ascontiguousarray(rows, "<f4").data).digest()
 
 
 def of_inputs(blocks: Iterable[bytes], shape: tuple[int, int]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 4096  # rows a fingerprint is made of at a time; another number, other fingerprints
 
 
-def as_source(network: Network, x: object) -> object:
+def as_source(network: Network, x: Any) -> Any:
     """Return `x` as an array with a length that gives its rows piece by piece.
 
     NumPy, memory-mapped, Zarr and Dask arrays stay what they are; all else is read at once.
@@ -45,13 +45,13 @@ def as_source(network: Network, x: object) -> object:
     return check_rows(network.inputs, x)
 
 
-def read_rows(x: object, rows: range) -> np.ndarray:
+def read_rows(x: Any, rows: range) -> np.ndarray:
     """Read some rows."""
     part = x[rows.start : rows.stop]
     return part.compute(scheduler="threads") if is_dask(x) else np.asarray(part)
 
 
-def check_all(network: Network, x: object, client: Client | None = None) -> str:
+def check_all(network: Network, x: Any, client: Client | None = None) -> str:
     """Look at every row before any work is done; return the fingerprint of all.
 
     The blocks of a Dask array are looked at where they lie.
@@ -70,7 +70,7 @@ def check_all(network: Network, x: object, client: Client | None = None) -> str:
     return of_inputs(_faultless(looks), shape)
 
 
-def is_dask(x: object) -> bool:
+def is_dask(x: Any) -> bool:
     """Tell a Dask array without importing Dask."""
     return type(x).__module__.startswith("dask.array")
 
@@ -83,7 +83,7 @@ def look(inputs: tuple, x: np.ndarray, first_row: int) -> bytes | str:
         return str(error)
 
 
-def _looks(network: Network, x: object, blocks: list[range]) -> Iterator[bytes | str]:
+def _looks(network: Network, x: Any, blocks: list[range]) -> Iterator[bytes | str]:
     for rows in blocks:
         yield look(network.inputs, read_rows(x, rows), rows.start)
 

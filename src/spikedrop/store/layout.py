@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -61,7 +62,7 @@ class Layout:
     """
 
     path: Path
-    attributes: dict[str, object]
+    attributes: dict[str, Any]
     grid: Grid
 
     @property
@@ -110,12 +111,25 @@ def read_layout(path: str | Path) -> Layout:
     ------
     InputError
         If there is none, it is damaged, or its format is newer than this release can read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> from spikedrop.store import sample_to_store
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sample_to_store(folder + "/draws.zarr", network, [[1.0]], draws=100, seed=0)
+    ...     layout = read_layout(folder + "/draws.zarr")
+    ...     layout.grid.shape, layout.first_missing()
+    ((100, 1, 1), None)
     """
     path = Path(path)
     if not path.is_dir():
         raise InputError(f"{path}: there is no store.")
     group = read_json(path / "zarr.json")
-    attributes = group.get("attributes")
+    attributes: Any = group.get("attributes")
     known = attributes.get("format") if isinstance(attributes, dict) else None
     if not isinstance(known, int) or isinstance(known, bool) or "kind" not in attributes:
         raise InputError(
@@ -138,7 +152,7 @@ def read_layout(path: str | Path) -> Layout:
     return Layout(path, attributes, grid)
 
 
-def seal(attributes: dict[str, object], grid: Grid) -> str:
+def seal(attributes: dict[str, Any], grid: Grid) -> str:
     """Return a checksum of the attributes and sizes, which JSON does not have (SHA-256)."""
     content = json.dumps([attributes, grid.shape, grid.chunk], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
@@ -151,7 +165,7 @@ def _damaged(path: Path, name: str) -> InputError:
     )
 
 
-def _copy_of(group: dict[str, object], name: str) -> dict[str, object]:
+def _copy_of(group: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the description of an array that the group holds, too."""
     try:
         found = group["consolidated_metadata"]["metadata"][name]
@@ -160,7 +174,7 @@ def _copy_of(group: dict[str, object], name: str) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _grid(samples: dict[str, object]) -> Grid | None:
+def _grid(samples: dict[str, Any]) -> Grid | None:
     """Return the sizes in a description of samples, or None if it is not one."""
     try:
         shape, chunk = samples["shape"], samples["chunk_grid"]["configuration"]["chunk_shape"]
@@ -173,13 +187,14 @@ def _grid(samples: dict[str, object]) -> Grid | None:
         return None
 
 
-def describes(found: dict[str, object], expected: dict[str, object]) -> bool:
+def describes(found: dict[str, Any], expected: dict[str, Any]) -> bool:
     """Return whether metadata that were read say what they should, and nothing else."""
-    nothing = {"attributes": {}, "storage_transformers": []}  # Zarr writes these, or not
+    # Zarr writes these, or not.
+    nothing: dict[str, Any] = {"attributes": {}, "storage_transformers": []}
     return {**nothing, **found} == {**nothing, **expected}
 
 
-def _described(grid: Grid) -> dict[str, object]:
+def _described(grid: Grid) -> dict[str, Any]:
     """Return what the metadata of the samples say."""
     return {
         "zarr_format": 3,
@@ -194,7 +209,7 @@ def _described(grid: Grid) -> dict[str, object]:
     }
 
 
-def coordinate(name: str, n: int) -> dict[str, object]:
+def coordinate(name: str, n: int) -> dict[str, Any]:
     """Return what the metadata of a coordinate say."""
     return {
         "zarr_format": 3,
@@ -209,7 +224,7 @@ def coordinate(name: str, n: int) -> dict[str, object]:
     }
 
 
-def read_json(file: Path) -> dict[str, object]:
+def read_json(file: Path) -> dict[str, Any]:
     """Read metadata, or raise `InputError`."""
     try:
         with file.open("rb") as opened:
@@ -251,7 +266,7 @@ def locked(layout: Layout) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def created(path: Path, attributes: dict[str, object], grid: Grid) -> Iterator[Layout]:
+def created(path: Path, attributes: dict[str, Any], grid: Grid) -> Iterator[Layout]:
     """Make a store and hold it.
 
     Raises
@@ -278,7 +293,7 @@ def created(path: Path, attributes: dict[str, object], grid: Grid) -> Iterator[L
             lock.release()
 
 
-def _write_metadata(new: Path, attributes: dict[str, object], grid: Grid) -> None:
+def _write_metadata(new: Path, attributes: dict[str, Any], grid: Grid) -> None:
     attributes = {"format": FORMAT, **attributes}
     attributes[SEAL] = seal(attributes, grid)
     group = zarr.create_group(new, zarr_format=3, attributes=attributes, overwrite=False)
@@ -306,7 +321,7 @@ def write_coordinate(group: zarr.Group, name: str, n: int) -> None:
     array[:] = np.arange(n)
 
 
-def _plain() -> dict[str, object]:
+def _plain() -> dict[str, Any]:
     """Return how all arrays are written: as they are, with a checksum."""
     return {
         "serializer": BytesCodec(endian="little"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -50,6 +50,19 @@ def open_samples(path: str | Path, *, partial: bool = False) -> xr.DataArray:
     Examples
     --------
     See `sample_to_store`.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from spikedrop.network.graph import Layer, Network
+        >>> from spikedrop.store import sample_to_store
+        >>> one = np.ones((1, 1), "float32")
+        >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sample_to_store(folder + "/draws.zarr", network, [[1.0]], draws=100, seed=0)
+        ...     samples = open_samples(folder + "/draws.zarr")
+        ...     samples.dims, 1.5 < float(samples.mean()) < 2.5  # half of the draws are 0, half 4
+        (('draw', 'observation', 'output'), True)
     """
     return opened(read_layout(path_of("path", path)), partial=yes_or_no("partial", partial))
 
@@ -60,7 +73,8 @@ def opened(layout: Layout, *, partial: bool = False) -> xr.DataArray:
     if missing is not None and not partial:
         raise _unfinished(layout, missing)
     check_coordinates(layout)
-    whole = xr.open_dataset(layout, engine=_Backend, partial=partial)
+    source: Any = layout  # which only the engine below reads
+    whole = xr.open_dataset(source, engine=_Backend, partial=partial)
     samples = whole[SAMPLES].rename(str(layout.attributes["kind"]))
     return samples.assign_attrs(layout.attributes)
 
@@ -83,7 +97,7 @@ class _Backend(xr.backends.BackendEntrypoint):
     """Lets xarray read a `Layout` lazily."""
 
     def open_dataset(
-        self, filename_or_obj: Layout, *, drop_variables: object = None, partial: bool = False
+        self, filename_or_obj: Any, *, drop_variables: Any = None, partial: bool = False
     ) -> xr.Dataset:
         """Return the samples with their coordinates."""
         grid = filename_or_obj.grid
@@ -154,6 +168,14 @@ def to_inference_data(samples: xr.DataArray) -> arviz.InferenceData:
     ------
     InputError
         If the axes are others, or ArviZ below version 1 is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> samples = xr.DataArray(np.zeros((50, 3, 1)), dims=("draw", "observation", "output"))
+    >>> data = to_inference_data(samples.rename("snn"))
+    >>> dict(data.posterior_predictive.sizes)
+    {'chain': 1, 'draw': 50, 'observation': 3, 'output': 1}
     """
     of_type("samples", samples, xr.DataArray, "`open_samples`")
     if samples.dims != DIMENSIONS:
@@ -163,7 +185,7 @@ def to_inference_data(samples: xr.DataArray) -> arviz.InferenceData:
             warnings.simplefilter("ignore")
             import arviz
     except ImportError:
-        arviz = None
+        arviz = None  # type: ignore[assignment]
     if not hasattr(arviz, "InferenceData"):
         raise InputError("ArviZ below version 1 is needed: pip install 'spikedrop[arviz]'.")
     name = str(samples.name or "prediction")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -39,7 +39,7 @@ Piece = tuple[range, range]
 def sample_to_store(
     path: str | Path,
     network: Network,
-    x: object,
+    x: Any,
     *,
     draws: int,
     seed: int,
@@ -159,7 +159,7 @@ def sample_to_store(
 
 
 @contextlib.contextmanager
-def _held(path: Path, job: Job, x: object, grid: Grid, client: Client | None) -> Iterator[Layout]:
+def _held(path: Path, job: Job, x: Any, grid: Grid, client: Client | None) -> Iterator[Layout]:
     """Hold the store of a job, which is made if it is not there, after all checks."""
     if path.exists():
         layout = read_layout(path)
@@ -174,7 +174,7 @@ def _held(path: Path, job: Job, x: object, grid: Grid, client: Client | None) ->
         yield layout
 
 
-def _check_same(layout: Layout, attributes: dict[str, object], grid: Grid) -> None:
+def _check_same(layout: Layout, attributes: dict[str, Any], grid: Grid) -> None:
     """Refuse a store of other samples, and name what differs."""
     words = {
         "model_sha256": "the model",
@@ -224,7 +224,7 @@ def unfinished(layout: Layout) -> list[Piece]:
     return list(waiting.values())
 
 
-def fill(layout: Layout, job: Job, x: object, waiting: list[Piece]) -> Iterator[Piece]:
+def fill(layout: Layout, job: Job, x: Any, waiting: list[Piece]) -> Generator[Piece, None, None]:
     """Do chunk after chunk in this process; yield each when it is written."""
     if not waiting:
         return

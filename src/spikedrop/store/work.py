@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,9 +71,9 @@ class Job:
         """Whether neurons fire while they integrate, step by step."""
         return self.conversion is not None and not self.conversion.windowed
 
-    def attributes(self, inputs_sha256: str) -> dict[str, object]:
+    def attributes(self, inputs_sha256: str) -> dict[str, Any]:
         """Return what is written beside the samples: all that they follow from, plain values."""
-        told: dict[str, object] = {
+        told: dict[str, Any] = {
             "kind": self.kind,
             "seed": self.seed,
             "scope": self.scope,

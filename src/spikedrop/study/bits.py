@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,18 @@ def bits_samples(
         From (sampler, bits) to samples, all with the same masks: ``("ANN", None)``,
         ``("SNN", None)`` with weights in floating point, then for each number of bits
         ``("quantised ANN", 8)``, the integers without spikes, and ``("chip", 8)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=100)
+    >>> small = {"bits": (8,), "draws": 20, "seed": 0, "steps": 100}
+    >>> list(bits_samples(network, conversion, [[1.0]], **small))
+    [('ANN', None), ('SNN', None), ('quantised ANN', 8), ('chip', 8)]
     """
     settings = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
     samples: dict[Key, xr.DataArray] = {
@@ -72,6 +85,19 @@ def bits_table(samples: Mapping[Key, xr.DataArray]) -> pd.DataFrame:
         One row per sample: ``sampler``, ``bits`` (none where weights are floating point), then the
         columns of `judged`. What the quantised ANN errs by is due to the weights; what the chip
         errs by beyond that, to spikes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=100)
+    >>> small = {"bits": (8,), "draws": 60, "seed": 0, "steps": 100}
+    >>> table = bits_table(bits_samples(network, conversion, [[1.0]], **small))
+    >>> table[["sampler", "bits"]].to_numpy().tolist()
+    [['SNN', nan], ['quantised ANN', 8.0], ['chip', 8.0]]
     """
     ann = samples["ANN", None]
     rows = {key: values for key, values in samples.items() if key[0] != "ANN"}
@@ -81,7 +107,7 @@ def bits_table(samples: Mapping[Key, xr.DataArray]) -> pd.DataFrame:
     return table
 
 
-def judged(ann: xr.DataArray, samples: Mapping[object, xr.DataArray]) -> pd.DataFrame:
+def judged(ann: xr.DataArray, samples: Mapping[Any, xr.DataArray]) -> pd.DataFrame:
     """Paired error of several samples, and the verdict of `spikedrop.comparison`.
 
     Returns
@@ -117,6 +143,20 @@ def neuron_table(
 
     The rows go from the charge-keeping neuron to NengoLoihi's (`spikedrop.chip.hard_reset`);
     columns as in `judged`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> from spikedrop.chip import quantise
+    >>> chip = quantise(network, calibrate(network, [[1.0]], rate_hz=100), steps=100)
+    >>> table = neuron_table(chip, [[1.0]], draws=60, seed=0, steps=100)
+    >>> list(table.index)
+    ['keeps charge, subtracts', 'keeps charge, empties', 'stops at 0, subtracts',
+     'stops at 0, empties']
     """
     settings = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
     neurons = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -37,7 +38,7 @@ class Sampler:
     conversion: Conversion
     hold: Hold | Mapping[str, Hold] = "presentation"
 
-    def sample(self, x: np.ndarray, **settings: object) -> xr.DataArray:
+    def sample(self, x: np.ndarray, **settings: Any) -> xr.DataArray:
         """Return `spikedrop.sample_snn` of this sampler; `settings` are its keyword arguments."""
         return sample_snn(self.network, self.conversion, x, hold=self.hold, **settings)
 
@@ -70,6 +71,16 @@ def six_controls(
     ------
     InputError
         If no hidden layer has dropout, or `layer` is not one that has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> samplers = six_controls(network, [[1.0]])
+    >>> len(samplers), "all masks redrawn" in samplers
+    (6, True)
     """
     dropped = [one.name for one in network.hidden if one.dropout]
     if not dropped or layer not in (None, *dropped):

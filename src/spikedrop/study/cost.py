@@ -28,8 +28,8 @@ def _products() -> Callable:
     tf = import_tensorflow()
 
     @tf.function(jit_compile=True)
-    def products(states, weights, steps):
-        def step(t, *h):
+    def products(states: Any, weights: Any, steps: Any) -> Any:
+        def step(t: Any, *h: Any) -> tuple:
             return t + 1, *(a * 0.5 + tf.matmul(a, w) for a, w in zip(h, weights, strict=True))
 
         return tf.while_loop(lambda t, *_: t < steps, step, (0, *states))

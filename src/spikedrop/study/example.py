@@ -124,8 +124,10 @@ def trained_example(
     """
     by, y = parts.by, target_of(screen, target)
     if target == "score":
-        rows = (part[np.isfinite(y[part])] for part in (parts.train, parts.validation, parts.test))
-        parts = Split(*rows, by)
+        first, second, third = (
+            part[np.isfinite(y[part])] for part in (parts.train, parts.validation, parts.test)
+        )
+        parts = Split(first, second, third, by)
     design = fit_design(screen, parts.train, alone_by=by)
     trained = np.zeros(len(screen.pairs), bool)
     trained[parts.train] = True

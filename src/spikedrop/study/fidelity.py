@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,17 @@ def fidelity_table(
         One row per setting: ``setting``, ``neuron``, ``synapse (ms)``, ``rate (Hz)``, ``steps``,
         ``error``, ``error p95``, ``bias`` (all in predictive sd, lower is better), ``sd ratio``
         and ``spikes`` of a presentation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> small = {"draws": 40, "seed": 0, "rates_hz": (100,), "steps": (50, 200)}
+    >>> table = fidelity_table(network, [[1.0]], [[1.0], [2.0]], **small)
+    >>> sorted(set(table["steps"]))
+    [50, 200]
     """
     ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
     rows = []
@@ -203,6 +215,17 @@ def rounding_gap(
     ------
     InputError
         If `draws` is below 2, or the neuron fires while it integrates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], neuron="integrate_first")
+    >>> rounding_gap(network, conversion, [[1.0]], draws=4, seed=0, steps=20) < 1e-9
+    True
     """
     draws = whole_number("draws", draws, least=2)
     x = check_inputs(network, x).astype(np.float64)
@@ -241,6 +264,19 @@ def hold_table(
     Index T; columns ``frozen for the presentation`` and ``redrawn at every step``, medians over
     observations, and ``spikes seen``, which is `spikes_seen`. 1 is faithful. Redrawn masks shrink
     the spread as :math:`1 / \sqrt{N}` with N the spikes seen, not as one over the square root of T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=500)
+    >>> table = hold_table(network, conversion, [[1.0]], steps=[50], draws=100, seed=0)
+    >>> frozen, redrawn = table.iloc[0, :2]
+    >>> bool(0.9 < frozen < 1.1), bool(redrawn < 0.5)
+    (True, True)
     """
     holds: dict[str, Hold] = {
         "frozen for the presentation": "presentation",
@@ -286,6 +322,17 @@ def spikes_seen(network: Network, conversion: Conversion, x: np.ndarray, *, step
     ------
     InputError
         If no hidden layer has dropout, or no neuron behind dropout fires.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=500)
+    >>> spikes_seen(network, conversion, [[1.0]], steps=100)  # one neuron, 500 Hz, 0.1 s
+    50.0
     """
     plain = network.with_dropout(0.0)
     _, counts = simulate(plain, conversion, x, network_masks(plain, 0, 0), steps=steps)
@@ -335,8 +382,20 @@ def mean_shifts(
         One row per observation and output, in predictive sd: ``frozen``, the mean of spiking draws
         with frozen masks against that of the ANN's draws with the same masks; ``redrawn``, the same
         with masks redrawn at every step; ``without dropout``, one pass of the plain network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=500)
+    >>> found = mean_shifts(network, conversion, [[1.0]], steps=50, draws=50, seed=0)
+    >>> list(found.columns), found.shape
+    (['frozen', 'redrawn', 'without dropout'], (1, 3))
     """
-    settings = {"draws": draws, "seed": seed}
+    settings: dict[str, Any] = {"draws": draws, "seed": seed}
     ann = sample_ann(network, x, **settings, progress=False)
     reference = sample_ann(network, x, draws=reference_draws, seed=seed + 1, progress=False)
     sd = reference.std("draw", ddof=1)
@@ -347,7 +406,7 @@ def mean_shifts(
         for hold in ("presentation", "step")
     }
     plain = predict(network, x).reshape(sd.shape)
-    shifts = {
+    shifts: dict[str, Any] = {
         "frozen": (snn["presentation"] - ann.mean("draw")) / sd,
         "redrawn": (snn["step"] - reference.mean("draw")) / sd,
         "without dropout": (plain - reference.mean("draw")) / sd,

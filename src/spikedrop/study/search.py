@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def agreement_of_samplers(
     draws: int = 30,
     steps: int = 50,
     floors: int = 3,
-    **fit: object,
+    **fit: Any,
 ) -> pd.DataFrame:
     """Does a spiking network choose the pairs that the classical network chooses?
 
@@ -79,15 +79,14 @@ def agreement_of_samplers(
     candidates = np.sort(order[known:])
     ann, *others = (
         model.of_pairs(
-            candidates,
-            lambda x, k=k: sample_ann(model.network, x, draws=draws, seed=seed + 1000 * k),
+            candidates, partial(sample_ann, model.network, draws=draws, seed=seed + 1000 * k)
         )
         for k in range(1 + floors)
     )
     controls = six_controls(model.network, model.x[model.train])
-    ask = {"draws": draws, "seed": seed, "steps": steps}
+    ask: dict[str, Any] = {"draws": draws, "seed": seed, "steps": steps}
     spiking = {
-        name: [model.of_pairs(candidates, lambda x, sampler=sampler: sampler.sample(x, **ask))]
+        name: [model.of_pairs(candidates, partial(sampler.sample, **ask))]
         for name, sampler in {"SNN": model.snn(), **controls}.items()
     }
     compared = {"SNN": spiking.pop("SNN"), "ANN, other masks": others, **spiking}
@@ -159,7 +158,7 @@ def search(
 
 
 def search_rules(
-    screen: Screen, *, batch: int, seed: int, draws: int = 30, **fit: object
+    screen: Screen, *, batch: int, seed: int, draws: int = 30, **fit: Any
 ) -> dict[str, Rule]:
     """Return the rules that `search_table` compares, by name.
 
@@ -226,7 +225,7 @@ def search_table(
     rounds: int,
     seed: int,
     draws: int = 30,
-    **fit: object,
+    **fit: Any,
 ) -> pd.DataFrame:
     """Search simulated screens by every rule of `search_rules`.
 
@@ -265,6 +264,14 @@ def after_the_last_round(
 
     Returns ``regret`` and ``found``, each with a row per policy, lower is better; see
     `spikedrop.study.repetitions.against`.
+
+    Examples
+    --------
+    >>> policies = ["ANN, greedy"] * 2 + ["random"] * 2
+    >>> table = pd.DataFrame({"repeat": [0, 1, 0, 1], "policy": policies})
+    >>> table = table.assign(round=1, regret=[0.1, 0.3, 0.4, 0.8], found=[1.0, 2.0, 2.0, 4.0])
+    >>> after_the_last_round(table)["regret"]["mean"].round(3).to_dict()
+    {'ANN, greedy': 0.2, 'random': 0.6}
     """
     last = table[table["round"] == table["round"].max()]
     wide = {"index": "repeat", "columns": "policy"}

@@ -12,6 +12,7 @@ from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import as_samples
 from spikedrop.conversion import calibrate
 from spikedrop.data import Screen, Split, split
+from spikedrop.data.splits import By
 from spikedrop.errors import InputError
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
@@ -64,7 +65,7 @@ def hold_back(parts: Split, share: float, *, seed: int) -> tuple[Split, np.ndarr
 
 def unfamiliar_samples(
     screen: Screen,
-    by: str,
+    by: By,
     *,
     work: str | Path,
     seed: int,
@@ -115,6 +116,17 @@ def unfamiliar_row(example: Example, samples: dict) -> dict[str, float]:
     ``AUROC, ANN`` and ``AUROC, SNN`` (see `unfamiliarity_auc`); ``sd ratio, ANN`` and ``sd ratio,
     SNN``: median predictive sd of unfamiliar over familiar rows; ``RMSE ratio``: the same of the
     ANN's root mean squared error, which says how much wider the spread ought to be.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> known, novel = np.arange(20), np.arange(20, 40)
+    >>> rng = np.random.default_rng(0)
+    >>> narrow, wide = rng.normal(0, 1, (50, 20)), rng.normal(0, 3, (50, 20))
+    >>> samples = {"familiar": (known, narrow, narrow), "unfamiliar": (novel, wide, wide)}
+    >>> row = unfamiliar_row(SimpleNamespace(y=np.zeros(40)), samples)
+    >>> row["AUROC, ANN"], bool(2 < row["sd ratio, SNN"] < 4)
+    (1.0, True)
     """
     (known, *old), (novel, *new) = samples["familiar"], samples["unfamiliar"]
     row: dict[str, float] = {}

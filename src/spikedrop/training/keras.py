@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from filelock import FileLock
@@ -28,7 +28,6 @@ from spikedrop.training.noise_head import add_noise_head
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 Noise = Literal["constant", "heteroscedastic"]
 
@@ -138,6 +137,16 @@ def train(
         float32 can hold, a number cannot be used, `swap` is not a permutation of the columns,
         `file` does not end in `.keras` or holds a network with other inputs or outputs, `mean` has
         others, or the training diverges (nothing is saved then).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(80, 3))
+    >>> y = x.sum(axis=1)
+    >>> small = {"hidden": (8,), "epochs": 2, "batch_size": 20}
+    >>> model = train(x[:60], y[:60], (x[60:], y[60:]), seed=0, **small)
+    >>> model.predict(x, verbose=0).shape
+    (80, 1)
     """
     if file is not None and Path(file).suffix != ".keras":
         raise InputError(f"{file}: the model file must end in .keras.")
@@ -247,14 +256,14 @@ def load_or_train(file: str | Path | None, fit: Callable[[], keras.Model]) -> ke
 
 def _batches(
     x: np.ndarray, y: np.ndarray, epochs: int, batch_size: int, seed: int
-) -> tuple[tf.data.Dataset, int]:
+) -> tuple[Any, int]:
     """Return the shuffled batches of all epochs, and the number of them in an epoch."""
     tf = import_tensorflow()
     batch_size = min(batch_size, len(x))
     steps = len(x) // batch_size  # an epoch; rows that fill no batch wait for the next shuffle
     inputs, targets = tf.constant(x), tf.constant(y)
 
-    def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
+    def shuffled(epoch: Any) -> Any:
         # Stateless, because `Dataset.shuffle(seed=...)` mixes TensorFlow's global seed in.
         order = tf.random.experimental.stateless_shuffle(tf.range(len(x)), seed=[seed, epoch])
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)

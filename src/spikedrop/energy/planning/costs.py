@@ -61,6 +61,7 @@ def cost_of(
             for counts in (operations.once, operations.draw)
         )
     elif seconds_per_step is None:
+        assert seconds is not None  # one of the two is given
         once, draw = 0.0, float(seconds)
     else:
         draw = steps * seconds_per_step

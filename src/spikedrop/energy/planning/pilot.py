@@ -142,6 +142,16 @@ def run_pilot(
     InputError
         If there is no dropout, a fixed set of masks, fewer than two rows, or a number that cannot
         be used.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> small = {"steps": (10, 40), "rates_hz": (250,), "draws": 16, "ann_draws": 64}
+    >>> pilot = run_pilot(network, [[1.0]], [[1.0], [2.0]], seed=0, **small)
+    >>> pilot.settings, pilot.ann.shape
+    ([(10, 250.0), (40, 250.0)], (64, 2))
     """
     x = check_pilot(network, x, y, draws, ann_draws)
     steps, rates_hz = settings_of(neuron, steps, rates_hz)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ class Plan:
     quantity: Quantity
     curve: pd.DataFrame
 
-    def row(self) -> dict[str, object]:
+    def row(self) -> dict[str, Any]:
         """Return setting, quantity and expected error, a row for `measured_errors`."""
         return {
             "quantity": self.quantity,
@@ -246,7 +247,21 @@ def plan_budget(
 
 
 def plan_from(found: Tradeoff, budget: float) -> Plan:
-    """Plan a budget from what is known already; see `spikedrop.energy.planning.trade_off`."""
+    """Plan a budget from what is known already; see `spikedrop.energy.planning.trade_off`.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.energy.planning.pilot import run_pilot
+    >>> from spikedrop.energy.planning.tradeoff import trade_off
+    >>> small = {"steps": (10, 40), "rates_hz": (250,), "draws": 16, "ann_draws": 64}
+    >>> pilot = run_pilot(network, [[1.0]], [[1.0], [2.0]], seed=0, **small)
+    >>> plan = plan_from(trade_off(pilot, unit="operations"), 1e4)
+    >>> plan.rate_hz, plan.cost[1] <= 1e4
+    (250.0, True)
+    """
     best = found.best(budget)
     return Plan(
         steps=int(best["steps"]),
@@ -264,7 +279,7 @@ def plan_from(found: Tradeoff, budget: float) -> Plan:
     )
 
 
-def curve_of(found: Tradeoff, budgets: Sequence[float]) -> pd.DataFrame:
+def curve_of(found: Tradeoff, budgets: Sequence[float] | np.ndarray) -> pd.DataFrame:
     """Return the curve of `Plan`, for the budgets that pay at least the fewest draws."""
     columns = ["error", "conversion", "sampling", "steps", "rate (Hz)", "draws"]
     looked = all(
@@ -276,7 +291,7 @@ def curve_of(found: Tradeoff, budgets: Sequence[float]) -> pd.DataFrame:
         if budget < found.smallest_budget:
             continue
         row = {"budget": budget} | found.best(budget)[columns].to_dict()
-        usual = found.spend(budget, DEFAULT[:1], DEFAULT[1:]) if looked else []
+        usual = found.spend(budget, DEFAULT[:1], DEFAULT[1:]) if looked else pd.DataFrame()
         row["default error"] = float(usual["error"].iloc[0]) if len(usual) else np.nan
         rows.append(row)
     return pd.DataFrame(rows).astype({"steps": int, "draws": int})

@@ -69,7 +69,7 @@ def value(draws: np.ndarray, quantity: Quantity, y: np.ndarray | None = None) ->
 
 
 def sampling_squares(
-    pool: np.ndarray, quantity: Quantity, y: np.ndarray | None, sizes: Sequence[int]
+    pool: np.ndarray, quantity: Quantity, y: np.ndarray | None, sizes: Sequence[int] | np.ndarray
 ) -> np.ndarray:
     r"""Mean squared error of a quantity stated from S draws, for each S in `sizes`.
 

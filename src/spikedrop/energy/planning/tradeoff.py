@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from spikedrop.checks.arguments import real_number
 from spikedrop.energy.planning.costs import DEVICE, Unit, check_unit, cost_tables
@@ -89,7 +90,7 @@ class Tradeoff:
         return np.where(draws >= top[0], constant / draws, np.exp(measured))
 
     def spend(
-        self, budget: float, steps: np.ndarray | None = None, rates_hz: np.ndarray | None = None
+        self, budget: float, steps: ArrayLike | None = None, rates_hz: ArrayLike | None = None
     ) -> pd.DataFrame:
         """Draw as often as the budget allows, at every one of the settings.
 
@@ -182,7 +183,9 @@ class Tradeoff:
 
 def _between(known: np.ndarray, number: int) -> np.ndarray:
     """So many values between the first and the last known, and the known ones themselves."""
-    between = np.geomspace(known[0], known[-1], number)[1:-1] if len(known) > 1 else []
+    if len(known) < 2:
+        return known
+    between = np.geomspace(known[0], known[-1], number)[1:-1]
     return np.concatenate([known, between])
 
 
@@ -194,7 +197,20 @@ def trade_off(
     device: str = DEVICE,
     seconds_per_step: float | None = None,
 ) -> Tradeoff:
-    """Read a pilot for one quantity and one unit; see `spikedrop.energy.planning.plan_budget`."""
+    """Read a pilot for one quantity and one unit; see `spikedrop.energy.planning.plan_budget`.
+
+    Examples
+    --------
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.energy.planning.pilot import run_pilot
+    >>> small = {"steps": (10, 40), "rates_hz": (250,), "draws": 16, "ann_draws": 64}
+    >>> pilot = run_pilot(network, [[1.0]], [[1.0], [2.0]], seed=0, **small)
+    >>> found = trade_off(pilot, unit="operations")
+    >>> found.unit, bool(found.smallest_budget > 0)
+    ('operations', True)
+    """
     check_quantity(quantity, pilot.y)
     check_unit(unit, device, seconds_per_step)
     bias, spread = [], []

@@ -22,6 +22,15 @@ def error_against_bits(
 
     `table` is that of `spikedrop.study.bits.bits_table`; the dashed line is the spiking network
     with weights in floating point, the dotted one the margin of `spikedrop.comparison`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> samplers = ["SNN", "quantised ANN", "chip"]
+    >>> table = pd.DataFrame({"sampler": samplers, "bits": [np.nan, 8.0, 8.0]})
+    >>> ax = error_against_bits(table.assign(error=[0.02, 0.01, 0.03]), Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['quantised ANN, no spikes', 'chip', 'SNN, floating point', 'margin']
     """
     ax = axes(ax)
     for name, (colour, marker, line) in _LINES.items():
@@ -51,6 +60,16 @@ def bits_densities(
 
     `samples` are those of `spikedrop.study.bits.bits_samples`; a panel an observation, as
     `spikedrop.plots.distributions.densities` draws them.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> ann, chip = np.random.default_rng(0).normal(size=(2, 50, 2))
+    >>> panels = bits_densities({("ANN", None): ann, ("chip", 8): chip}, [0, 1], columns=2)
+    >>> panels.shape
+    (1, 2)
+    >>> plt.close(panels[0, 0].figure)
     """
     shown = {"ANN": samples["ANN", None]}
     shown |= {f"chip, {b} bits": s for (name, b), s in samples.items() if name == "chip"}

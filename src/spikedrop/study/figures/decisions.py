@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +28,14 @@ def variance_bars(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "
     """Stacked shares of the variance, a bar a number of steps; negative parts go below zero.
 
     `table` is from `variance_table`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({part: [0.25] for part in PART_COLOURS}, index=[50])
+    >>> ax = variance_bars(table, Figure().subplots())
+    >>> len(ax.patches) == len(PART_COLOURS), float(ax.patches[0].get_height())
+    (True, 0.25)
     """
     ax = axes(ax)
     above, below = np.zeros(len(table)), np.zeros(len(table))
@@ -44,6 +53,14 @@ def variance_fall(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) ->
     """Spread over initial charges and mean error against steps, with the slope -1 beside them.
 
     `tables` maps the name of a neuron to what `variance_table` gave for it.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"charge sd": [0.2, 0.1], "bias": [0.1, 0.05]}, index=[50, 100])
+    >>> ax = variance_fall({"keeps charge": table}, Figure().subplots())
+    >>> ax.lines[-1].get_ydata().tolist()  # as 1/T: twice the steps, half the spread
+    [0.2, 0.1]
     """
     ax = axes(ax)
     colours = (COLOURS["snn"], COLOURS["wrong"], COLOURS["other"])
@@ -72,14 +89,24 @@ def choice_map(
 
     `samples` has axes (draw, candidate), synergy scores; `choices` maps the names of up to four
     policies to positions, axis (batch,).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> samples = np.array([[0.0, 1.0, 2.0], [0.2, 1.4, 2.0]])
+    >>> ax = choice_map(samples, {"greedy": np.array([2])}, Figure().subplots())
+    >>> ax.collections[1].get_offsets().round(6).tolist()  # mean 2 and sd 0 of candidate 2
+    [[2.0, 0.0]]
     """
     ax = axes(ax)
     mean, sd = predictive_moments(samples)
     ax.scatter(mean, sd, s=10, color=COLOURS["floor"], lw=0, label="candidate")
     marks = zip("osxD", ("ann", "wrong", "truth", "snn"), (110, 55, 40, 190), strict=True)
     for (name, chosen), (mark, colour, size) in zip(choices.items(), marks, strict=False):
-        face = {"facecolors": "none"} if mark != "x" else {}
-        edge = {"edgecolors": COLOURS[colour]} if mark != "x" else {"color": COLOURS[colour]}
+        face: dict[str, Any] = {"facecolors": "none"} if mark != "x" else {}
+        edge: dict[str, Any] = (
+            {"edgecolors": COLOURS[colour]} if mark != "x" else {"color": COLOURS[colour]}
+        )
         ax.scatter(
             mean[chosen], sd[chosen], s=size, marker=mark, lw=1.5, label=name, **face, **edge
         )
@@ -97,6 +124,15 @@ def agreement_dots(tables: Mapping[str, pd.DataFrame]) -> Figure:
     `tables` maps the name of a policy to what `spikedrop.study.repetitions.against` gave for it,
     with the rows in the order in which they are drawn, top down. What is more than 2 standard
     errors below the reference is filled.
+
+    Examples
+    --------
+    >>> from spikedrop.study.repetitions import against
+    >>> values = pd.DataFrame({"SNN": [0.9, 0.8, 1.0], "chance": [0.1, 0.2, 0.1]})
+    >>> figure = agreement_dots({"greedy": against(values, "SNN")})
+    >>> figure.axes[0].get_title()
+    'greedy'
+    >>> plt.close(figure)
     """
     style()
     figure, panels = plt.subplots(1, len(tables), figsize=(2.9 * len(tables), 3.6), sharey=True)
@@ -140,6 +176,15 @@ def difference_dots(table: pd.DataFrame, ax: Axes | None = None, *, label: str =
 
     `table` is from `spikedrop.study.repetitions.against`; the reference itself, of difference 0, is
     left out. Beside each row stands in how many repetitions it was lower, of all.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.study.repetitions import against
+    >>> values = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [2.0, 2.5, 4.5]})
+    >>> ax = difference_dots(against(values, "a"), Figure().subplots())
+    >>> ax.texts[0].get_text()
+    '0 lower, 3 higher'
     """
     ax = axes(ax)
     table = table[(table["difference"] != 0) | (table["difference se"] != 0)]
@@ -169,6 +214,14 @@ def spread_of_unfamiliar(
     """Distribution of the predictive sd over familiar and over unfamiliar rows.
 
     Both with axes (draw, observation, 1), growth fractions.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> familiar = np.array([[0.0, 0.0], [1.0, 2.0]])
+    >>> ax = spread_of_unfamiliar(familiar, 2 * familiar, Figure().subplots())
+    >>> [line.get_xdata().round(3).tolist() for line in ax.lines]
+    [[0.707, 1.414], [1.414, 2.828]]
     """
     ax = axes(ax)
     parts = {"familiar": (familiar, COLOURS["truth"]), "unfamiliar": (unfamiliar, COLOURS["wrong"])}

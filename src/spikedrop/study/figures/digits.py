@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.axes import Axes
 
+from spikedrop.checks.accepted import SamplesLike, ValuesLike
 from spikedrop.checks.samples import as_samples, matched
 from spikedrop.plots import COLOURS, axes, style
 from spikedrop.scores.classification import accuracy_of_kept, reliability
@@ -30,7 +30,7 @@ def _look(name: str) -> tuple[str, str, str]:
 
 
 def digits_and_draws(
-    images: np.ndarray, samples: Mapping[str, xr.DataArray | np.ndarray], titles: Sequence[str]
+    images: np.ndarray, samples: Mapping[str, SamplesLike], titles: Sequence[str]
 ) -> np.ndarray:
     """Each image, and below it the probabilities of all draws, one small mark a draw and class.
 
@@ -47,6 +47,15 @@ def digits_and_draws(
     -------
     numpy.ndarray
         Axes (2, observation): pictures above, probabilities below.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 8, 8))
+    >>> samples = np.full((5, 2, 10), 0.1)
+    >>> panels = digits_and_draws(images, {"ANN": samples, "SNN": samples}, ["a", "b"])
+    >>> panels.shape
+    (2, 2)
+    >>> plt.close(panels[0, 0].figure)
     """
     style()
     figure, panels = plt.subplots(
@@ -119,6 +128,14 @@ def detection(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     `table` is from `spikedrop.scores.detection_table`. Left of the line at one half the network is
     surer of the strange images than of the familiar ones.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"entropy, ANN": [0.9], "entropy, SNN": [0.8]}, index=["letters"])
+    >>> ax = detection(table, Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['entropy, ANN', 'entropy, SNN']
     """
     if ax is None:
         style()
@@ -140,8 +157,8 @@ def detection(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def reliability_curves(
-    samples: Mapping[str, xr.DataArray | np.ndarray],
-    labels: np.ndarray,
+    samples: Mapping[str, SamplesLike],
+    labels: ValuesLike,
     ax: Axes | None = None,
     *,
     bins: int = 10,
@@ -150,6 +167,14 @@ def reliability_curves(
 
     `samples` maps a name to probabilities, axes (draw, observation, class); the area of a mark
     grows with the observations in its bin.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> samples = np.array([[[0.8, 0.2], [0.3, 0.7]], [[0.6, 0.4], [0.1, 0.9]]])
+    >>> ax = reliability_curves({"ANN": samples}, [0, 1], Figure().subplots(), bins=2)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('stated confidence: largest mean probability', 'share of images read right')
     """
     ax = axes(ax)
     ax.plot([0, 1], [0, 1], color=COLOURS["floor"], lw=1, label="calibrated")
@@ -179,7 +204,7 @@ def reliability_curves(
 
 
 def accuracy_kept(
-    samples: Mapping[str, xr.DataArray | np.ndarray], labels: np.ndarray, ax: Axes | None = None
+    samples: Mapping[str, SamplesLike], labels: ValuesLike, ax: Axes | None = None
 ) -> Axes:
     """Accuracy on what is kept against the share refused, the most uncertain refused first.
 

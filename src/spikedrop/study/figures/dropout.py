@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import as_samples
 from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS, axes
@@ -20,6 +20,13 @@ def mask_image(masks: np.ndarray, ax: Axes | None = None, *, title: str = "") ->
     """Show masks as a picture: one row per draw, one column per unit, dark where silent.
 
     `masks` has axes (draw, unit).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = mask_image(np.array([[0.0, 2.0], [2.0, 2.0]]), Figure().subplots())
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('unit of the layer', 'draw')
     """
     ax = axes(ax)
     ax.imshow(
@@ -44,7 +51,7 @@ def mask_image(masks: np.ndarray, ax: Axes | None = None, *, title: str = "") ->
 
 def draws_as_functions(
     grid: np.ndarray,
-    samples: xr.DataArray | np.ndarray,
+    samples: SamplesLike,
     ax: Axes | None = None,
     *,
     label: str = "draw of the ANN",
@@ -55,6 +62,14 @@ def draws_as_functions(
     """Draw functions over a grid of log10 molar doses, their mean and 90 % band.
 
     `grid` has axis (grid point,), `samples` (draw, grid point[, 1]) with scope ``draw``.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> samples = np.random.default_rng(0).normal(size=(50, 4))
+    >>> ax = draws_as_functions(np.linspace(-8, -5, 4), samples, Figure().subplots(), show=3)
+    >>> ax.get_xlabel()
+    'dose of drug A (log10 molar)'
     """
     ax = axes(ax)
     values = as_samples(samples).all()
@@ -74,6 +89,15 @@ def linear_gaussian_sd(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Predictive sd against the number of training rows: exact posterior and dropout at rates p.
 
     `table` has the number of rows as index, a column ``exact posterior`` and one a dropout rate.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> columns = {"exact posterior": [0.5, 0.05], "p = 0.1": [0.4, 0.3]}
+    >>> table = pd.DataFrame(columns, index=[10, 1000])
+    >>> ax = linear_gaussian_sd(table, Figure().subplots())
+    >>> [line.get_label() for line in ax.lines]
+    ['exact posterior', 'p = 0.1']
     """
     ax = axes(ax)
     for i, column in enumerate(table.columns):
@@ -96,7 +120,15 @@ def linear_gaussian_sd(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def calibration(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], ax: Axes | None = None
 ) -> Axes:
-    """Observed against nominal coverage; the diagonal is perfect, below it is overconfident."""
+    """Observed against nominal coverage; the diagonal is perfect, below it is overconfident.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = calibration({"ANN": ([0.5, 0.9], [0.4, 0.8])}, Figure().subplots())
+    >>> [line.get_label() for line in ax.lines]
+    ['perfect', 'ANN']
+    """
     ax = axes(ax)
     ax.plot([0, 1], [0, 1], color=COLOURS["floor"], lw=1, ls="--", label="perfect")
     for name, (nominal, observed) in curves.items():

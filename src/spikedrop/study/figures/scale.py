@@ -18,6 +18,21 @@ def chunk_grid(path: str | Path, ax: Axes | None = None) -> Axes:
     """Chunks of a store in the plane of observations and draws: finished, or to be done.
 
     `path` is that of `spikedrop.store.sample_to_store`; the store may be unfinished.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.store import sample_to_store
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sample_to_store(folder + "/draws.zarr", network, [[1.0]], draws=100, seed=0)
+    ...     ax = chunk_grid(folder + "/draws.zarr", Figure().subplots())
+    >>> ax.get_ylim()
+    (np.float64(100.0), np.float64(0.0))
     """
     ax = axes(ax)
     layout = read_layout(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ class Fitted:
         """Normalise rows by the training rows' statistics."""
         return ((x - self.mean_x) / self.sd_x).astype(np.float32)
 
-    def in_units(self, samples: np.ndarray) -> np.ndarray:
+    def in_units(self, samples: Any) -> Any:
         """Return predictive samples in the unit of the target, axes (draw, observation)."""
         return np.asarray(samples, np.float64)[:, :, 0] * self.sd_y + self.mean_y
 
@@ -146,6 +147,15 @@ def fit_rows(
     ------
     InputError
         If the target is constant, rows are fewer than folds, or every training diverged.
+
+    Examples
+    --------
+    >>> small = {"layers": 1, "more_rates": (), "decays": (0.01,), "folds": 2, "train_steps": 20}
+    >>> protocol = Protocol(**small, validation_draws=5, draws=10, steps=20)
+    >>> x = np.random.default_rng(0).normal(size=(60, 2))
+    >>> fitted = fit_rows(x, x.sum(axis=1), rates=(0.05,), n_hidden=5, protocol=protocol)
+    >>> fitted.rate, fitted.decay, fitted.noise_sd > 0
+    (0.05, 0.01, True)
     """
     if len(x) < 2 * protocol.folds or np.ptp(y) == 0:
         raise InputError(
@@ -158,7 +168,7 @@ def fit_rows(
     rng = np.random.default_rng([protocol.seed, split])
     many = len(x) >= MANY_ROWS
     pairs = [(rate, decay) for rate in rates for decay in protocol.decays]
-    settings = {
+    settings: dict[str, Any] = {
         "hidden": (n_hidden,) * protocol.layers,
         "steps": protocol.train_steps,
         "batch_size": 128 if many else 32,
@@ -214,7 +224,18 @@ def fit_rows(
 
 
 def fit_split(data: RegressionSet, split: int, protocol: Protocol) -> Fitted:
-    """Learn from the training rows of one split; see `fit_rows`."""
+    """Learn from the training rows of one split; see `fit_rows`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, rows = rng.normal(size=(60, 2)), np.arange(60)
+    >>> data = RegressionSet("mine", x, x.sum(axis=1), (rows[:50],), (rows[50:],), (0.05,), 5)
+    >>> small = {"layers": 1, "more_rates": (), "decays": (0.01,), "folds": 2, "train_steps": 20}
+    >>> protocol = Protocol(**small, validation_draws=5, draws=10, steps=20)
+    >>> fit_split(data, 0, protocol).rate
+    0.05
+    """
     rows = data.train[split]
     return fit_rows(
         data.x[rows],
@@ -226,7 +247,7 @@ def fit_split(data: RegressionSet, split: int, protocol: Protocol) -> Fitted:
     )
 
 
-def run_split(data: RegressionSet, split: int, protocol: Protocol) -> dict[str, object]:
+def run_split(data: RegressionSet, split: int, protocol: Protocol) -> dict[str, Any]:
     """Train on one split and score ANN and SNN, with the same masks, on its test rows.
 
     Returns
@@ -236,11 +257,22 @@ def run_split(data: RegressionSet, split: int, protocol: Protocol) -> dict[str, 
         the mixture of draws with the noise chosen on training rows) and ``seconds`` (training
         counts for the ANN); and what was chosen: ``rate``, ``decay``, ``noise_sd``; and
         ``spikes_per_presentation``.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, rows = rng.normal(size=(60, 2)), np.arange(60)
+    >>> data = RegressionSet("mine", x, x.sum(axis=1), (rows[:50],), (rows[50:],), (0.05,), 5)
+    >>> small = {"layers": 1, "more_rates": (), "decays": (0.01,), "folds": 2, "train_steps": 20}
+    >>> protocol = Protocol(**small, validation_draws=5, draws=10, steps=20)
+    >>> result = run_split(data, 0, protocol)
+    >>> sorted(result["snn"]), result["rate"]
+    (['log_likelihood', 'rmse', 'seconds'], 0.05)
     """
     started = time.perf_counter()
     fitted = fit_split(data, split, protocol)
     x, y = fitted.inputs(data.x[data.test[split]]), data.y[data.test[split]]
-    work = {"draws": protocol.draws, "seed": protocol.seed, "progress": False}
+    work: dict[str, Any] = {"draws": protocol.draws, "seed": protocol.seed, "progress": False}
     samples = {"ann": sample_ann(fitted.network, x, **work)}
     trained = time.perf_counter()
     samples["snn"] = sample_snn(fitted.network, fitted.conversion, x, steps=protocol.steps, **work)

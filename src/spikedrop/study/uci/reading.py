@@ -8,10 +8,11 @@ sub-folder `data`) with `data.txt`, `index_features.txt`, `index_target.txt`, `n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,15 @@ def find_sets(path: str | Path, names: Sequence[str] | None = None) -> dict[str,
     ------
     InputError
         If the folder is missing or holds no set, or a name belongs to no set or to several.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "mine").mkdir()
+    ...     _ = Path(folder, "mine", "data.txt").write_text("1 2 3\\n")
+    ...     list(find_sets(folder))
+    ['mine']
     """
     path = Path(path)
     if not path.is_dir():
@@ -201,7 +211,7 @@ def _counts(file: Path) -> np.ndarray:
     return values.astype(int)
 
 
-def _few(file: Path, read: object, *more: object) -> list[int]:
+def _few(file: Path, read: Callable, *more: Any) -> list[int]:
     """Read a file that holds one number."""
     values = read(file, *more)
     if len(values) != 1:

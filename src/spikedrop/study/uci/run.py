@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
@@ -31,7 +32,7 @@ def run_set(
     splits: int | None = None,
     jobs: int = -1,
     progress: bool | None = None,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     r"""Run the splits of a set and average their scores.
 
     Parameters
@@ -68,6 +69,19 @@ def run_set(
     ------
     InputError
         If `splits` or `jobs` cannot be used, or `work` cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> rng = np.random.default_rng(0)
+    >>> x, rows = rng.normal(size=(60, 2)), np.arange(60)
+    >>> data = RegressionSet("mine", x, x.sum(axis=1), (rows[:50],), (rows[50:],), (0.05,), 5)
+    >>> small = {"layers": 1, "more_rates": (), "decays": (0.01,), "folds": 2, "train_steps": 20}
+    >>> protocol = Protocol(**small, validation_draws=5, draws=10, steps=20)
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     rows = run_set(data, protocol, work=work, jobs=1, progress=False)
+    >>> [row["network"] for row in rows]
+    ['ann', 'snn']
     """
     results = split_results(data, protocol, work=work, splits=splits, jobs=jobs, progress=progress)
     return summaries(data.name, protocol.layers, results)
@@ -81,8 +95,22 @@ def split_results(
     splits: int | None = None,
     jobs: int = -1,
     progress: bool | None = None,
-) -> list[dict[str, object]]:
-    """Run the splits of a set; return what `run_split` returns, in order. See `run_set`."""
+) -> list[dict[str, Any]]:
+    """Run the splits of a set; return what `run_split` returns, in order. See `run_set`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> rng = np.random.default_rng(0)
+    >>> x, rows = rng.normal(size=(60, 2)), np.arange(60)
+    >>> data = RegressionSet("mine", x, x.sum(axis=1), (rows[:50],), (rows[50:],), (0.05,), 5)
+    >>> small = {"layers": 1, "more_rates": (), "decays": (0.01,), "folds": 2, "train_steps": 20}
+    >>> protocol = Protocol(**small, validation_draws=5, draws=10, steps=20)
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     results = split_results(data, protocol, work=work, jobs=1, progress=False)
+    >>> len(results), results[0]["rate"]
+    (1, 0.05)
+    """
     count = len(data.train) if splits is None else splits
     whole_number("splits", count, least=1, below=len(data.train) + 1)
     if jobs < 1 and jobs != -1:
@@ -121,7 +149,7 @@ def read_recorded(file: str | Path | None = None) -> Recorded:
 
 def summary(
     name: str, network: str, results: Sequence[dict[str, dict[str, float]]]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Average one network's scores over splits; see `run_set`.
 
     >>> split = [{"ann": {"rmse": r, "log_likelihood": -r, "seconds": 1.0}} for r in (1.0, 3.0)]
@@ -144,7 +172,7 @@ def _averaged(key: str, values: Sequence[float]) -> dict[str, float]:
 
 def summaries(
     name: str, layers: int, results: Sequence[dict[str, dict[str, float]]]
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Average both networks' scores over splits, and their paired differences; see `run_set`.
 
     Two splits whose differences are 1 and 3: the standard error is 1, though RMSE itself varies
@@ -190,7 +218,7 @@ def _run(
 
 def _run_and_keep(
     data: RegressionSet, split: int, protocol: Protocol, file: Path
-) -> tuple[int, dict[str, object]]:
+) -> tuple[int, dict[str, Any]]:
     # Read when TensorFlow starts, in a worker here; programs this small only wait for each other.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def train_members(
         first = rng.uniform(-limit, limit, (below, units)).astype(np.float32)
         params.append((np.tile(first, (members, 1, 1)), np.zeros((members, 1, units), np.float32)))
     zeros = [(0 * w, 0 * b) for w, b in params]
-    state = (params, zeros, zeros)
+    state: tuple[Any, Any, Any] = (params, zeros, zeros)
     program = _compiled((len(x), members, *sizes, batch_size, min(CHUNK, steps)))
     x, y = x.astype(np.float32), y.astype(np.float32)
     rates, decays = (np.asarray(a, np.float32)[:, None, None] for a in (rates, decays))
@@ -106,7 +107,7 @@ def _compiled(shapes: tuple[int, ...]) -> Callable:
     """Return a program for one combination of shapes, which it compiles when first called."""
     tf = import_tensorflow()
 
-    def error(params: list, x: object, y: object, uniforms: list, rates: object) -> object:
+    def error(params: list, x: Any, y: Any, uniforms: list, rates: Any) -> Any:
         h = x
         for (w, b), u in zip(params[:-1], uniforms, strict=True):
             kept = tf.cast(u >= rates, tf.float32) / (1 - rates)
@@ -114,10 +115,13 @@ def _compiled(shapes: tuple[int, ...]) -> Callable:
         w, b = params[-1]
         return (tf.matmul(h, w) + b)[..., 0] - y
 
-    def program(params, m, v, x, y, shown, uniforms, rates, decays, learning_rate, span):
+    def program(
+        params: Any, m: Any, v: Any, x: Any, y: Any, shown: Any, uniforms: Any, rates: Any,
+        decays: Any, learning_rate: Any, span: Any,
+    ) -> Any:  # fmt: skip
         start, steps = span[0], tf.cast(span[1], tf.float32)
 
-        def step(t, params, m, v):
+        def step(t: Any, params: Any, m: Any, v: Any) -> tuple:
             rows = shown[t]
             with tf.GradientTape() as tape:
                 tape.watch(params)
@@ -134,7 +138,7 @@ def _compiled(shapes: tuple[int, ...]) -> Callable:
             v = tf.nest.map_structure(lambda a, g: BETA2 * a + (1 - BETA2) * g * g, v, slopes)
             fix1, fix2 = 1 - BETA1 ** (done + 1), 1 - BETA2 ** (done + 1)
 
-            def moved(w, a, b):
+            def moved(w: Any, a: Any, b: Any) -> Any:
                 return w - rate * (a / fix1 / (tf.sqrt(b / fix2) + EPSILON) + decays * w)
 
             return t + 1, tf.nest.map_structure(moved, params, m, v), m, v
