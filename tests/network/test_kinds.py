@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spikedrop.chip import quantise, sample_chip
-from spikedrop.conversion import NEURONS, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.energy import count_ann_operations, count_operations, energy
 from spikedrop.energy.planning import plan_budget
 from spikedrop.engines import compiled
@@ -18,6 +18,7 @@ from spikedrop.network import Kind, Layer, Network, register_kind
 from spikedrop.network.folding import fold_masks
 from spikedrop.network.forward import forward
 from spikedrop.network.kinds import KINDS, kind_of
+from spikedrop.neurons import NEURONS
 from spikedrop.nir import to_nir
 from spikedrop.plots.energy import operations_by_layer
 from spikedrop.sampling.ann import predict, sample_ann

@@ -114,7 +114,7 @@ def _by_matrix(layer: Layer, below: list[tf.Tensor], matrix: tf.Tensor) -> tf.Te
 
 def linear(layer: Layer, below: list[tf.Tensor], arrays: tuple, amount: float) -> tf.Tensor:
     """Apply a layer's linear map; the bias counts `amount` times. See `network.layers.linear`."""
-    if arrays is None:
+    if not arrays:
         return MAPS[layer.op](layer, below)
     weights, bias = arrays
     if layer.op in MAPS:
