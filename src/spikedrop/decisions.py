@@ -250,9 +250,7 @@ def diverse_choice(
     return order[chosen]
 
 
-def choose(
-    policy: Policy, samples: xr.DataArray | np.ndarray, batch: int, *, seed: int
-) -> np.ndarray:
+def choose(policy: Policy, samples: SamplesLike, batch: int, *, seed: int) -> np.ndarray:
     """Choose a batch by the name of the policy; see the four functions."""
     one_of("policy", policy, POLICIES)
     if policy == "greedy":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -309,7 +309,8 @@ def register_neuron(neuron: Neuron) -> None:
     (array([1.]), array([0.1]))
     >>> del NEURONS["leaky"]  # known no more
     """
-    of_type("neuron", neuron, Neuron, "a subclass of `spikedrop.neurons.Neuron`")
+    abstract: Any = Neuron
+    of_type("neuron", neuron, abstract, "a subclass of `spikedrop.neurons.Neuron`")
     if not neuron.name or not isinstance(neuron.name, str) or neuron.name in SHIPPED:
         raise InputError(
             f"name={neuron.name!r}: give the neuron a name of its own, other than "

@@ -405,16 +405,18 @@ def per_observation(
         Of all observations.
     """
     streams = [samples, *(other for other in others if isinstance(other, Samples))]
-    results = []
+    results: list[Any] = []
     for columns, (values, *more) in blocks(*streams, size=size):
         parts = iter(more)
 
-        def here(other: Samples | np.ndarray, columns: slice = columns, parts: Iterator = parts):
+        def here(other: Any, columns: slice = columns, parts: Iterator = parts) -> np.ndarray:
             if isinstance(other, Samples):
                 return next(parts)
             return other[..., columns] if np.ndim(other) else other
 
         results.append(function(values, *map(here, others)))
     if isinstance(results[0], tuple):
-        return tuple(np.concatenate(part) for part in zip(*results, strict=True))
-    return np.concatenate(results)
+        joined: Any = tuple(np.concatenate(part) for part in zip(*results, strict=True))
+    else:
+        joined = np.concatenate(results)
+    return joined

@@ -104,7 +104,7 @@ def sample_chip(
 
     cut = partial(_chunks, chip, memory_gb=memory_gb)
     sampler = Sampler(network, seed, scope, cut, run, "chip")
-    attrs = {
+    attrs: dict[str, object] = {
         "seed": seed,
         "scope": scope,
         "backend": "chip",
@@ -160,7 +160,8 @@ def sample_integers(
 
     def run(x: np.ndarray, masks: Masks, some: range) -> Ran:
         biases = _stacked_biases(chip, x, masks)
-        gates, rates = _gates(chip, masks), {}
+        gates = _gates(chip, masks)
+        rates: dict[str, np.ndarray] = {}
         for layer in chip.layers:
             rate = biases[layer.name].astype(np.float64)
             row = 0
@@ -175,7 +176,7 @@ def sample_integers(
         return Ran(_read_out(chip, rates, 1, biases))
 
     sampler = Sampler(network, seed, scope, one_by_one, run, "quantised")
-    attrs = {"seed": seed, "scope": scope, "bits": chip.bits}
+    attrs: dict[str, object] = {"seed": seed, "scope": scope, "bits": chip.bits}
     return collect("quantised", sampler, x, numbers, progress=progress, attrs=attrs)[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,7 +62,8 @@ def energy(
     conversion = scales_of(
         network, scaling[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile, readout=readout
     )
-    shown, counted = x[:observations], {"draws": min(measured, draws), "seed": seed}
+    shown = x[:observations]
+    counted: dict[str, Any] = {"draws": min(measured, draws), "seed": seed}
     works = {
         "ANN": count_ann_operations(network, shown, **counted),
         "SNN": count_operations(network, conversion, shown, steps=steps, **counted),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,7 +62,7 @@ def simulate(
                 table.to_csv(place, index=False)
             else:
                 table.to_parquet(place, index=False)
-    result = {
+    result: dict[str, Any] = {
         "files": {str(file): len(part) for file, part in zip(files, parts, strict=True)},
         "inputs": len(design.names),
         "target": GROWTH,

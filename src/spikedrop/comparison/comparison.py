@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -155,13 +155,15 @@ class Comparison:
             rejects after correction. Last row: the classifier's area under the ROC curve.
         """
         a, b = self.samples
+        measured: Any = floor
         if floor is None:
-            floor = exchanged_floor(a, b, seed=seed)
+            measured = exchanged_floor(a, b, seed=seed)
         elif not isinstance(floor, pd.DataFrame):
-            floor = noise_floor(a, floor)
+            measured = noise_floor(a, floor)
         apart = distances(a, b, predictive_sd(a))
-        columns = {"mean": apart.mean(), "floor": floor.mean(), "floor 95 %": floor.quantile(0.95)}
-        table = pd.DataFrame({**columns, "beyond floor": beyond_floor(apart, floor)})
+        columns = {"mean": apart.mean(), "floor": measured.mean()}
+        columns["floor 95 %"] = measured.quantile(0.95)
+        table = pd.DataFrame({**columns, "beyond floor": beyond_floor(apart, measured)})
         for name in ("ks", "anderson_darling"):
             p = pointwise_p_values(a, b, name)
             for column, method in (("(Holm)", "holm"), ("(B-H)", "benjamini_hochberg")):

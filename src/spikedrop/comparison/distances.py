@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ def _frame(columns: tuple[np.ndarray, ...]) -> pd.DataFrame:
     return table.rename_axis("observation")
 
 
-def anderson_darling(p: np.ndarray, q: np.ndarray):
+def anderson_darling(p: np.ndarray, q: np.ndarray) -> Any:
     """SciPy's test of two samples, without its warning that p-values end at 0.001 and 0.25."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -138,7 +139,8 @@ def exchanged_floor(a: SamplesLike, b: SamplesLike, *, seed: int, repeats: int =
 
     def exchanged(order: np.ndarray) -> pd.DataFrame:
         def mixed(a: np.ndarray, b: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, ...]:
-            return _distances(*np.split(np.concatenate([a, b])[order], [len(a)]), unit)
+            first, second = np.split(np.concatenate([a, b])[order], [len(a)])
+            return _distances(first, second, unit)
 
         return _frame(per_observation(mixed, x, y, sd))
 

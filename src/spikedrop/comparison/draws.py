@@ -7,12 +7,13 @@ import math
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import Samples, as_samples, per_observation
 from spikedrop.comparison.criteria import RARE
 from spikedrop.errors import InputError
 
 
-def predictive_sd(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndarray:
+def predictive_sd(samples: SamplesLike, name: str = "samples") -> np.ndarray:
     """Return the standard deviation over draws, axis (observation,); an error where it is 0."""
     return centre_and_sd(as_samples(samples, name, least=2))[1]
 

@@ -47,7 +47,7 @@ def price_range(name: Price) -> tuple[float, float]:
     if name.operation == "mask_bit":
         return 0.0, (price("45nm int8", "memory_bit") or (0.0, 0.0))[1]
     if name.operation == "shift":
-        return 0.0, price(name.where, "synaptic")[1]
+        return 0.0, (price(name.where, "synaptic") or (0.0, 0.0))[1]
     of_process = (d.name for d in DEVICES.values() if d.process == name.where)
     return price(next(of_process, name.where), name.operation) or (0.0, 0.0)
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import pandas as pd
 
@@ -150,7 +151,8 @@ def register_device(
     if not isinstance(source, str) or not source:
         raise InputError(f"source={source!r}: say who published or measured the prices.")
     year = whole_number("year", year, least=1)
-    of_type("prices", prices, Mapping, "names of operations and joules")
+    kind: Any = Mapping
+    of_type("prices", prices, kind, "names of operations and joules")
     ends = {}
     for operation, joules in prices.items():
         one_of("operation", operation, OPERATIONS)
@@ -168,7 +170,10 @@ def register_device(
                 f"bits={bits}: give those of a weight and of a membrane, and the prices of "
                 "'memory_bit' and 'dram_bit' that they are read at."
             )
-        bits = tuple(whole_number(f"bits[{i}]", n, least=1) for i, n in enumerate(pair))
+        bits = (
+            whole_number("bits[0]", pair[0], least=1),
+            whole_number("bits[1]", pair[1], least=1),
+        )
     gated = yes_or_no("gated", gated)
     DEVICES[name] = Device(name, ends, gated, bits, "", source, year, str(doi_or_url))
 

@@ -132,6 +132,7 @@ def sample_quantised(
             values[layer.name] = masked(layer, h, masks)
         return Ran(network.join(values)[None])
 
-    name, attrs = f"ann {bits} bit", {"seed": seed, "scope": scope, "bits": bits}
+    name = f"ann {bits} bit"
+    attrs: dict[str, object] = {"seed": seed, "scope": scope, "bits": bits}
     sampler = Sampler(network, seed, scope, one_by_one, run, name)
     return collect(name, sampler, x, range(draws), progress=progress, attrs=attrs)[0]

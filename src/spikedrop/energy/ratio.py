@@ -154,9 +154,14 @@ def against(
             continue
         words = WORDS if work.kind == "SNN" else OTHER_WORDS
         for shared in (True, False):
-            row = {"network": name, "kind": work.kind, "device": device, "shared": shared}
+            row: dict[str, Any] = {
+                "network": name,
+                "kind": work.kind,
+                "device": device,
+                "shared": shared,
+            }
             row["same silicon"] = device_of(device).process == device_of(FAIR[0]).process
-            setting = {"shared": shared, "memory": memory}
+            setting: dict[str, Any] = {"shared": shared, "memory": memory}
             for fair in FAIR:
                 ratio = joule_ratio(work, device, opponent, fair, draws, **setting)
                 mine = energy(work, device, draws, **setting)

@@ -168,9 +168,14 @@ def _engine(asked: Presentation) -> Iterator[Run]:
 
 @contextmanager
 def _numpy(asked: Presentation, shares: Shares) -> Iterator[Simulator]:
-    timing = {"steps": asked.steps, "settle": asked.settle}
     yield lambda x, masks: simulate(
-        asked.network, asked.conversion, x, masks, **timing, shares=shares
+        asked.network,
+        asked.conversion,
+        x,
+        masks,
+        steps=asked.steps,
+        settle=asked.settle,
+        shares=shares,
     )
 
 
@@ -240,18 +245,20 @@ def default_backend(conversion: Conversion) -> str:
 _DOOR = "spikedrop.engines.nengo_door"
 for _backend in (
     Backend("engine", _engine, PROGRAMS["timed"], PROGRAMS["windows"], stacks=True),
-    Backend("numpy", one_draw_at_a_time(_numpy), *[PROGRAMS["numpy"]] * 2),
+    Backend("numpy", one_draw_at_a_time(_numpy), PROGRAMS["numpy"], PROGRAMS["numpy"]),
     Backend(
         "nengo",
         one_draw_at_a_time(_nengo),
-        *[PROGRAMS["nengo"]] * 2,
+        PROGRAMS["nengo"],
+        PROGRAMS["nengo"],
         library=_DOOR,
         packages=("nengo",),
     ),
     Backend(
         "nengo_dl",
         one_draw_at_a_time(_nengo_dl),
-        *[PROGRAMS["nengo_dl"]] * 2,
+        PROGRAMS["nengo_dl"],
+        PROGRAMS["nengo_dl"],
         library=_DOOR,
         packages=("nengo", "nengo-dl", "tf-keras"),
     ),

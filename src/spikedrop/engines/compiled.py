@@ -139,7 +139,7 @@ def load(network: Network, conversion: Conversion | None = None) -> Loaded:
     gains, start = {}, np.float32(0.0)
     if conversion is not None:
         program = PROGRAMS["windows" if conversion.windowed else "timed"]
-        if conversion.neuron not in program.kinds:
+        if conversion.neuron not in (program.kinds or ()):
             raise InputError(refusal(program, network, conversion))
         start = np.float32(conversion.initial_charge)
         for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
@@ -172,7 +172,7 @@ def _arrays(network: Network, layer: Layer) -> tuple[np.ndarray, np.ndarray] | N
         shapes = [network.shapes[source] for source in layer.sources]
         matrices, bias = kind_of(layer).matrices(layer, shapes)
         pair = (np.concatenate(matrices), bias)
-    return None if pair is None else tuple(a.astype("float32") for a in pair)
+    return None if pair is None else (pair[0].astype("float32"), pair[1].astype("float32"))
 
 
 def _wired(network: Network, conversion: Conversion, gains: dict[str, np.ndarray]) -> Wired | None:

@@ -131,7 +131,7 @@ def neurons(
         v = v + neuron.levels(steps) * dt * current.mean(axis=0)
     spikes, voltage = np.zeros_like(current), np.zeros_like(current)
     for t in range(steps):
-        arriving = 0.0 if neuron.windowed else current[t] * dt
+        arriving = np.zeros_like(v) if neuron.windowed else current[t] * dt
         spikes[t], v = neuron.step(v, arriving, t, steps)
         voltage[t] = v
     return spikes, voltage

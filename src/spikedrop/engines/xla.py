@@ -6,7 +6,7 @@ Importing this file imports TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class Schedule:
     masked: frozenset[str]
     rows: int
 
-    def needed(self, names: Iterable[str], without: Iterable[str] = ()) -> set[str]:
+    def needed(self, names: Iterable[str], without: Collection[str] = ()) -> set[str]:
         """Return those layers and all they read, not looking below the layers `without`."""
         return upstream(self.layers, names, without)
 
@@ -320,7 +320,7 @@ def windows(
 
 def binary_ones(n: tf.Tensor) -> tf.Tensor:
     """Count the ones among the binary digits: what a quantity costs in spikes."""
-    digits = [tf.cast(n, tf.int32) // 2**k for k in range(Radix.most_steps)]
+    digits = [tf.cast(n, tf.int32) // 2**k for k in range(Radix.most_steps or 0)]
     return tf.cast(tf.add_n([tf.bitwise.bitwise_and(d, 1) for d in digits]), tf.float32)
 
 

@@ -90,7 +90,7 @@ def read_record(
 
 def recorded_rows(run: Mapping[str, Any]) -> Recorded:
     """Return a run of the keys date, commit, machine, command and rows, for `read_record`."""
-    return Recorded(*(run[key] for key in KEYS), tuple(run["rows"]))
+    return Recorded(**{key: run[key] for key in KEYS}, rows=tuple(run["rows"]))
 
 
 def write_json(file: Path, value: object) -> None:

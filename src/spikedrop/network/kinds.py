@@ -276,7 +276,8 @@ class AveragePool(Kind):
         return _sliding(below[0], layer.window, layer).sum(tuple(range(-len(layer.window), 0)))
 
     def carried(self, factors: Sequence[Factor], shapes: Shapes) -> Factor:
-        return factors[0] if by_channel(factors[0]) else None
+        factor = factors[0]
+        return factor if factor is not None and by_channel(factor) else None
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,8 @@ class Flatten(Kind):
         return self.linear(layer, below)
 
     def carried(self, factors: Sequence[Factor], shapes: Shapes) -> Factor:
-        return np.broadcast_to(factors[0], shapes[0]).reshape(-1)
+        factor = factors[0]
+        return None if factor is None else np.broadcast_to(factor, shapes[0]).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -313,8 +315,10 @@ class Add(Kind):
         return self.linear(layer, below)
 
     def carried(self, factors: Sequence[Factor], shapes: Shapes) -> Factor:
-        same = all(f is not None and np.array_equal(f, factors[0]) for f in factors)
-        return factors[0] if same else None
+        first = factors[0]
+        if first is None or not all(f is not None and np.array_equal(f, first) for f in factors):
+            return None
+        return first
 
 
 @dataclass(frozen=True)

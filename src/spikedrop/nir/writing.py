@@ -112,7 +112,8 @@ def order_of(
 
     Of the shapes of all layers' values, and the orders of those that it reads.
     """
-    kind, below = kind_of(layer), [orders[source] for source in layer.sources]
+    kind = kind_of(layer)
+    below: list[Any] = [orders[source] for source in layer.sources]
     if layer.op == "flatten":
         shape = shapes[layer.sources[0]]
         return flat_order(shape) if len(shape) > 1 else below[0]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spikedrop.checks.accepted import NoiseLike
 from spikedrop.checks.samples import (
     Samples,
     aligned,
@@ -20,7 +21,7 @@ from spikedrop.errors import InputError
 Noise = np.ndarray | Samples
 
 
-def noise_of(noise_sd: object, samples: Samples, *, zero: bool) -> Noise:
+def noise_of(noise_sd: NoiseLike, samples: Samples, *, zero: bool) -> Noise:
     """Return the noise, cut with the samples by `per_observation`, or raise `InputError`.
 
     One number, one for each observation, or one for each draw and observation.

@@ -64,7 +64,7 @@ def bits_samples(
     >>> list(bits_samples(network, conversion, [[1.0]], **small))
     [('ANN', None), ('SNN', None), ('quantised ANN', 8), ('chip', 8)]
     """
-    settings = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
+    settings: dict[str, Any] = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
     samples: dict[Key, xr.DataArray] = {
         ("ANN", None): sample_ann(network, x, **settings),
         ("SNN", None): sample_snn(network, conversion, x, steps=steps, **settings),
@@ -120,6 +120,7 @@ def judged(ann: xr.DataArray, samples: Mapping[Any, xr.DataArray]) -> pd.DataFra
     rows = []
     for values in samples.values():
         verdict = compare(ann, values, paired=True)
+        assert verdict.error is not None  # the comparison is paired
         rows.append(
             {
                 **verdict.error.columns(),
@@ -158,7 +159,7 @@ def neuron_table(
     ['keeps charge, subtracts', 'keeps charge, empties', 'stops at 0, subtracts',
      'stops at 0, empties']
     """
-    settings = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
+    settings: dict[str, Any] = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
     neurons = {
         "keeps charge, subtracts": chip,
         "keeps charge, empties": replace(chip, reset="zero"),

@@ -113,7 +113,7 @@ def cost_table(
         time of the products over the sampler's (higher is better; above 1 it is faster than they).
     """
     pairs, rows = draws * len(x), {}
-    settings = {"draws": draws, "seed": seed, "progress": False}
+    settings: dict[str, Any] = {"draws": draws, "seed": seed, "progress": False}
     ann = median_seconds(lambda: sample_ann(network, x, **settings), repeats)
     rows["ANN"] = {"us per draw": 1e6 * ann / pairs, "against the ANN": 1.0}
     for name, (conversion, steps) in conversions.items():

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikedrop.data import Design, Screen, Split, fit_design, open_screen, split
 from spikedrop.data.screen import Target, target_of
+from spikedrop.data.splits import By
 from spikedrop.network.graph import Network
 from spikedrop.training.keras import Noise, train
 
@@ -66,8 +67,8 @@ def running_example(
     work: str | Path,
     seed: int,
     records: int | None = None,
-    by: str = "rows",
-    **training: object,
+    by: By = "rows",
+    **training: Any,
 ) -> Example:
     """Open the screen, split it, and train the network, or load it if `work` has it.
 
@@ -135,7 +136,7 @@ def trained_example(
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + parts.train.tobytes())
     digest.update(repr((tuple(hidden), dropout, epochs, seed, member)).encode())
 
-    def trained_as(kind: str, **settings: object) -> keras.Model:
+    def trained_as(kind: str, **settings: Any) -> keras.Model:
         name = kind + ("-score" if target == "score" else "")
         return train(
             x[parts.train],

@@ -12,7 +12,7 @@ import pandas as pd
 
 from spikedrop.checks.arguments import whole_number
 from spikedrop.comparison import paired_error, predictive_sd
-from spikedrop.conversion import Conversion, Neuron, calibrate
+from spikedrop.conversion import Conversion, calibrate
 from spikedrop.engines.backends import Masks, Presentation, backend_of
 from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
@@ -28,14 +28,14 @@ from spikedrop.sampling.snn import Hold, sample_snn
 from spikedrop.study.rounded import forward_rounded
 
 #: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
-SETTINGS: tuple[tuple[Neuron, float | None], ...] = (
+SETTINGS: tuple[tuple[str, float | None], ...] = (
     ("rectified", None),
     ("rectified", 0.005),
     ("charge_keeping", None),
 )
 
 
-def setting_name(neuron: Neuron, synapse_s: float | None, rate_hz: float) -> str:
+def setting_name(neuron: str, synapse_s: float | None, rate_hz: float) -> str:
     """Name a setting for a table or a legend.
 
     >>> setting_name("rectified", 0.005, 100)
@@ -54,7 +54,7 @@ def fidelity_table(
     seed: int,
     rates_hz: Sequence[float] = (100, 500),
     steps: Sequence[int] = (50, 200),
-    settings: Sequence[tuple[Neuron, float | None]] = SETTINGS,
+    settings: Sequence[tuple[str, float | None]] = SETTINGS,
 ) -> pd.DataFrame:
     """Paired error of every setting, against ANN draws with the same masks.
 

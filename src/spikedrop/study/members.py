@@ -77,7 +77,7 @@ def members_table(
     mean, sd = draws.mean("draw"), draws.std("draw", ddof=1)
     if not (sd > 0).all():
         raise InputError("dropout moves some output not at all, so there is no sd to compare with.")
-    errors = {k: ([], []) for k in members}
+    errors: dict[int, tuple[list, list]] = {k: ([], []) for k in members}
     for number in range(sets):
         # draw s of a stored set is mask s, so the first K draws are the set of size K
         drawn = sample_ann(endless, x, draws=max(members), seed=seed + 1 + number, progress=False)

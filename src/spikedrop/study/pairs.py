@@ -12,7 +12,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 from sklearn.linear_model import LinearRegression
 
-from spikedrop.conversion import Neuron, calibrate
+from spikedrop.conversion import calibrate
 from spikedrop.data import Screen, Split, fit_design, naive_mean
 from spikedrop.data.screen import target_of
 from spikedrop.decisions import group_means
@@ -81,7 +81,7 @@ class PairModel:
         rows = np.flatnonzero(np.isin(self.pairs, which))
         return group_means(sample(self.x[rows]), np.searchsorted(which, self.pairs[rows]))
 
-    def snn(self, neuron: Neuron = "charge_keeping", percentile: float | None = None) -> Sampler:
+    def snn(self, neuron: str = "charge_keeping", percentile: float | None = None) -> Sampler:
         """Return the spiking sampler, calibrated on the records that were learnt from."""
         x = self.x[self.train]
         conversion = calibrate(self.network, x, neuron=neuron, percentile=percentile)

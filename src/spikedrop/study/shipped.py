@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -228,7 +228,7 @@ def _trained(
     whole_number("epochs", epochs, least=1)
     keras = import_keras()
 
-    def fitted() -> keras.Model:
+    def fitted() -> Any:
         model = build()
         model.compile(keras.optimizers.Adam(learning_rate), loss)
         rng = np.random.default_rng([seed, 1])

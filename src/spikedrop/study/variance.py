@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -231,7 +232,7 @@ def nested_samples(
             for name in drawn[0]
         }
         shown = np.concatenate([x] * charges)
-        timing = {"steps": steps, "settle": settle}
+        timing: dict[str, Any] = {"steps": steps, "settle": settle}
         readout, _ = simulate(network, conversion, shown, mask, **timing, initial_charge=start)
         return readout.reshape(charges, len(x), -1), forward(network, x, mask)[0]
 

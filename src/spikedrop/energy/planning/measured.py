@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -67,7 +69,7 @@ def measured_errors(
     for quantity in cells["quantity"].unique():
         check_quantity(quantity, y)
     x = check_pilot(network, x, y, draws, ann_draws)
-    how = {"scope": scope_of(network), "progress": False}
+    how: dict[str, Any] = {"scope": scope_of(network), "progress": False}
     ann = sample_ann(network, x, draws=ann_draws, seed=seed, **how)
     truth = as_samples(ann, "ann", outputs="many").all()
     centre, sd = truth.mean(axis=0), predictive_sd(truth, "ann")
@@ -78,7 +80,11 @@ def measured_errors(
     for (steps, rate), group in cells.groupby(["steps", "rate (Hz)"]):
         conversion = calibrate(network, x_train, rate_hz=rate, neuron=neuron)
         many = max(draws, REPEATS * int(group["draws"].max()))
-        setting = {"seed": seed + 1, "steps": int(steps), "backend": default_backend(conversion)}
+        setting: dict[str, Any] = {
+            "seed": seed + 1,
+            "steps": int(steps),
+            "backend": default_backend(conversion),
+        }
         snn = sample_snn(network, conversion, x, draws=many, **setting, **how)
         pool = (as_samples(snn, "snn", outputs="many").all() - centre) / sd
         for row in group.itertuples():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -156,7 +157,7 @@ def run_pilot(
     x = check_pilot(network, x, y, draws, ann_draws)
     steps, rates_hz = settings_of(neuron, steps, rates_hz)
     scope = scope_of(network)
-    how = {"seed": seed, "scope": scope, "progress": False}
+    how: dict[str, Any] = {"seed": seed, "scope": scope, "progress": False}
     ann = sample_ann(network, x, draws=ann_draws, **how)
     pool = as_samples(ann, "ann", outputs="many").all()
     centre, sd = pool.mean(axis=0), predictive_sd(pool, "ann")
@@ -169,7 +170,7 @@ def run_pilot(
         operations[t, rate] = count_operations(
             network, conversion, x, draws=min(COUNTED_DRAWS, draws), seed=seed, steps=t, scope=scope
         )
-        timing = {"steps": t, "backend": default_backend(conversion)}
+        timing: dict[str, Any] = {"steps": t, "backend": default_backend(conversion)}
         for _ in range(2 if number == 0 else 1):  # the first run compiles
             start = time.perf_counter()
             samples = sample_snn(network, conversion, x, draws=draws, **timing, **how)

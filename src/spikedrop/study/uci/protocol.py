@@ -194,7 +194,11 @@ def fit_rows(
         if not all(np.isfinite(w[members]).all() for w, _ in weights):
             continue  # diverged
         # Every held-out row by the member that has not seen it, axes (draw, row).
-        sampled = {"draws": protocol.validation_draws, "seed": protocol.seed, "progress": False}
+        sampled: dict[str, Any] = {
+            "draws": protocol.validation_draws,
+            "seed": protocol.seed,
+            "progress": False,
+        }
         parts = [
             sample_ann(member_network(weights, member, rate), inputs[rows], **sampled)
             for member, rows in zip(members, held, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SCORES = ("rmse", "log_likelihood")
 COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seconds")
@@ -106,7 +106,7 @@ def published_name(folder: str) -> str | None:
     return next((name for name in PUBLISHED if folder.lower().startswith(name)), None)
 
 
-def table_cells(rows: Sequence[dict[str, object]]) -> Cells:
+def table_cells(rows: Sequence[dict[str, Any]]) -> Cells:
     """Return the cells of `format_table`, row by row, the names of the columns first.
 
     Runs of one set with different numbers of layers stand below one another.
@@ -131,14 +131,14 @@ def table_cells(rows: Sequence[dict[str, object]]) -> Cells:
                 )
             apart = (_difference(snn, key) for key in SCORES)
             cells.append(("", "SNN - ANN", str(layers), *apart, str(snn["splits"]), ""))
-        for key, (rmse, log_likelihood) in PUBLISHED.get(published_name(name), {}).items():
+        for key, (rmse, log_likelihood) in PUBLISHED.get(published_name(name) or "", {}).items():
             source = SOURCES[key]
             scores = (f"{rmse}", f"{log_likelihood:.2f}")
             cells.append(("", source.label, str(source.layers), *scores, "", ""))
     return cells
 
 
-def format_table(rows: Sequence[dict[str, object]]) -> str:
+def format_table(rows: Sequence[dict[str, Any]]) -> str:
     """Lay out the rows of `run_set` with what is published for their sets, and the sources.
 
     Parameters
@@ -168,6 +168,6 @@ def _with_error(value: float, error: float) -> str:
     return f"{value:.3f} ± {error:.3f}" if abs(value) >= 0.1 else f"{value:.5f} ± {error:.5f}"
 
 
-def _difference(snn: dict[str, object], key: str) -> str:
+def _difference(snn: dict[str, Any], key: str) -> str:
     difference, error = snn[f"{key}_difference"], snn[f"{key}_difference_se"]
     return f"{difference:+.5f}" + (f" ({difference / error:+.2f} se)" if error else "")

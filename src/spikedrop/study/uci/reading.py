@@ -91,7 +91,8 @@ def find_sets(path: str | Path, names: Sequence[str] | None = None) -> dict[str,
     if not path.is_dir():
         raise InputError(f"{path}: no such folder. Name the folder that holds the sets.")
     folders = [path] if _data_folder(path) else sorted(f for f in path.iterdir() if f.is_dir())
-    sets = {f.resolve().name: _data_folder(f) for f in folders if _data_folder(f)}
+    found = ((f.resolve().name, _data_folder(f)) for f in folders)
+    sets = {name: data for name, data in found if data is not None}
     if not sets:
         raise InputError(f"{path}: no folder with a file data.txt in it. Name the sets' folder.")
     if names is None:
