@@ -28,6 +28,23 @@ from book.execute import execute_all  # noqa: E402
 from book.tree import BookError, Tree  # noqa: E402
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--backend NAME``: only the tests that run on this backend."""
+    parser.addoption("--backend", help="run only the tests of this backend, such as nengo_dl")
+
+
+def of_backend(config: pytest.Config, items: list[pytest.Item], backend: str) -> None:
+    """Leave out what does not run on the backend that was asked for."""
+    specs = {item: getattr(item, "callspec", None) for item in items}
+    chosen = [
+        item for item, spec in specs.items() if spec and spec.params.get("backend") == backend
+    ]
+    if not chosen:
+        raise pytest.UsageError(f"--backend {backend}: no test runs on a backend of that name.")
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
 @dataclass(frozen=True)
 class FastRun:
     """The chapters executed with their fast values: the tree, and what went wrong by chapter."""
@@ -90,6 +107,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     With several processes, which take whole files, the run of the chapters begins first, since it
     is the longest, and what looks at the site comes last, when it is there.
     """
+    if backend := config.getoption("--backend"):
+        of_backend(config, items, backend)
     several = hasattr(config, "workerinput")
     slow = {"fast_run", "fast_site"}
     places = {"test_book.py": -1, "test_site.py": 1, "test_browser.py": 1}

@@ -5,8 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from spikedrop.engines.backends import Presentation, backend_of
+from spikedrop.engines.backends import BACKENDS, Presentation, backend_of
 from spikedrop.network import Layer, Network
+
+#: Backends that other people wrote: each is held against the reference by being registered.
+SIMULATORS = [name for name, backend in BACKENDS.items() if backend.library is not None]
 
 
 def weights(*shape, seed=0):

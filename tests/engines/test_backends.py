@@ -19,7 +19,7 @@ from spikedrop.network import Layer, Network
 from spikedrop.network.quiet import native_stderr_silenced
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.study.converter import converter_sd_ratio
-from tests.networks import open_simulator
+from tests.networks import SIMULATORS, open_simulator
 
 nengo = sys.modules["nengo"]  # imported above, where its import warning is seen to
 ROWS, STEPS, SETTLE = 40, 60, 12
@@ -71,7 +71,7 @@ def runs(request):
     return network, results
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 def test_same_spikes_and_readouts_as_the_reference(runs, backend):
     """Counts of 99.9 % of neurons and presentations, and readouts where all counts agree.
 
@@ -94,7 +94,7 @@ def test_same_spikes_and_readouts_as_the_reference(runs, backend):
     assert spikes > 20_000
 
 
-@pytest.mark.parametrize("backend", ["numpy", "nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", ["numpy", *SIMULATORS])
 def test_masks_change_in_one_simulator_and_state_does_not_leak(runs, backend):
     """Dropped neurons are silent in every draw; the first draw again gives the same bits."""
     network, results = runs
@@ -109,7 +109,7 @@ def test_masks_change_in_one_simulator_and_state_does_not_leak(runs, backend):
     assert (np.abs(first[0] - rows[0]) > 1e-3).mean() > 0.9
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 @pytest.mark.parametrize("scope", ["draw", "row"])
 def test_samples_are_those_of_the_reference(backend, scope):
     """Through `sample_snn`; on NengoDL over a full block and a last one of 9 observations."""
@@ -130,7 +130,7 @@ def test_samples_are_those_of_the_reference(backend, scope):
     assert (got.values[0] != got.values[1]).any()
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 def test_a_charge_below_zero_is_refused_where_it_would_send_negative_spikes(backend):
     """Nengo's own neuron sends as many spikes as the floor of its charge says."""
     with nengo.Network(seed=0) as net:

@@ -8,7 +8,7 @@ from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.sampling.snn import sample_snn
-from tests.networks import inputs, open_simulator, weights
+from tests.networks import SIMULATORS, inputs, open_simulator, weights
 
 ROWS = 8
 STEPS = {"charge_keeping": 30, "radix": 8}
@@ -30,7 +30,7 @@ def images(family="unit", stored_masks=None):
     return Network(tuple(layers), ("y",), stored_masks)
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 @pytest.mark.parametrize("neuron", STEPS)
 @pytest.mark.parametrize("family", ["unit", "channel", "gaussian"])
 def test_same_spikes_as_the_reference(family, neuron, backend):
@@ -63,7 +63,7 @@ def test_same_spikes_as_the_reference(family, neuron, backend):
         assert (drawn[0] != drawn[1][:1]).any()
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 def test_stored_masks_come_round_again(backend):
     """With K = 2, draws 0 and 2 are the same bits; and every draw is the reference's."""
     network = images(stored_masks=2)

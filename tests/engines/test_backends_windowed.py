@@ -17,7 +17,7 @@ from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.network.topology import firing_windows
 from spikedrop.sampling.snn import sample_snn
-from tests.networks import inputs, open_simulator, towers, weights
+from tests.networks import SIMULATORS, inputs, open_simulator, towers, weights
 
 nengo = sys.modules["nengo"]  # imported above, where its import warning is seen to
 KINDS = {"integrate_first": IntegrateFirstRectifiedLinear, "radix": RadixRectifiedLinear}
@@ -37,7 +37,7 @@ def open_layers():
     return Network(tuple(layers), ("y",))
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 @pytest.mark.parametrize("neuron", KINDS)
 @pytest.mark.parametrize("make", [open_layers, towers])
 def test_same_spikes_and_readouts_as_the_reference(make, neuron, backend):
@@ -77,7 +77,7 @@ def test_same_spikes_and_readouts_as_the_reference(make, neuron, backend):
     assert (np.abs(first - second) > 1e-3).mean() > 0.3
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 def test_payload_counts_are_those_of_the_reference(backend):
     """What every neuron sent, in quanta, read off a readout that shows all hidden layers.
 
@@ -104,7 +104,7 @@ def test_payload_counts_are_those_of_the_reference(backend):
     assert np.concatenate(same, axis=1).mean() >= 0.999
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 @pytest.mark.parametrize("scope", ["draw", "row"])
 def test_samples_are_those_of_the_reference(backend, scope):
     """Through `sample_snn`; on NengoDL over a full block and a last one of 9 observations."""

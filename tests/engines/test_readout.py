@@ -19,7 +19,7 @@ from spikedrop.neurons import NEURONS, step_weights
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.store.fingerprint import of_conversion
-from tests.networks import GRAPHS, dropped_weights, random_network
+from tests.networks import GRAPHS, SIMULATORS, dropped_weights, random_network
 from tests.networks import inputs as graph_inputs
 from tests.networks import six_inputs as inputs
 
@@ -76,7 +76,7 @@ def test_engine_and_reference_agree_on_any_graph(make, neuron):
     assert np.abs(even - fast).max() > 1e-3 * plain.std()
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 def test_nengo_weights_the_steps_too(backend):
     network, x = random_network(), inputs(3)
     conversion = calibrate(network, inputs(200), readout="parabola")

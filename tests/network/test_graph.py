@@ -18,6 +18,7 @@ from spikedrop.sampling.ann import predict, sample_ann
 from spikedrop.sampling.snn import sample_snn
 from tests.networks import (
     GRAPHS,
+    SIMULATORS,
     dropped_weights,
     gaussian,
     images,
@@ -88,7 +89,7 @@ def test_same_spike_counts_and_readouts_as_the_reference(make, neuron):
     assert (spikes[every] == sums[every]).all()
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 @pytest.mark.parametrize(
     ("make", "settings"),
     [
@@ -118,7 +119,7 @@ def test_same_spike_counts_on_nengo_and_nengo_dl(make, settings, backend):
             assert np.abs(readout - expected)[whole].max() < 1e-4 * expected.std()
 
 
-@pytest.mark.parametrize("backend", ["nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", SIMULATORS)
 def test_dropped_weights_are_refused_on_nengo(backend):
     network = dropped_weights()
     conversion = calibrate(network, inputs(network, 100))

@@ -15,6 +15,7 @@ from spikedrop.network import Layer, Network
 from spikedrop.store import open_samples, sample_to_store
 from spikedrop.store.layout import read_layout
 from spikedrop.store.work import CHUNK_VALUES, make_grid, make_job
+from tests.networks import SIMULATORS
 from tests.store_jobs import (
     CONVERSION,
     DRAWS,
@@ -42,7 +43,7 @@ def test_holds_the_bits_of_both_samplers(tmp_path, scope, chunk):
 
 
 @pytest.mark.parametrize("scope", ["draw", "row"])
-@pytest.mark.parametrize("backend", ["numpy", "nengo", "nengo_dl"])
+@pytest.mark.parametrize("backend", ["numpy", *SIMULATORS])
 def test_other_backends_fill_it_with_their_own_bits(tmp_path, monkeypatch, backend, scope):
     """Whatever the chunks, also when a killed job's chunk is done again."""
     settings = {"conversion": CONVERSION, "steps": STEPS, "scope": scope, "backend": backend}
