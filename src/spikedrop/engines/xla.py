@@ -6,7 +6,7 @@ Importing this file imports TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +44,6 @@ class Schedule:
     outputs: tuple[str, ...]
     masked: frozenset[str]
     rows: int
-
-    def needed(self, names: Iterable[str], without: Collection[str] = ()) -> set[str]:
-        """Return those layers and all they read, not looking below the layers `without`."""
-        return upstream(self.layers, names, without)
 
     @property
     def spiking(self) -> set[str]:
@@ -250,7 +246,7 @@ def _read(walk: Walk, constant: Values, gains: Values, counts: Values, steps: tf
         if layer.name in counts:
             worth = 1 / (gains[layer.name] * steps)
             values[layer.name] = walk.masked(layer, counts[layer.name], worth)
-    needed = walk.plan.needed(walk.plan.outputs, without=counts)
+    needed = upstream(walk.plan.layers, walk.plan.outputs, without=counts)
     return walk.outputs(walk.run(values, needed, 1.0, lambda *_: None))
 
 
@@ -259,7 +255,7 @@ def ann(
 ) -> Values:
     """Run the classical network."""
     walk = Walk(plan, x, arrays, masks)
-    names = plan.needed(plan.outputs)
+    names = upstream(plan.layers, plan.outputs)
     values = walk.run(walk.inputs, names, 1.0, lambda layer, h: walk.masked(layer, tf.nn.relu(h)))
     return walk.outputs(values)
 
@@ -275,7 +271,7 @@ def slopes(
         activations[layer.name] = tf.nn.relu(h)
         return walk.masked(layer, activations[layer.name])
 
-    values = walk.run(walk.inputs, plan.needed(plan.outputs), 1.0, spike)
+    values = walk.run(walk.inputs, upstream(plan.layers, plan.outputs), 1.0, spike)
     flat = [tf.reshape(values[name], (*values[name].shape[:2], -1)) for name in plan.outputs]
     y = tf.concat(flat, axis=-1)
     by_output = [tf.gradients(y[..., k], list(activations.values())) for k in range(y.shape[-1])]
@@ -313,7 +309,7 @@ def windows(
         spikes[layer.name] = binary_ones(n) if radix else n
         return walk.masked(layer, n, 1 / quanta)
 
-    names = plan.needed(plan.outputs)
+    names = upstream(plan.layers, plan.outputs)
     values = walk.run(walk.inputs, names, 1.0, spike)
     return walk.outputs(values), *walk.silenced(spikes, keep), shares
 
@@ -352,7 +348,7 @@ def timed(
     def closed_form(name: str, t: tf.Tensor) -> tf.Tensor:
         return tf.maximum(tf.floor(start + tf.cast(t, tf.float32) * currents[name]), 0.0)
 
-    inside = plan.needed(looped)
+    inside = upstream(plan.layers, looped)
     received = {source for name in inside for source in layers[name].sources} & spiking
 
     def step(t: tf.Tensor, n: Values, v: Values, filtered: Values, sums: Values) -> tuple:

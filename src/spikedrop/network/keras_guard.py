@@ -153,9 +153,8 @@ def _difference(
 def _work(node: Layer, shapes: Sequence[tuple[int, ...]]) -> int:
     """Multiplications for one row, about, and values."""
     values = sum(int(np.prod(shape)) for shape in shapes)
-    if not kind_of(node).has_synapses:
-        return 50 * values  # each is kept several times in memory
-    return 50 * values + node.weights.size * int(np.prod(shapes[0][:-1]))
+    # Each value is kept several times in memory.
+    return 50 * values + kind_of(node).multiplications(node, shapes)
 
 
 def _random(

@@ -114,6 +114,8 @@ class Kind(ABC):
 
     def arrivals(self, layer: Layer, below: Arrays) -> np.ndarray:
         """Return how many events reach each value, of how many happen at each value below."""
+        if self.rearranges:
+            return self.linear(layer, below)
         matrices, bias = self.matrices(layer, [h.shape[1:] for h in below])
         reached = [h.reshape(len(h), -1) @ (m != 0) for h, m in zip(below, matrices, strict=True)]
         return sum(reached).reshape(-1, *bias.shape)
@@ -216,12 +218,10 @@ class Scale(Kind):
 
 
 @dataclass(frozen=True)
-class Conv(Kind):
+class Conv(Dense):
     """The product of a dense layer in a sliding window."""
 
     name: str = "conv"
-    has_weights: bool = True
-    has_synapses: bool = True
     slides: bool = True
 
     def linear(self, layer: Layer, below: Arrays, amount: float = 1.0) -> np.ndarray:
@@ -238,16 +238,12 @@ class Conv(Kind):
     def weights_met(self, layer: Layer, shape: Shape) -> np.ndarray:
         *window, _, channels = layer.weights.shape
         strides = layer.strides or (1,) * len(window)
-        # How many windows cover each place, axis by axis.
-        over = [
-            _sliding(np.eye(n)[:, :, None], (k,), replace(layer, strides=(s,))).sum(axis=(1, 2, 3))
-            for n, k, s in zip(shape, window, strides, strict=False)
-        ]
-        each = reduce(np.multiply.outer, over)[..., None] * float(channels)
+        covers = []  # how many windows cover each place, axis by axis
+        for n, k, s in zip(shape, window, strides, strict=False):
+            seen = _sliding(np.arange(1, n + 1)[None, :, None], (k,), replace(layer, strides=(s,)))
+            covers.append(np.bincount(seen.ravel(), minlength=n + 1)[1:])
+        each = reduce(np.multiply.outer, covers)[..., None] * float(channels)
         return np.broadcast_to(each, shape)
-
-    def absorbed(self, layer: Layer, factor: np.ndarray) -> Factor:
-        return layer.weights * one_per_channel(factor, layer.sources[0])[:, None]
 
 
 @dataclass(frozen=True)
@@ -290,9 +286,6 @@ class Flatten(Kind):
     def linear(self, layer: Layer, below: Arrays, amount: float = 1.0) -> np.ndarray:
         return below[0].reshape(len(below[0]), int(np.prod(below[0].shape[1:])))
 
-    def arrivals(self, layer: Layer, below: Arrays) -> np.ndarray:
-        return self.linear(layer, below)
-
     def carried(self, factors: Sequence[Factor], shapes: Shapes) -> Factor:
         factor = factors[0]
         return None if factor is None else np.broadcast_to(factor, shapes[0]).reshape(-1)
@@ -334,9 +327,6 @@ class Concatenate(Kind):
 
     def check(self, layer: Layer, shapes: Shapes) -> None:
         _check_agree(layer, shapes, [shape[:-1] for shape in shapes])
-
-    def arrivals(self, layer: Layer, below: Arrays) -> np.ndarray:
-        return self.linear(layer, below)
 
     def carried(self, factors: Sequence[Factor], shapes: Shapes) -> Factor:
         filled = [np.ones(1, np.float32) if f is None else f for f in factors]

@@ -1,16 +1,6 @@
 """Questions about the graph of layers, each answered here once.
 
-All take layers in the order of a `Network`: every layer after those that it reads. Examples are of
-a network in which two branches, one of them with a further layer of neurons, meet in a sum:
-
->>> from spikedrop.network.layers import Layer
->>> layers = (
-...     Layer("x", op="input", shape=(2,), dropout=0.5),
-...     Layer("a", sources=("x",), activation="relu"),
-...     Layer("b", sources=("a",), activation="relu", dropout=0.5),
-...     Layer("sum", op="add", sources=("a", "b")),
-...     Layer("y", sources=("sum",)),
-... )
+All take layers in the order of a `Network`: every layer after those that it reads.
 """
 
 from __future__ import annotations
@@ -22,16 +12,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikedrop.network.kinds import kind_of
+from spikedrop.network.layers import Layer
 
 if TYPE_CHECKING:
     from spikedrop.network.graph import Network
-    from spikedrop.network.layers import Layer
+
+#: Two branches, one of them with a further layer of neurons, meet in a sum: for the examples.
+EXAMPLE = (
+    Layer("x", op="input", shape=(2,), dropout=0.5),
+    Layer("a", sources=("x",), activation="relu"),
+    Layer("b", sources=("a",), activation="relu", dropout=0.5),
+    Layer("sum", op="add", sources=("a", "b")),
+    Layer("y", sources=("sum",)),
+)
 
 
 def readers(layers: Sequence[Layer], outputs: Iterable[str] = ()) -> Counter[str]:
     """Count how often each layer is read, by other layers and as an output.
 
-    >>> sorted(readers(layers, ["y"]).items())
+    >>> sorted(readers(EXAMPLE, ["y"]).items())
     [('a', 2), ('b', 1), ('sum', 1), ('x', 1), ('y', 1)]
     """
     return Counter([source for layer in layers for source in layer.sources] + list(outputs))
@@ -42,7 +41,7 @@ def upstream(
 ) -> set[str]:
     """Return those layers and all that they read, not looking below the layers `without`.
 
-    >>> sorted(upstream(layers, ["sum"], without=["a", "b"]))
+    >>> sorted(upstream(EXAMPLE, ["sum"], without=["a", "b"]))
     ['a', 'b', 'sum']
     """
     found = set(names)
@@ -57,7 +56,7 @@ def neurons_read(layers: Sequence[Layer]) -> dict[str, set[str]]:
 
     A layer that reads none has a current that does not change while an input is presented.
 
-    >>> {name: sorted(read) for name, read in neurons_read(layers).items()}
+    >>> {name: sorted(read) for name, read in neurons_read(EXAMPLE).items()}
     {'x': [], 'a': [], 'b': ['a'], 'sum': ['a', 'b'], 'y': ['a', 'b']}
     """
     found: dict[str, set[str]] = {}
@@ -72,7 +71,7 @@ def neurons_read(layers: Sequence[Layer]) -> dict[str, set[str]]:
 def driven_by_neurons(layers: Sequence[Layer]) -> set[str]:
     """Return the layers of neurons that receive from neurons: their current changes in time.
 
-    >>> driven_by_neurons(layers)
+    >>> driven_by_neurons(EXAMPLE)
     {'b'}
     """
     received = neurons_read(layers)
@@ -82,7 +81,7 @@ def driven_by_neurons(layers: Sequence[Layer]) -> set[str]:
 def reached_by_input(layers: Sequence[Layer]) -> set[str]:
     """Return the layers that receive the input other than through neurons.
 
-    >>> sorted(reached_by_input(layers))
+    >>> sorted(reached_by_input(EXAMPLE))
     ['a', 'x']
     """
     found: set[str] = set()  # spiking layers do not hand the input on
@@ -134,7 +133,7 @@ def places(layers: Sequence[Layer]) -> dict[str, str]:
     that receive from neurons. ``between``: without neurons, and neurons read it. ``behind``: only
     outputs do.
 
-    >>> places(layers)
+    >>> places(EXAMPLE)
     {'y': 'behind', 'sum': 'behind', 'b': 'neurons', 'a': 'before', 'x': 'before'}
     """
     received, found = neurons_read(layers), {}
@@ -157,7 +156,7 @@ def differ_between_draws(layers: Sequence[Layer], masked: Collection[str]) -> se
     `masked` are those with a mask. A layer's own mask comes after what it computes, unless single
     weights are dropped.
 
-    >>> sorted(differ_between_draws(layers, ["b"]))
+    >>> sorted(differ_between_draws(EXAMPLE, ["b"]))
     ['sum', 'y']
     """
     computed: set[str] = set()
