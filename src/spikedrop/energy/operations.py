@@ -24,7 +24,7 @@ from spikedrop.energy.work import (
 )
 from spikedrop.engines.compiled import chunks, load, run_snn
 from spikedrop.engines.reference import simulate
-from spikedrop.engines.registry import backend_of
+from spikedrop.engines.registry import backend_for
 from spikedrop.masks import Scope, blocks, mask_shape, network_masks, stacked_masks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
@@ -75,7 +75,7 @@ def count_operations(
     """
     x = check_inputs(network, x)
     check_draws(network, draws, scope)
-    backend = backend_of(conversion)
+    backend = backend_for(conversion)
     check_presentation(network, conversion, steps, 0, backend=backend)
     repeats = {layer.name: 1 for layer in network.hidden}
     if conversion.windowed:

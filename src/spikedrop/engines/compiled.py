@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikedrop.engines.registry import PROGRAMS, program_of, refusal
+from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.network.layers import Layer
@@ -152,8 +152,9 @@ def load(network: Network, conversion: Conversion | None = None) -> Loaded:
     }
     gains, start = {}, np.float32(0.0)
     if conversion is not None:
-        if conversion.neuron not in program_of("engine", conversion).kinds:
-            raise InputError(refusal(program_of("engine", conversion), network, conversion))
+        program = PROGRAMS["windows" if conversion.windowed else "timed"]
+        if conversion.neuron not in program.kinds:
+            raise InputError(refusal(program, network, conversion))
         start = np.float32(conversion.initial_charge)
         for layer, scale in zip(network.hidden, conversion.scales_hz, strict=True):
             gains[layer.name] = np.asarray(scale * conversion.dt, "float32")

@@ -9,7 +9,7 @@ from spikedrop.comparison.draws import as_draws, predictive_sd
 from spikedrop.conversion import calibrate
 from spikedrop.energy.planning.pilot import check_pilot, scope_of
 from spikedrop.energy.planning.quantities import check_quantity, value
-from spikedrop.engines.registry import backend_of
+from spikedrop.engines.registry import backend_for
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
@@ -64,7 +64,7 @@ def measured_errors(
     for (steps, rate), group in cells.groupby(["steps", "rate (Hz)"]):
         conversion = calibrate(network, x_train, rate_hz=rate, neuron=neuron)
         many = max(draws, REPEATS * int(group["draws"].max()))
-        setting = {"seed": seed + 1, "steps": int(steps), "backend": backend_of(conversion)}
+        setting = {"seed": seed + 1, "steps": int(steps), "backend": backend_for(conversion)}
         snn = sample_snn(network, conversion, x, draws=many, **setting, **how)
         pool = (as_draws(snn, "snn", outputs=True) - centre) / sd
         for row in group.itertuples():

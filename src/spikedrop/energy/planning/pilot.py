@@ -13,7 +13,7 @@ from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.comparison.draws import as_draws, predictive_sd
 from spikedrop.conversion import calibrate
 from spikedrop.energy import Operations, count_operations
-from spikedrop.engines.registry import backend_of
+from spikedrop.engines.registry import backend_for
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network.graph import Network
@@ -157,7 +157,7 @@ def run_pilot(
         operations[t, rate] = count_operations(
             network, conversion, x, draws=min(COUNTED_DRAWS, draws), seed=seed, steps=t, scope=scope
         )
-        timing = {"steps": t, "backend": backend_of(conversion)}
+        timing = {"steps": t, "backend": backend_for(conversion)}
         for _ in range(2 if number == 0 else 1):  # the first run compiles
             start = time.perf_counter()
             samples = sample_snn(network, conversion, x, draws=draws, **timing, **how)
