@@ -90,7 +90,7 @@ class Conversion:
 
     @property
     def kind(self) -> Kind:
-        """What a network of these neurons is; see `spikedrop.neurons.Neuron.kind`."""
+        """Kind of network that these neurons make, see `spikedrop.neurons.Neuron.kind`."""
         return self.dynamics.kind
 
     def settle(self, steps: int) -> int:

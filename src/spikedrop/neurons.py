@@ -81,7 +81,7 @@ class Neuron(ABC):
 
     @property
     def kind(self) -> Kind:
-        """What a network of these neurons is: a rate code (``SNN``), quantised or bit-serial.
+        """Kind of network that these neurons make, a rate code (``SNN``), quantised or bit-serial.
 
         What a windowed neuron sends is a function of its charge alone, a rounded activation: such
         networks equal an artificial one (`spikedrop.study.rounded`), and tables and figures do not
@@ -282,7 +282,7 @@ SHIPPED = frozenset(NEURONS)  # their names mean the same in every process
 
 
 def register_neuron(neuron: Neuron) -> None:
-    """Make a neuron known by its name, in this process.
+    """Make a neuron known by its name, in this process; workers of a cluster need their own call.
 
     A name of yours may be registered again, as in a notebook whose cell runs twice.
 

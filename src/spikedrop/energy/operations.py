@@ -21,7 +21,7 @@ from spikedrop.energy.work import (
     spiking_work,
     weights_met,
 )
-from spikedrop.engines.backends import Masks, Presentation, default_backend
+from spikedrop.engines.backends import Masks, Presentation, backend_for
 from spikedrop.masks import Scope, mask_shape
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
@@ -73,7 +73,7 @@ def count_operations(
     """
     x = check_inputs(network, x)
     check_draws(network, draws, scope)
-    backend = default_backend(conversion)
+    backend = backend_for(conversion)
     check_presentation(network, conversion, steps, 0, backend=backend)
     repeats = {layer.name: 1 for layer in network.hidden}
     if conversion.windowed:

@@ -232,10 +232,10 @@ def backend_of(name: str) -> Backend:
     return BACKENDS[name]
 
 
-def default_backend(conversion: Conversion) -> str:
+def backend_for(conversion: Conversion) -> str:
     """Name the backend for work that names none: the engine, or NumPy if only it has the neuron.
 
-    >>> default_backend(Conversion((500.0,), "radix"))
+    >>> backend_for(Conversion((500.0,), "radix"))
     'engine'
     """
     kinds = BACKENDS["engine"].program(conversion).kinds
@@ -264,23 +264,3 @@ for _backend in (
     ),
 ):
     register_backend(_backend)
-
-
-def backend_for(conversion: Conversion) -> str:
-    """Return the backend for work that names none: the engine, or NumPy if only it has the neuron.
-
-    >>> backend_for(Conversion((500.0,), "radix"))
-    'engine'
-    """
-    kinds = backend_of("engine").program(conversion).kinds
-    return "engine" if conversion.neuron in kinds else "numpy"
-
-
-def backend_for(conversion: Conversion) -> str:
-    """Return the backend for work that names none: the engine, or NumPy if only it has the neuron.
-
-    >>> backend_for(Conversion((500.0,), "radix"))
-    'engine'
-    """
-    kinds = backend_of("engine").program(conversion).kinds
-    return "engine" if conversion.neuron in kinds else "numpy"

@@ -127,6 +127,23 @@ PROGRAMS: dict[str, Program] = {
 }  # fmt: skip
 
 
+def program_of(backend: str, conversion: Conversion) -> Program:
+    """Return the program that a backend of `sample_snn` runs for every network it takes."""
+    if backend == "engine":
+        return PROGRAMS["windows" if conversion.windowed else "timed"]
+    return PROGRAMS[backend]
+
+
+def backend_for(conversion: Conversion) -> str:
+    """Return the backend for work that names none: the engine, or NumPy if only it has the neuron.
+
+    >>> from spikedrop.conversion import Conversion
+    >>> backend_for(Conversion((500.0,), "radix"))
+    'engine'
+    """
+    return "engine" if conversion.neuron in program_of("engine", conversion).kinds else "numpy"
+
+
 def refusal(
     program: Program, network: Network, conversion: Conversion, redrawn: Iterable[str] = ()
 ) -> str | None:
@@ -151,16 +168,17 @@ def refusal(
     "neuron='radix' with synapse_s=No"
     """
     kinds = tuple(NEURONS) if program.kinds is None else program.kinds
-    if conversion.neuron not in kinds or not (conversion.synapse_s is None or program.synapse):
+    other = conversion.neuron not in kinds
+    if other or (conversion.synapse_s is not None and not program.synapse):
+        remedy = ", or use backend='numpy', which runs every neuron"
+        if program is PROGRAMS["chip"]:
+            remedy = (
+                f"; {conversion.neuron!r} needs {conversion.dynamics.hardware}" if other else ""
+            )
         return (
             f"neuron={conversion.neuron!r} with synapse_s={conversion.synapse_s}: {program.name} "
             f"runs {', '.join(map(repr, kinds))}{'' if program.synapse else ', without synapse'}; "
-            "calibrate with those"
-            + (
-                f"; {conversion.neuron!r} needs {conversion.dynamics.hardware}."
-                if program is PROGRAMS["chip"]
-                else ", or use backend='numpy', which runs every neuron."
-            )
+            f"calibrate with those{remedy}."
         )
     if conversion.readout != "mean" and not program.weighted:
         return (

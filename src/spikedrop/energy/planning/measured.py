@@ -12,7 +12,7 @@ from spikedrop.comparison.draws import predictive_sd
 from spikedrop.conversion import calibrate
 from spikedrop.energy.planning.pilot import check_pilot, scope_of
 from spikedrop.energy.planning.quantities import check_quantity, value
-from spikedrop.engines.backends import default_backend
+from spikedrop.engines.backends import backend_for
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
@@ -83,7 +83,7 @@ def measured_errors(
         setting: dict[str, Any] = {
             "seed": seed + 1,
             "steps": int(steps),
-            "backend": default_backend(conversion),
+            "backend": backend_for(conversion),
         }
         snn = sample_snn(network, conversion, x, draws=many, **setting, **how)
         pool = (as_samples(snn, "snn", outputs="many").all() - centre) / sd

@@ -15,7 +15,7 @@ from spikedrop.checks.samples import as_samples
 from spikedrop.comparison.draws import predictive_sd
 from spikedrop.conversion import calibrate
 from spikedrop.energy import Operations, count_operations
-from spikedrop.engines.backends import default_backend
+from spikedrop.engines.backends import backend_for
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
 from spikedrop.network.graph import Network
@@ -170,7 +170,7 @@ def run_pilot(
         operations[t, rate] = count_operations(
             network, conversion, x, draws=min(COUNTED_DRAWS, draws), seed=seed, steps=t, scope=scope
         )
-        timing: dict[str, Any] = {"steps": t, "backend": default_backend(conversion)}
+        timing: dict[str, Any] = {"steps": t, "backend": backend_for(conversion)}
         for _ in range(2 if number == 0 else 1):  # the first run compiles
             start = time.perf_counter()
             samples = sample_snn(network, conversion, x, draws=draws, **timing, **how)
