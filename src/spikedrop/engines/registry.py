@@ -127,23 +127,6 @@ PROGRAMS: dict[str, Program] = {
 }  # fmt: skip
 
 
-def program_of(backend: str, conversion: Conversion) -> Program:
-    """Return the program that a backend of `sample_snn` runs for every network it takes."""
-    if backend == "engine":
-        return PROGRAMS["windows" if conversion.windowed else "timed"]
-    return PROGRAMS[backend]
-
-
-def backend_for(conversion: Conversion) -> str:
-    """Return the backend for work that names none: the engine, or NumPy if only it has the neuron.
-
-    >>> from spikedrop.conversion import Conversion
-    >>> backend_for(Conversion((500.0,), "radix"))
-    'engine'
-    """
-    return "engine" if conversion.neuron in program_of("engine", conversion).kinds else "numpy"
-
-
 def refusal(
     program: Program, network: Network, conversion: Conversion, redrawn: Iterable[str] = ()
 ) -> str | None:
