@@ -13,9 +13,9 @@ import xarray as xr
 from scipy import stats
 
 from spikedrop.checks.arguments import real_number, whole_number
-from spikedrop.checks.samples import Samples, as_samples, observed, one_axis, pair
+from spikedrop.checks.samples import as_samples, observed, one_axis, pair
 from spikedrop.errors import InputError
-from spikedrop.scores.calibration import bounds_of, predictive_moments
+from spikedrop.scores.calibration import bounds_of, positive_moments
 
 
 def conformal_interval(
@@ -113,14 +113,14 @@ def conformal_interval(
         if np.ndim(noise_sd):
             raise InputError("noise_sd is an array: give held_out_noise_sd for the other rows.")
         held_out_noise_sd = noise_sd
-    mean, sd = _mean_and_sd(held, held_out_noise_sd, "held-out row")
+    mean, sd = positive_moments(held, held_out_noise_sd, "held-out row")
     errors = np.abs(y - mean) / sd
     if groups is None:
         rank = conformal_rank(len(y), level)
         reach = np.sort(errors)[rank - 1]
     else:
         reach = group_quantile(errors, groups, level)
-    mean, sd = _mean_and_sd(values, noise_sd, "observation")
+    mean, sd = positive_moments(values, noise_sd)
     return mean - reach * sd, mean + reach * sd
 
 
@@ -363,16 +363,3 @@ def _meant(level: float) -> Fraction:
     exact = Fraction(level)
     meant = exact.limit_denominator(10**6)
     return exact if abs(meant - exact) > Fraction(1, 2**50) else meant  # 4 units in the last place
-
-
-def _mean_and_sd(
-    samples: Samples, noise_sd: float | np.ndarray, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean, and sd of draws and noise, each with axis (observation,)."""
-    mean, sd = predictive_moments(samples, noise_sd)
-    if (sd == 0).any():
-        raise InputError(
-            f"{what} {int(np.argmin(sd))} has the same value in every draw and no noise: there is "
-            "no sd for the interval to follow. Give noise_sd."
-        )
-    return mean, sd
