@@ -98,11 +98,11 @@ def joint_phases(
     phases = [np.zeros((len(part), JOINT_WAVES)) for part in samples]
     together = np.empty(JOINT_WAVES)
     for start in range(0, JOINT_WAVES, group):
-        some = slice(start, min(start + group, JOINT_WAVES))
-        frequencies = rng.normal(size=(some.stop - start, observations))
+        span = slice(start, min(start + group, JOINT_WAVES))
+        frequencies = rng.normal(size=(span.stop - start, observations))
         frequencies /= np.sqrt(observations)
-        together[some] = frequencies.sum(axis=1)
+        together[span] = frequencies.sum(axis=1)
         for columns, values in side_by_side(samples, centre, unit, SMALL):
             for phase, z in zip(phases, values, strict=True):
-                phase[:, some] += z @ frequencies[:, columns].T
+                phase[:, span] += z @ frequencies[:, columns].T
     return phases, np.full(JOINT_WAVES, 1 / JOINT_WAVES), together

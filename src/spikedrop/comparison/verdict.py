@@ -135,14 +135,14 @@ def compare(
         criteria += (scored,)
     if min(len(x), len(z)) < fewest_draws(level):  # too few for what is nearly normal
         criteria = tuple(
-            one if one.name in (MEAN_ERROR, FAR_OFF) else replace(one, low=0.0) for one in criteria
+            c if c.name in (MEAN_ERROR, FAR_OFF) else replace(c, low=0.0) for c in criteria
         )
     difference = None
     if not paired:
         difference = global_test(x, z, seed=seed, permutations=permutations, level=level)
         found = difference.p_value <= level
     else:
-        found = any(one.low > 0 for one in criteria[1:])
+        found = any(c.low > 0 for c in criteria[1:])
     error = paired_error(x, z) if paired else None
     verdict = _verdict(criteria, found)
     return Comparison(
@@ -156,7 +156,7 @@ def compare(
         smallest_effect=(
             difference.smallest_shift if difference else criteria[0].high - criteria[0].estimate
         ),
-        attainable_margin=max(one.reach for one in criteria),
+        attainable_margin=max(c.reach for c in criteria),
         criteria=criteria,
         difference=difference,
         error=error,
@@ -165,7 +165,7 @@ def compare(
 
 
 def _verdict(criteria: tuple[Criterion, ...], found: bool) -> Verdict:
-    answers = {one.answer for one in criteria}
+    answers = {c.answer for c in criteria}
     if answers == {"within"}:
         return "equivalent"
     if "beyond" in answers:
@@ -176,7 +176,7 @@ def _verdict(criteria: tuple[Criterion, ...], found: bool) -> Verdict:
 def _reason(verdict: Verdict, criteria: tuple[Criterion, ...], largest: float | None) -> str:
     """Say why, in one sentence, with the numbers that decide."""
     if verdict == "equivalent":
-        rare = next(one for one in criteria if one.name == FAR_OFF)
+        rare = next(c for c in criteria if c.name == FAR_OFF)
         share = f"{rare.estimate:.2g} of the draws" if rare.estimate else "no draw"
         if largest is None:
             what = f"{share} lay more than {FAR:g} sd outside all draws of the reference"
@@ -188,14 +188,14 @@ def _reason(verdict: Verdict, criteria: tuple[Criterion, ...], largest: float | 
         )
     if verdict == "different":
         worst = max(
-            (one for one in criteria if one.answer == "beyond"),
-            key=lambda one: one.low / one.margin,
+            (c for c in criteria if c.answer == "beyond"),
+            key=lambda c: c.low / c.margin,
         )
         size = f"at least {worst.low:.3g} {worst.unit}"
         return f"the difference in {worst.name} is {size}, beyond its margin of {worst.margin:.3g}."
-    left = [one for one in criteria if one.answer == "open"]
-    left = sorted(left, key=lambda one: one.high / one.margin, reverse=True)
-    names = ", ".join(one.name for one in left[:NAMED])
+    left = [c for c in criteria if c.answer == "open"]
+    left = sorted(left, key=lambda c: c.high / c.margin, reverse=True)
+    names = ", ".join(c.name for c in left[:NAMED])
     names += f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     if verdict == "detected":
         return f"there is a difference, and its size against the margin is open: {names}."

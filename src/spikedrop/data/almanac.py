@@ -132,19 +132,8 @@ def load_almanac(
     n_pairs, n_singles = (sum(map(len, rows)) for rows in (tally.pairs, tally.singles))
     pairs = _average(tally.pairs, tally.words, ("drug_a", "drug_b"))
     singles = _average(tally.singles, tally.words, ("drug",))
-    report = LoadReport(
-        source=path.name,
-        rows_read=tally.rows,
-        rows_left_out=tuple(sorted(tally.left_out.items())),
-        pair_rows=n_pairs,
-        single_rows=n_singles,
-        pair_records=len(pairs),
-        single_records=len(singles),
-        growth_checked=tally.growth[0],
-        growth_disagree=tally.growth[1],
-        score_checked=tally.score[0],
-        score_disagree=tally.score[1],
-    )
+    counts = (n_pairs, n_singles, len(pairs), len(singles), *tally.growth, *tally.score)
+    report = LoadReport(path.name, tally.rows, tuple(sorted(tally.left_out.items())), *counts)
     return Screen(pairs, singles, None, None, report, f"NCI-ALMANAC records, {path.name}")
 
 
@@ -181,7 +170,8 @@ def _chunks(path: Path, chunk_rows: int) -> Iterator[pd.DataFrame]:
             nothing = chunk.iloc[:, 1:].isna().all(axis=1).to_numpy()
             if nothing.any():  # or a carriage return alone
                 first = chunk.iloc[:, 0]
-                nothing &= (first.isna() | (first.astype(str).str.strip() == "")).to_numpy()
+                empty = (first.isna() | (first.astype(str).str.strip() == "")).to_numpy()
+                nothing = nothing & empty
             blank += int(nothing.sum())
             if blank > csvs.MAX_BLANK:
                 raise InputError(

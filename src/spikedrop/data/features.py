@@ -158,17 +158,18 @@ def attach_features(
         raise InputError(_without_features(screen, sorted(no_drug), sorted(no_cell), cells.index))
     report = screen.report
     if no_drug or no_cell:
-        keep = ~(
-            pairs["drug_a"].isin(no_drug)
-            | pairs["drug_b"].isin(no_drug)
-            | pairs["cell_line"].isin(no_cell)
-        )
-        keep_single = ~(singles["drug"].isin(no_drug) | singles["cell_line"].isin(no_cell))
-        lost = (int((~keep).sum()), int((~keep_single).sum()))
-        pairs, singles = (
-            _trim_categories(frame[kept].reset_index(drop=True))
-            for frame, kept in ((pairs, keep), (singles, keep_single))
-        )
+
+        def kept(records: pd.DataFrame, drugs: list[str]) -> pd.DataFrame:
+            lacking = records[drugs].isin(no_drug).any(axis=1) | records["cell_line"].isin(no_cell)
+            left = records[~lacking].reset_index(drop=True)
+            names = left.select_dtypes("category").columns
+            return left.assign(
+                **{name: left[name].cat.remove_unused_categories() for name in names}
+            )
+
+        before = len(pairs), len(singles)
+        pairs, singles = kept(pairs, ["drug_a", "drug_b"]), kept(singles, ["drug"])
+        lost = (before[0] - len(pairs), before[1] - len(singles))
         if pairs.empty:
             raise InputError(f"{screen.source}: no record has features for its drugs and line.")
         report = replace(
@@ -197,11 +198,6 @@ def _without_features(
         f"{screen.report.source}: {'; '.join(parts)}. Add the rows to the feature table, or pass "
         'missing="drop" to leave their records out.'
     )
-
-
-def _trim_categories(frame: pd.DataFrame) -> pd.DataFrame:
-    names = frame.select_dtypes("category").columns
-    return frame.assign(**{name: frame[name].cat.remove_unused_categories() for name in names})
 
 
 def rdkit_features(smiles: Mapping[int, str], *, morgan_bits: int = 0) -> pd.DataFrame:

@@ -34,6 +34,19 @@ def predictive_moments(
     return per_observation(moments, samples, noise_of(noise_sd, samples, zero=True))
 
 
+def positive_moments(
+    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray, what: str = "observation"
+) -> tuple[np.ndarray, np.ndarray]:
+    """`predictive_moments`, or `InputError` where the sd is 0; `what` is for the message."""
+    mean, sd = predictive_moments(samples, noise_sd)
+    if (sd == 0).any():
+        raise InputError(
+            f"{what} {int(np.argmin(sd))} has the same value in every draw and no noise, so there "
+            "is no sd. Give noise_sd."
+        )
+    return mean, sd
+
+
 def central_interval(
     samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray]:

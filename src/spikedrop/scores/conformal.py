@@ -13,9 +13,9 @@ from scipy import stats
 
 from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number, whole_number
-from spikedrop.checks.samples import Samples, as_samples, observed, one_axis, pair
+from spikedrop.checks.samples import as_samples, observed, one_axis, pair
 from spikedrop.errors import InputError
-from spikedrop.scores.calibration import bounds_of, predictive_moments
+from spikedrop.scores.calibration import bounds_of, positive_moments
 
 
 def conformal_interval(
@@ -113,14 +113,14 @@ def conformal_interval(
         if np.ndim(noise_sd):
             raise InputError("noise_sd is an array: give held_out_noise_sd for the other rows.")
         held_out_noise_sd = noise_sd
-    mean, sd = _mean_and_sd(held, held_out_noise_sd, "held-out row")
+    mean, sd = positive_moments(held, held_out_noise_sd, "held-out row")
     errors = np.abs(y - mean) / sd
     if groups is None:
         rank = conformal_rank(len(y), level)
         reach = np.sort(errors)[rank - 1]
     else:
         reach = group_quantile(errors, groups, level)
-    mean, sd = _mean_and_sd(values, noise_sd, "observation")
+    mean, sd = positive_moments(values, noise_sd)
     return mean - reach * sd, mean + reach * sd
 
 

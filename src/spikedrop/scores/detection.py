@@ -52,9 +52,6 @@ def uncertainties(samples: Mapping[str, SamplesLike]) -> pd.DataFrame:
     if not taken:
         raise InputError("samples: give at least one, by its name.")
     for values in taken:
-        if values.observations != taken[0].observations:
-            sizes = {each.name: each.observations for each in taken}
-            raise InputError(f"observations: {sizes}; give samples of the same observations.")
         values = aligned(taken[0], values)
         if len(values) > 1:
             columns[f"entropy, {values.name}"] = predictive_entropy(values)

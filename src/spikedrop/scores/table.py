@@ -186,7 +186,7 @@ def score_table(
     scores = scores_at(level)
 
     def difference(rows: np.ndarray) -> np.ndarray:
-        a, b = (one.rows(rows) for one in both)
+        a, b = (each.rows(rows) for each in both)
         return np.array([score.of(b) - score.of(a) for score in scores.values()])
 
     low, high = paired_bootstrap(

@@ -183,11 +183,10 @@ def null_methods(
     }
     methods = {}
     for name, model in models.items():
-        before, now = (
-            model(screen, replace(parts, test=which)) for which in (parts.validation, rows)
-        )
-        if before.covered.any():
-            methods[name] = fitted_point((before.predicted, before.measured), now.predicted)
+        held_out = model(screen, replace(parts, test=parts.validation))
+        if held_out.covered.any():
+            predicted = model(screen, replace(parts, test=rows)).predicted
+            methods[name] = fitted_point((held_out.predicted, held_out.measured), predicted)
     return methods
 
 
@@ -237,23 +236,20 @@ def truth_table(
     known = "true_growth_fraction" in records
     columns = {}
     for name, (samples, noise_sd) in methods.items():
-        column = {
-            "fitted noise": noise_sd,
-            "sd of draws": sharpness(samples),
-            "error": rmse(samples, measured),
-        }
         assay = own = inside = np.nan
         if known:
             true = records["true_growth_fraction"].to_numpy(float)
             assay = np.sqrt(np.mean(records["noise_sd_fraction"] ** 2))
             own, inside = rmse(samples, true), coverage(samples, true)
-        column |= {
+        columns[name] = {
+            "fitted noise": noise_sd,
+            "sd of draws": sharpness(samples),
+            "error": rmse(samples, measured),
             "assay noise": assay,
             "own error": own,
             "assay noise and own error": np.hypot(assay, own),
             "truth inside the draws' 90 % interval": inside,
         }
-        columns[name] = column
     return pd.DataFrame(columns).astype(float)
 
 

@@ -258,20 +258,15 @@ def variance_table(
     fixed mask and size of the mean error, as root mean squares over observations in units of the
     ANN's predictive sd. ``repeatability``: share of the variance that a fixed mask fixes.
     """
-    rows = []
+    rows, settings = [], {"masks": masks, "charges": charges, "seed": seed}
     for t in steps:
-        parts = variance_components(
-            *nested_samples(
-                network, conversion, x, masks=masks, charges=charges, seed=seed, steps=t
-            )
-        )
-        shares = parts.shares()
+        parts = variance_components(*nested_samples(network, conversion, x, **settings, steps=t))
         if not (parts.mask > 0).all():
             raise InputError("an observation has the same value under every mask.")
         rows.append(
             {
                 "steps": t,
-                **shares.mean(),
+                **parts.shares().mean(),
                 "charge sd": float(np.sqrt(np.mean(parts.charge / parts.mask))),
                 "bias": float(np.sqrt(np.mean(parts.bias**2 / parts.mask))),
                 "repeatability": float(np.mean(parts.repeatability)),

@@ -169,7 +169,8 @@ def _table(file: Path) -> np.ndarray:
     try:
         lines = file.read_text(encoding="ascii").splitlines()
     except OSError as error:
-        why = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        missing = isinstance(error, FileNotFoundError)
+        why = "no such file" if missing else f"cannot be read ({error.strerror})"
         raise InputError(f"{file}: {why}. Fetch the set again.") from None
     except UnicodeDecodeError:
         raise InputError(f"{file}: not a text file of numbers. Fetch the set again.") from None

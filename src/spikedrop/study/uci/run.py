@@ -14,7 +14,6 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
-from spikedrop.checks.arguments import whole_number
 from spikedrop.errors import InputError
 from spikedrop.files.records import Recorded, read_record, recorded_rows, write_json
 from spikedrop.study.uci.protocol import Protocol, run_split
@@ -112,7 +111,8 @@ def split_results(
     (1, 0.05)
     """
     count = len(data.train) if splits is None else splits
-    whole_number("splits", count, least=1, below=len(data.train) + 1)
+    if not 1 <= count <= len(data.train):
+        raise InputError(f"splits={splits}: {data.name} has {len(data.train)}.")
     if jobs < 1 and jobs != -1:
         raise InputError(f"jobs={jobs}: run at least one split at a time, or -1 for one a core.")
     key = json.dumps([VERSION, data.digest, asdict(protocol)], sort_keys=True)
