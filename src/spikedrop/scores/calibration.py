@@ -35,7 +35,7 @@ def predictive_moments(
 
 
 def positive_moments(
-    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray, what: str = "observation"
+    samples: SamplesLike, noise_sd: NoiseLike, what: str = "observation"
 ) -> tuple[np.ndarray, np.ndarray]:
     """`predictive_moments`, or `InputError` where the sd is 0; `what` is for the message."""
     mean, sd = predictive_moments(samples, noise_sd)
