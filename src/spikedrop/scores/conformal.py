@@ -363,14 +363,3 @@ def _meant(level: float) -> Fraction:
     exact = Fraction(level)
     meant = exact.limit_denominator(10**6)
     return exact if abs(meant - exact) > Fraction(1, 2**50) else meant  # 4 units in the last place
-
-
-def _mean_and_sd(samples: Samples, noise_sd: NoiseLike, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean, and sd of draws and noise, each with axis (observation,)."""
-    mean, sd = predictive_moments(samples, noise_sd)
-    if (sd == 0).any():
-        raise InputError(
-            f"{what} {int(np.argmin(sd))} has the same value in every draw and no noise: there is "
-            "no sd for the interval to follow. Give noise_sd."
-        )
-    return mean, sd
