@@ -190,7 +190,7 @@ def calibrate(
     >>> from spikedrop.network.graph import Layer, Network
     >>> one = np.ones((1, 1), "float32")
     >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
-    >>> calibrate(network, [[0.0], [3.0]], rate_hz=100).scales_hz  # the largest activation is 3 + 1
+    >>> calibrate(network, [[0.0], [3.0]], rate_hz=100).scales_hz  # 100 over 1 + 0.98 x 3
     (25.380710291295458,)
     """
     check_network(network)

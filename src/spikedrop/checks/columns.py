@@ -13,6 +13,8 @@ import numpy as np
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 STEPS_PER_SD = 100  # of float32, at least, in the sd of a column to learn from
 ROUNDING = 8 * np.finfo(np.float64).eps  # relative; what varies less is constant
 

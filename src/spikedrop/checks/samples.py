@@ -18,6 +18,8 @@ import xarray as xr
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 AXES = ("draw", "observation", "output")
 OTHER_NAMES = {"candidate": "observation", "class": "output"}
 BLOCK = 2**18  # values of a block, 2 MiB as float64

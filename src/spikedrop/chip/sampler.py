@@ -210,6 +210,20 @@ def host_biases(
         Axes (observation, feature), as `check_inputs` returns them.
     masks : dict of numpy.ndarray, optional
         As `network_masks` gives them; only those of inputs change anything.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> from spikedrop.chip import quantise
+    >>> from spikedrop.masks import network_masks
+    >>> chip = quantise(network, calibrate(network, [[1.0]], rate_hz=100), steps=100)
+    >>> biases = host_biases(chip, np.ones((1, 1)), network_masks(network, 0, 0))
+    >>> {name: values.shape for name, values in biases.items()}
+    {'h': (1, 1), 'y': (1, 1)}
     """
     currents = host_currents(chip.network, x, masks)
     biases = {}

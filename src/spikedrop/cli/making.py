@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from spikedrop.data.design import Design
 
+__all__: list[str] = []
+
 GROWTH = "growth_fraction"
 TABLES = (".csv", ".parquet")
 FEWEST_ROWS = 10

@@ -12,6 +12,8 @@ from spikedrop.checks.samples import Outputs, Samples, aligned, as_samples, per_
 from spikedrop.comparison.criteria import RARE
 from spikedrop.errors import InputError
 
+__all__ = ["fewest_draws", "predictive_sd"]
+
 
 def as_draws(samples: SamplesLike, name: str, *, outputs: bool = False) -> np.ndarray:
     """Return samples as float64 (draw, observation) after checks, all of them in memory.
@@ -32,6 +34,23 @@ def both(
 
 def predictive_sd(samples: SamplesLike, name: str = "samples") -> np.ndarray:
     """Return the standard deviation over draws, axis (observation,); an error where it is 0.
+
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    name : str
+        For error messages.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of the samples, axis (observation,).
+
+    Raises
+    ------
+    InputError
+        If it is 0 at an observation.
 
     Examples
     --------

@@ -23,6 +23,8 @@ from spikedrop.comparison.kernel import (
 )
 from spikedrop.errors import InputError
 
+__all__ = ["kernel_equivalence"]
+
 KERNELS = ("each law", "joint law")
 NAMES = {"each law": "each law", "joint law": "the joint law"}
 ONE = 1.0  # predictive sd; larger shifts are not told apart
@@ -53,6 +55,11 @@ def kernel_equivalence(
     kernel : {"each law", "joint law"}
         `spikedrop.comparison.kernel.marginal_kernel`, a mean over observations of the squared MMD
         of each, which nothing can cancel; or `joint_kernel`, on whole draws.
+
+    Raises
+    ------
+    InputError
+        If there is no such kernel.
 
     Examples
     --------

@@ -14,6 +14,8 @@ from spikedrop.comparison.draws import as_draws, both, predictive_sd
 from spikedrop.comparison.verdict import compare
 from spikedrop.errors import InputError
 
+__all__ = ["power_table", "verdict_rates"]
+
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 
@@ -46,6 +48,11 @@ def verdict_rates(
     -------
     dict of float
         Share of repetitions by verdict.
+
+    Raises
+    ------
+    InputError
+        If the pools hold too few draws, or `repeats` is below 1.
 
     Examples
     --------

@@ -19,6 +19,8 @@ from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
+__all__ = ["load_almanac"]
+
 COLUMNS = [
     "COMBODRUGSEQ",
     "SCREENER",

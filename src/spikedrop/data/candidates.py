@@ -9,6 +9,8 @@ from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import DOSE_LEVELS, make_world, measure
 from spikedrop.errors import InputError
 
+__all__ = ["simulate_candidates"]
+
 
 def simulate_candidates(
     *,

@@ -14,6 +14,8 @@ from spikedrop.data.almanac import COLUMNS
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
+__all__ = ["DownloadError", "fetch_almanac"]
+
 with warnings.catch_warnings():
     # pooch imports tqdm's notebook bar, which warns in every kernel without widgets.
     warnings.filterwarnings("ignore", message="IProgress not found")
@@ -29,7 +31,13 @@ _BY_HAND = (
 
 
 class DownloadError(OSError):
-    """A download that did not give a usable file; the message says how to get it by hand."""
+    """A download that did not give a usable file; the message says how to get it by hand.
+
+    Examples
+    --------
+    >>> issubclass(DownloadError, OSError)
+    True
+    """
 
 
 def fetch_almanac(

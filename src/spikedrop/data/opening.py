@@ -12,6 +12,8 @@ from spikedrop.data.simulate import simulate_screen
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
+__all__ = ["open_screen"]
+
 STEMS = ("ComboDrugGrowth_Nov2017", "ComboDrugGrowth_extract")
 SIMULATED_RECORDS = 12_000
 

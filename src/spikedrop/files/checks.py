@@ -9,6 +9,8 @@ from pathlib import Path
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 
 def regular_file(path: Path, suffixes: Sequence[str], what: str) -> int:
     """Return the size in bytes of a regular, readable, non-empty file of a known kind.

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, TextIO
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 SUFFIXES = (".csv", ".csv.gz", ".zip")
 MAX_LINE = 1 << 24  # characters of one line
 MAX_RATIO, SMALL = 200, 100_000_000  # an archive of more than SMALL bytes is packed no tighter

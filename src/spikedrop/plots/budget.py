@@ -13,6 +13,8 @@ from spikedrop.plots import COLOURS, axes
 if TYPE_CHECKING:
     from spikedrop.energy.planning import Plan
 
+__all__ = ["budget_curve", "equal_cost"]
+
 PARTS = {"error": ("-", "best setting"), "conversion": ("--", "its conversion part"),
          "sampling": (":", "its sampling part")}  # fmt: skip
 DEFAULT = "200 steps, 500 Hz"

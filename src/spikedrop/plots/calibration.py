@@ -12,6 +12,14 @@ from scipy import stats
 from spikedrop.plots import COLOURS, axes
 from spikedrop.scores.refusal import risk_of
 
+__all__ = [
+    "coverage_against_chance",
+    "coverage_of_divisions",
+    "pit_histogram",
+    "risk_coverage",
+    "spread_and_error",
+]
+
 _KNOWN = {"ANN": COLOURS["ann"], "SNN": COLOURS["snn"]}
 _SPARE = (COLOURS["wrong"], COLOURS["other"], COLOURS["truth"])
 

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from spikedrop.checks.samples import aligned, as_samples
 from spikedrop.plots import COLOURS, axes, style
 
+__all__ = ["against_floor", "densities", "draw_by_draw", "error_histogram"]
+
 
 def draw_by_draw(
     ann: xr.DataArray, snn: xr.DataArray, ax: Axes | None = None, *, title: str = ""

@@ -15,6 +15,8 @@ from spikedrop.plots import COLOURS, axes, style
 if TYPE_CHECKING:
     from spikedrop.energy import Operations
 
+__all__ = ["joule_intervals", "operations_by_layer"]
+
 
 def joule_intervals(
     table: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "joules of one prediction"

@@ -12,6 +12,16 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from spikedrop.plots import COLOURS, axes, style
 
+__all__ = [
+    "accuracy_panels",
+    "converter_spread",
+    "cost_bars",
+    "error_against_steps",
+    "membrane_traces",
+    "rate_code",
+    "running_readout",
+]
+
 NEURON_COLOURS = {"charge_keeping": COLOURS["snn"], "rectified": COLOURS["wrong"]}
 NEURON_NAMES = {"charge_keeping": "keeps charge", "rectified": "rectified (Nengo's)"}
 
@@ -201,6 +211,16 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
 
     Rate codes have solid lines in the colours of spiking networks. Neurons that send a rounded
     activation have dashed lines in colours of their own.
+
+    Examples
+    --------
+    >>> row = {"neuron": "keeps charge", "kind": "SNN", "error": 0.1, "spikes": 900.0}
+    >>> row |= {"latency": 200, "rate (Hz)": 500.0}
+    >>> table = pd.DataFrame([row | {"varied": varied} for varied in ("steps", "rate")])
+    >>> panels = accuracy_panels(table)
+    >>> [ax.get_xlabel() for ax in panels]
+    ['steps until the readout is whole', 'firing rate (Hz)', 'spikes of a presentation']
+    >>> plt.close(panels[0].figure)
     """
     style()
     figure, panels = plt.subplots(1, 3, figsize=(8.5, 3.4), sharey=True)
@@ -208,7 +228,7 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
     rates = iter(COLOURS[role] for role in ("snn", "other", "wrong", "truth", "floor"))
     looks = {
         neuron: (next(rates), marker, "-") if kind == "SNN" else (COLOURS[kind], marker, "--")
-        for (neuron, kind), marker in zip(kinds.items(), "osD^vPX", strict=True)
+        for (neuron, kind), marker in zip(kinds.items(), "osD^vPX", strict=False)
     }
     shown = (
         (

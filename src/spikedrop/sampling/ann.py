@@ -15,6 +15,17 @@ from spikedrop.sampling.samples import check_job, collect, rows_of_masks
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
     """Return the plain network without dropout: axes (observation, output).
 
+    Parameters
+    ----------
+    network : Network
+    x : array
+        Axes (observation, feature); see `sample_ann`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, axes (observation, output).
+
     Examples
     --------
     >>> from spikedrop.network.graph import Layer, Network

@@ -43,6 +43,20 @@ def make_simulator(
     `masks` as in `network_masks`; readout (observation, output); counts a list over hidden
     layers, each (observation, unit). `shares`, if given, receives at every call the share of each
     layer's neurons that are driven beyond full scale; see `spikedrop.engines.saturation`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=500)
+    >>> setting = {"rows": 1, "steps": 100, "settle": 0, "backend": "numpy"}
+    >>> with make_simulator(network, conversion, **setting) as simulator:
+    ...     readout, counts = simulator(np.ones((1, 1), "float32"), {"h": 2 * one})
+    >>> readout.round(3).tolist(), counts[0].tolist()  # 500 Hz for 0.1 s; 2, doubled by the mask
+    ([[4.0]], [[50.0]])
     """
     if backend == "engine":
         loaded = load(network, conversion)

@@ -9,6 +9,8 @@ import numpy as np
 from spikedrop.errors import InputError
 from spikedrop.scores._checks import level_of
 
+__all__ = ["paired_bootstrap"]
+
 
 def paired_bootstrap(
     difference: Callable[[np.ndarray], float | np.ndarray],

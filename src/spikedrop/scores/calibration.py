@@ -12,6 +12,18 @@ from spikedrop.checks.samples import as_samples, per_observation
 from spikedrop.errors import InputError
 from spikedrop.scores._checks import finite, level_of, moments, noise_of, noiseless, pair
 
+__all__ = [
+    "calibration_curve",
+    "calibration_error",
+    "central_interval",
+    "coverage",
+    "interval_coverage",
+    "pit",
+    "predictive_moments",
+    "sharpness",
+    "width",
+]
+
 LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
 
 
@@ -94,6 +106,22 @@ def width(samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9) -
     Lower is better among distributions with the same `coverage`; alone it says nothing. See
     `central_interval` for the arguments and the source.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+    level : float
+        Nominal coverage.
+
+    Returns
+    -------
+    float
+        In the unit of the samples; lower is sharper.
+
+    Examples
+    --------
     >>> round(width(np.array([[-1.0], [1.0]])), 3)
     4.652
     """

@@ -17,6 +17,8 @@ from spikedrop.errors import InputError
 from spikedrop.scores._checks import finite, level_of, pair
 from spikedrop.scores.calibration import bounds_of, predictive_moments
 
+__all__ = ["conformal_interval", "coverage_limits", "divided_coverage", "group_coverage"]
+
 
 def conformal_interval(
     held_out: SamplesLike,

@@ -11,6 +11,8 @@ from spikedrop.errors import InputError
 from spikedrop.scores._checks import noise_of, pair
 from spikedrop.scores.calibration import predictive_moments
 
+__all__ = ["gaussian_log_densities", "gaussian_log_likelihood", "log_densities", "log_likelihood"]
+
 
 def log_likelihood(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> float:
     r"""Mean log density of the observations under the mixture of draws; higher is better.
@@ -49,6 +51,22 @@ def log_likelihood(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> 
 def log_densities(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> np.ndarray:
     """Log density of each observation, axis (observation,); `log_likelihood` is their mean.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+
+    Returns
+    -------
+    numpy.ndarray
+        Nats, axis (observation,), higher is better.
+
+    Examples
+    --------
     >>> log_densities(np.zeros((3, 2)), np.array([0.0, 2.0]), 1.0).round(4).tolist()
     [-0.9189, -2.9189]
     """
@@ -90,6 +108,27 @@ def gaussian_log_densities(
 ) -> np.ndarray:
     """Log density of each observation, axis (observation,); `gaussian_log_likelihood` is the mean.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+
+    Returns
+    -------
+    numpy.ndarray
+        Nats, axis (observation,), higher is better.
+
+    Raises
+    ------
+    InputError
+        If an observation has the same value in every draw and no noise.
+
+    Examples
+    --------
     >>> gaussian_log_densities(np.array([[-1.0], [1.0]]), np.zeros(1)).round(4).tolist()
     [-1.2655]
     """

@@ -15,6 +15,8 @@ from spikedrop.errors import InputError
 from spikedrop.scores._checks import finite
 from spikedrop.scores.accuracy import r2_of_mean, rmse_of_mean
 
+__all__ = ["point_samples", "point_table", "synergy_score", "synergy_table"]
+
 COVERED = "rows covered"
 
 

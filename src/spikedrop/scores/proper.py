@@ -10,6 +10,8 @@ from spikedrop.checks.samples import per_observation
 from spikedrop.scores._checks import level_of, noise_of, noiseless, pair
 from spikedrop.scores.calibration import bounds_of
 
+__all__ = ["crps", "crps_values", "interval_score", "interval_scores"]
+
 SMALL = 2**16  # values of a block whose pairs of draws are formed: it stays in the cache
 
 
@@ -57,6 +59,22 @@ def crps(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> floa
 def crps_values(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> np.ndarray:
     """Fair CRPS of each observation, axis (observation,); `crps` is their mean.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of the samples, axis (observation,), lower is better.
+
+    Examples
+    --------
     >>> crps_values(np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0.0, 3.0])).tolist()
     [0.0, 2.0]
     """

@@ -28,6 +28,8 @@ from spikedrop.scores.points import point_samples
 from spikedrop.scores.proper import crps_values, interval_scores
 from spikedrop.scores.refusal import error_correlation, rank_correlation, risk_of
 
+__all__ = ["fitted_point", "method_table", "score_table"]
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -258,6 +260,11 @@ def fitted_point(
     samples, noise_sd : array and float
         Two equal draws of the predictions, axes (draw, observation); and the root mean squared
         error on the validation records, which is the noise of the greatest likelihood.
+
+    Raises
+    ------
+    InputError
+        If the model exists on none of the validation records.
 
     Examples
     --------

@@ -23,6 +23,8 @@ from spikedrop.store.layout import (
 )
 from spikedrop.store.layout import coordinate as described_coordinate
 
+__all__: list[str] = []
+
 Piece = tuple[range, range]
 A_FOLDER = "is a folder where a file belongs"
 MISSING = "is missing"

@@ -12,6 +12,8 @@ import numpy as np
 from spikedrop.conversion import Conversion
 from spikedrop.network.graph import Network
 
+__all__: list[str] = []
+
 # Their releases can change the last bits of a sample.
 PACKAGES = ("spikedrop", "numpy", "scipy", "tensorflow", "numba")
 SIMULATORS = {"nengo": ("nengo",), "nengo_dl": ("nengo", "nengo-dl", "tf-keras")}

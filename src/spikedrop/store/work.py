@@ -27,6 +27,8 @@ from spikedrop.sampling.snn import (
 )
 from spikedrop.store import fingerprint
 
+__all__ = ["CHUNK_VALUES", "Grid"]
+
 SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
 WEIGHTS_PER_SECOND = {"steps": 1e11, "once": 2e10}  # that two such cores get through
 CHUNK_VALUES = 2**21  # samples in a chunk by default, at most: 8 MiB; and features of its inputs

@@ -21,6 +21,8 @@ from spikedrop.network.graph import Network
 from spikedrop.network.layers import Layer
 from spikedrop.sampling.snn import Hold, sample_snn
 
+__all__ = ["Sampler", "six_controls"]
+
 
 @dataclass(frozen=True, eq=False)
 class Sampler:

@@ -12,6 +12,8 @@ from spikedrop.sampling.ann import sample_ann
 from spikedrop.scores.noise import fit_noise_sd
 from spikedrop.scores.table import method_table
 
+__all__ = ["rate_table"]
+
 
 def rate_table(
     network: Network,

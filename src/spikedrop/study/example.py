@@ -19,6 +19,8 @@ from spikedrop.training.keras import Noise, train
 if TYPE_CHECKING:
     import keras
 
+__all__ = ["Example", "running_example", "trained_example"]
+
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -97,6 +99,15 @@ def running_example(
         `spikedrop.training.keras.train`.
     target : str
         What the network predicts: the growth of a pair, or its synergy score.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> small = {"records": 300, "hidden": (8,), "epochs": 1, "seed": 0}
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     example = running_example(work=work, **small)
+    ...     example.network.dropout_rates
+    {'dense_1': 0.1}
     """
     screen = open_screen(data, seed=seed, n_records=records)
     parts = split(screen.pairs, by, seed=seed, validation=0.06)
@@ -132,6 +143,18 @@ def trained_example(
     Its inputs are descriptors, doses, expression, and the growth under each drug alone as the
     training records tell it (``alone_by`` of `fit_design`). See `running_example` for the
     arguments; ``parts.test`` is not looked at.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> parts = split(screen.pairs, seed=0)
+    >>> small = {"hidden": (8,), "epochs": 1, "seed": 0}
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     example = trained_example(screen, parts, work=work, **small)
+    >>> example.x.shape[0], example.network.n_outputs
+    (300, 1)
     """
     by, y = parts.by, target_of(screen, target)
     if target == "score":

@@ -25,6 +25,16 @@ from spikedrop.sampling.samples import check_draws
 from spikedrop.sampling.snn import Hold, make_simulator, sample_snn
 from spikedrop.study.rounded import forward_rounded
 
+__all__ = [
+    "accuracy_per_spike",
+    "agreement_table",
+    "fidelity_table",
+    "hold_table",
+    "mean_shifts",
+    "rounding_gap",
+    "spikes_seen",
+]
+
 #: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
 SETTINGS: tuple[tuple[Neuron, float | None], ...] = (
     ("rectified", None),
@@ -156,6 +166,17 @@ def accuracy_per_spike(
         bit-serial), ``varied`` (rate or steps), ``rate (Hz)`` (none for neurons that integrate
         first), ``steps``, ``latency`` (steps until the readout is whole), ``spikes`` of a
         presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> small = {"draws": 20, "seed": 0, "rates_hz": (100,), "steps": 20, "windows": (10,)}
+    >>> table = accuracy_per_spike(network, [[1.0]], [[1.0], [2.0]], digits=(4,), **small)
+    >>> sorted(set(table["varied"]))
+    ['rate', 'steps']
     """
     ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
     runs = []
@@ -429,6 +450,18 @@ def agreement_table(
     One row a simulator: ``same spike counts`` is the share of (neuron, presentation) pairs whose
     count equals the reference's, ``largest readout difference`` is in the unit of the output, and
     ``ms per presentation`` the wall time, building and compiling included.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]])
+    >>> agreement_table(network, conversion, [[np.nan]], seed=0)
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: x has 1 NaN or infinite value(s), the first in row 0...
     """
     x = check_inputs(network, x)
     masks = network_masks(network, seed, 0, range(len(x)))

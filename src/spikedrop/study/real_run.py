@@ -17,6 +17,8 @@ import pandas as pd
 from spikedrop.errors import InputError
 from spikedrop.files.records import Run, read_record
 
+__all__ = ["beside_recorded", "read_real_run", "recorded_chapters"]
+
 Value = float | str | None
 
 

@@ -28,6 +28,16 @@ from spikedrop.study.controls import six_controls
 from spikedrop.study.pairs import PairModel, fit_pairs, naive_scores, pair_numbers, pair_truth
 from spikedrop.study.repetitions import against
 
+__all__ = [
+    "after_the_last_round",
+    "agreement_of_samplers",
+    "pair_numbers",
+    "recorded_search",
+    "search",
+    "search_rows",
+    "search_table",
+]
+
 Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 """``rule(tested, left, seed)``: which of the pairs `left` to measure next, positions in `left`."""
 
@@ -73,6 +83,15 @@ def agreement_of_samplers(
         Agreement with the batch of the ANN, see `spikedrop.decisions.agreement_table`: rows
         ``SNN`` (rate-coded, same masks), ``ANN, other masks``, the six controls
         (`spikedrop.study.controls.six_controls`, same masks) and ``chance``; a column per policy.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_candidates
+    >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
+    >>> small = {"draws": 4, "steps": 10, "floors": 1, "hidden": (8,), "train_steps": 20}
+    >>> table = agreement_of_samplers(screen, 8, batch=2, seed=0, **small)
+    >>> table.index[0], table.index[-1], len(table)
+    ('SNN', 'chance', 9)
     """
     count = len(pair_truth(screen))
     order = np.random.default_rng(seed).permutation(count)
@@ -245,6 +264,15 @@ def search_table(
     pandas.DataFrame
         One row per repetition, policy and round: ``repeat``, ``policy``, ``round``, and the
         columns of `search`.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_candidates
+    >>> screens = [simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)]
+    >>> small = {"draws": 4, "hidden": (8,), "train_steps": 20}
+    >>> table = search_table(screens, 8, batch=2, rounds=1, seed=0, **small)
+    >>> sorted(table.columns)
+    ['found', 'policy', 'regret', 'repeat', 'round', 'tested']
     """
     frames = []
     for repeat, screen in enumerate(screens):
@@ -268,8 +296,9 @@ def after_the_last_round(
 
     Examples
     --------
-    >>> table = pd.DataFrame({"repeat": [0, 1, 0, 1], "policy": ["ANN, greedy"] * 2 + ["random"] * 2})
-    >>> table = table.assign(round=1, regret=[0.1, 0.3, 0.4, 0.8], found=[1.0, 2.0, 2.0, 4.0])
+    >>> policies = ["ANN, greedy", "ANN, greedy", "random", "random"]
+    >>> table = pd.DataFrame({"repeat": [0, 1, 0, 1], "policy": policies, "round": 1})
+    >>> table = table.assign(regret=[0.1, 0.3, 0.4, 0.8], found=[1.0, 2.0, 2.0, 4.0])
     >>> after_the_last_round(table)["regret"]["mean"].round(3).to_dict()
     {'ANN, greedy': 0.2, 'random': 0.6}
     """

@@ -16,6 +16,8 @@ from scipy.special import softmax
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Layer, Network
 
+__all__: list[str] = []
+
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults
 
 Head = Literal["linear", "softmax"]

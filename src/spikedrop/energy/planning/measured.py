@@ -57,7 +57,8 @@ def measured_errors(
     >>> from spikedrop.network.graph import Layer, Network
     >>> one = np.ones((1, 1), "float32")
     >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
-    >>> cells = pd.DataFrame({"quantity": ["mean"], "steps": [40], "rate (Hz)": [250.0], "draws": [8]})
+    >>> cells = pd.DataFrame({"quantity": ["mean"], "steps": [40], "draws": [8]})
+    >>> cells["rate (Hz)"] = 250.0
     >>> small = {"draws": 64, "ann_draws": 256}
     >>> found = measured_errors(network, [[1.0]], [[1.0], [2.0]], cells, seed=0, **small)
     >>> bool(0.2 < found["measured"].iloc[0] < 0.6)  # one over the root of 8 is 0.35

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from spikedrop.plots import COLOURS, axes
 from spikedrop.plots.distributions import densities
 
+__all__ = ["bits_densities", "error_against_bits"]
+
 _LINES = {"quantised ANN": (COLOURS["ann"], "s", "--"), "chip": (COLOURS["snn"], "o", "-")}
 
 
@@ -26,8 +28,9 @@ def error_against_bits(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> table = pd.DataFrame({"sampler": ["SNN", "quantised ANN", "chip"], "bits": [np.nan, 8.0, 8.0]})
-    >>> ax = error_against_bits(table.assign(error=[0.02, 0.01, 0.03]), Figure().subplots())
+    >>> table = pd.DataFrame({"sampler": ["SNN", "quantised ANN", "chip"]})
+    >>> table = table.assign(bits=[np.nan, 8.0, 8.0], error=[0.02, 0.01, 0.03])
+    >>> ax = error_against_bits(table, Figure().subplots())
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['quantised ANN, no spikes', 'chip', 'SNN, floating point', 'margin']
     """

@@ -15,6 +15,14 @@ from spikedrop.checks.samples import as_samples
 from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS, axes
 
+__all__ = [
+    "calibration",
+    "draws_as_functions",
+    "linear_gaussian_sd",
+    "mask_image",
+    "spread_against_rate",
+]
+
 
 def mask_image(masks: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
     """Show masks as a picture: one row per draw, one column per unit, dark where silent.
@@ -63,6 +71,11 @@ def draws_as_functions(
 
     `grid` has axis (grid point,), `samples` (draw, grid point[, 1]) with scope ``draw``.
 
+    Raises
+    ------
+    InputError
+        If the grid has another number of points than the samples.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -93,8 +106,8 @@ def linear_gaussian_sd(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> table = pd.DataFrame({"exact posterior": [0.5, 0.05], "p = 0.1": [0.4, 0.3]}, index=[10, 1000])
-    >>> ax = linear_gaussian_sd(table, Figure().subplots())
+    >>> sd = {"exact posterior": [0.5, 0.05], "p = 0.1": [0.4, 0.3]}
+    >>> ax = linear_gaussian_sd(pd.DataFrame(sd, index=[10, 1000]), Figure().subplots())
     >>> [line.get_label() for line in ax.lines]
     ['exact posterior', 'p = 0.1']
     """

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from spikedrop.checks.samples import as_samples
 from spikedrop.plots import COLOURS, style
 
+__all__: list[str] = []
+
 
 def still_figure(doses: np.ndarray, ann: xr.DataArray, snn: xr.DataArray, at: int) -> Figure:
     """Predictive bands along a dose, and the two densities at dose number `at`.

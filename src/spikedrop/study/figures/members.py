@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 
 from spikedrop.plots import COLOURS, axes
 
+__all__ = ["error_against_members"]
+
 
 def error_against_members(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Error of the mean and of the sd against the number of stored masks.
@@ -17,8 +19,8 @@ def error_against_members(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> table = pd.DataFrame({"members": [4, 16], "mean error": [0.5, 0.25], "sd error": [0.3, 0.15]})
-    >>> table = table.assign(**{"mean error expected": [0.5, 0.25], "sd error expected": [0.4, 0.18]})
+    >>> columns = ("mean error", "mean error expected", "sd error", "sd error expected")
+    >>> table = pd.DataFrame({name: [0.5, 0.25] for name in columns}).assign(members=[4, 16])
     >>> ax = error_against_members(table, Figure().subplots())
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['mean, in predictive sd', 'sd, share of itself']

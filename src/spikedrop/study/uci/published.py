@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+__all__ = ["published_name"]
+
 
 class Source(NamedTuple):
     """Where a column of figures comes from: label of its rows, hidden layers, reference."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from spikedrop.files import records
 from spikedrop.files.records import Recorded
 
+__all__ = ["read_recorded"]
+
 
 def read_recorded(file: str | Path | None = None) -> Recorded:
     """Read a recorded run; by default the one that comes with the package.

@@ -7,6 +7,8 @@ from typing import Any
 
 from spikedrop.study.uci.published import PUBLISHED, SOURCES, published_name
 
+__all__ = ["format_table", "table_cells"]
+
 SCORES = ("rmse", "log_likelihood")
 COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seconds")
 Cells = list[tuple[str, ...]]
@@ -20,7 +22,7 @@ def table_cells(rows: Sequence[dict[str, Any]]) -> Cells:
     Examples
     --------
     >>> splits = [
-    ...     {network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for network in ("ann", "snn")}
+    ...     {net: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for net in ("ann", "snn")}
     ...     for r in (1.0, 3.0)
     ... ]
     >>> from spikedrop.study.uci.run import summaries
@@ -76,7 +78,7 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
     Examples
     --------
     >>> splits = [
-    ...     {network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for network in ("ann", "snn")}
+    ...     {net: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for net in ("ann", "snn")}
     ...     for r in (1.0, 3.0)
     ... ]
     >>> from spikedrop.study.uci.run import summaries

@@ -17,6 +17,8 @@ import numpy as np
 from spikedrop.network.graph import Layer, Network
 from spikedrop.network.quiet import import_tensorflow
 
+__all__: list[str] = []
+
 CHUNK = 500  # steps the program runs at a time
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults
 
