@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import one_of, real_number
 from spikedrop.errors import InputError
 from spikedrop.network.forward import forward
@@ -151,7 +152,7 @@ def _positive(scale: object) -> bool:
 
 def calibrate(
     network: Network,
-    x_train: np.ndarray,
+    x_train: Inputs,
     *,
     rate_hz: float = 500.0,
     percentile: float | None = None,

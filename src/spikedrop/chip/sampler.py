@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import of_type, whole_number
 from spikedrop.chip.fast import Work, count_spikes
 from spikedrop.chip.network import ChipNetwork
@@ -20,7 +21,7 @@ from spikedrop.sampling.samples import check_job, collect, rows_of_masks
 
 def sample_chip(
     chip: ChipNetwork,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,
@@ -135,7 +136,7 @@ def sample_chip(
 
 def sample_integers(
     chip: ChipNetwork,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,

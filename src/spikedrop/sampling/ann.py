@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.engines.compiled import chunks, load, run_ann
 from spikedrop.masks import Scope, blocks, stacked_masks
 from spikedrop.network.graph import Network
@@ -12,7 +13,7 @@ from spikedrop.network.inputs import check_inputs, check_network
 from spikedrop.sampling.samples import check_job, collect, rows_of_masks
 
 
-def predict(network: Network, x: np.ndarray) -> np.ndarray:
+def predict(network: Network, x: Inputs) -> np.ndarray:
     """Return the plain network without dropout: axes (observation, output).
 
     Parameters
@@ -42,7 +43,7 @@ def predict(network: Network, x: np.ndarray) -> np.ndarray:
 
 def sample_ann(
     network: Network,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,

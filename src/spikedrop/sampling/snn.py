@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import of_type, one_of, whole_number
 from spikedrop.conversion import MAX_RADIX_STEPS, Conversion
 from spikedrop.engines.compiled import chunks, load, run_snn
@@ -88,7 +89,7 @@ def make_simulator(
 def sample_snn(
     network: Network,
     conversion: Conversion,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,

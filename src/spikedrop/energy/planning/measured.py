@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.comparison.draws import as_draws, predictive_sd
 from spikedrop.conversion import Neuron, calibrate
 from spikedrop.energy.planning.pilot import check_pilot, scope_of
@@ -20,8 +21,8 @@ REPEATS = 2  # predictions from draws of their own, at least
 
 def measured_errors(
     network: Network,
-    x_train: np.ndarray,
-    x: np.ndarray,
+    x_train: Inputs,
+    x: Inputs,
     cells: pd.DataFrame,
     *,
     y: np.ndarray | None = None,

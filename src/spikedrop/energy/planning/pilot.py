@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import one_of, real_number, whole_number
 from spikedrop.comparison.draws import as_draws, predictive_sd
 from spikedrop.conversion import MAX_RADIX_STEPS, NEURONS, WINDOWED, Neuron, calibrate
@@ -108,8 +109,8 @@ def settings_of(
 
 def run_pilot(
     network: Network,
-    x_train: np.ndarray,
-    x: np.ndarray,
+    x_train: Inputs,
+    x: Inputs,
     *,
     y: np.ndarray | None = None,
     seed: int,
