@@ -84,10 +84,10 @@ def frame_values(x: Any, wanted: Sequence[str], table: str, model: str) -> Any:
     names = names_of(x)
     if wanted and names is not None:
         x = x.iloc[:, order_of(names, wanted, table, model)]
-    return numbers_of(x, table)
+    return _numbers_of(x, table)
 
 
-def numbers_of(x: Any, table: str) -> np.ndarray:
+def _numbers_of(x: Any, table: str) -> np.ndarray:
     """Return the values of a DataFrame, axes (row, column), float64 where types differ."""
     for name, dtype in x.dtypes.items():
         if getattr(dtype, "kind", "O") not in "fiub":

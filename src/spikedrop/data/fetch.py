@@ -89,7 +89,7 @@ def fetch_almanac(
     known = _recorded(record) if record.is_file() else None
     if path.is_file():
         if known is None:
-            check_records(path)  # put there by hand, or the record was lost
+            _check_records(path)  # put there by hand, or the record was lost
             _write(record, path)
             return path
         if _sha256(path) == known:
@@ -100,7 +100,7 @@ def fetch_almanac(
     return path
 
 
-def check_records(path: Path) -> None:
+def _check_records(path: Path) -> None:
     """Check that a file of records is whole and has NCI's header.
 
     Raises:
@@ -120,7 +120,7 @@ def _placed_by_hand(folder: Path, path: Path) -> Path | None:
     mirror = folder / "ComboDrugGrowth_Nov2017.csv"
     if path.is_file() or path.name != "ComboDrugGrowth_Nov2017.zip" or not mirror.is_file():
         return None
-    check_records(mirror)
+    _check_records(mirror)
     record = mirror.with_name(f"{mirror.name}.sha256")
     if not record.is_file():
         _write(record, mirror)
@@ -152,7 +152,7 @@ def _download(url: str, path: Path, known: str | None, progress: bool) -> None:
             for answer in answers:  # a failed download leaves its connection open
                 answer.close()
         with _named_like(Path(target), path) as partial:
-            check_records(partial)
+            _check_records(partial)
 
     by_hand = _BY_HAND.format(folder=path.parent)
     try:

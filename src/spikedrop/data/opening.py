@@ -18,14 +18,14 @@ STEMS = ("ComboDrugGrowth_Nov2017", "ComboDrugGrowth_extract")
 SIMULATED_RECORDS = 12_000
 
 
-def find_records(folder: str | Path) -> Path:
+def _find_records(folder: str | Path) -> Path:
     """Return the file of records in a folder: NCI's own file, or an extract of it.
 
     Raises:
         InputError: the folder is missing, or has no file named like NCI's or its extract.
 
     Examples:
-        >>> find_records("no such folder")
+        >>> _find_records("no such folder")
         Traceback (most recent call last):
         spikedrop.errors.InputError: no such folder: no such folder. Give the folder of the...
     """
@@ -67,7 +67,7 @@ def open_screen(folder: str | Path = "", *, seed: int = 0, n_records: int | None
         raise InputError(f"n_records must be at least 1, not {n_records}.")
     if str(folder) == "":
         return simulate_screen(n_records=n_records or SIMULATED_RECORDS, seed=seed)
-    path = find_records(folder)
+    path = _find_records(folder)
     drugs, cells = load_features(folder)
     screen = attach_features(load_almanac(path), drugs, cells)
     count = len(screen.pairs)

@@ -222,7 +222,7 @@ def reading(path: Path) -> Iterator[None]:
             f"{path}: the compressed file {what} ({error}). Download it again."
         ) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}{not_utf8(path)}. Save the file as UTF-8.") from error
+        raise InputError(f"{path}{_not_utf8(path)}. Save the file as UTF-8.") from error
 
 
 @contextlib.contextmanager
@@ -234,13 +234,13 @@ def parsing(path: Path) -> Iterator[None]:
         with reading(path):
             yield
     except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
-        raise miscounted(path) or InputError(
+        raise _miscounted(path) or InputError(
             f"{path}: the table cannot be split into columns ({' '.join(str(error).split())}). "
             "Look for a stray quote."
         ) from error
 
 
-def miscounted(path: Path) -> InputError | None:
+def _miscounted(path: Path) -> InputError | None:
     """Return the error of the first record that has other than one cell per name."""
     try:
         found = records(path, strict=True)
@@ -276,7 +276,7 @@ def cells_error(path: Path, line: int, record: Sequence[str], names: Sequence[st
     )
 
 
-def not_utf8(path: Path) -> str:
+def _not_utf8(path: Path) -> str:
     """Find the first line that is not UTF-8."""
     number = 1
     with open_table(path) as stream:

@@ -71,10 +71,12 @@ def log_densities(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> n
     [-0.9189, -2.9189]
     """
     samples, y = pair(samples, y)
-    return per_observation(mixture_log_density, samples, y, noise_of(noise_sd, samples, zero=False))
+    return per_observation(
+        _mixture_log_density, samples, y, noise_of(noise_sd, samples, zero=False)
+    )
 
 
-def mixture_log_density(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def _mixture_log_density(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """`log_densities` of values (draw, observation) without checks."""
     log_density = stats.norm.logpdf(y, loc=values, scale=noise)
     return special.logsumexp(log_density, axis=0) - np.log(len(values))

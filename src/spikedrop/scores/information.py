@@ -45,7 +45,7 @@ def predictive_entropy(samples: SamplesLike) -> np.ndarray:
     >>> predictive_entropy(two).round(3).tolist()  # log 2
     [0.693]
     """
-    return of_probabilities(lambda values: entropy_of(values.mean(axis=0)), samples)
+    return of_probabilities(lambda values: _entropy_of(values.mean(axis=0)), samples)
 
 
 def expected_entropy(samples: SamplesLike) -> np.ndarray:
@@ -72,7 +72,7 @@ def expected_entropy(samples: SamplesLike) -> np.ndarray:
     >>> expected_entropy(one_is_sure).round(3).tolist()  # (0 + log 2) / 2
     [0.347]
     """
-    return of_probabilities(lambda values: entropy_of(values).mean(axis=0), samples)
+    return of_probabilities(lambda values: _entropy_of(values).mean(axis=0), samples)
 
 
 def mutual_information(samples: SamplesLike) -> np.ndarray:
@@ -107,12 +107,12 @@ def mutual_information(samples: SamplesLike) -> np.ndarray:
 
 
 def _information(values: np.ndarray) -> np.ndarray:
-    found = entropy_of(values.mean(axis=0)) - entropy_of(values).mean(axis=0)
+    found = _entropy_of(values.mean(axis=0)) - _entropy_of(values).mean(axis=0)
     alike = (values.min(axis=0) == values.max(axis=0)).all(axis=-1)
     return np.where(alike, 0.0, np.maximum(found, 0.0))  # not 1e-17
 
 
-def entropy_of(probabilities: np.ndarray) -> np.ndarray:
+def _entropy_of(probabilities: np.ndarray) -> np.ndarray:
     """Entropy in nats along the last axis, without checks; 0 log 0 is 0."""
     return special.entr(probabilities).sum(axis=-1)
 

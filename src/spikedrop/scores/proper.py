@@ -81,11 +81,11 @@ def crps_values(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) 
     samples, y = pair(samples, y, least=2)
     noise = noise_of(noise_sd, samples, zero=True)
     if noiseless(noise):
-        return per_observation(crps_of_draws, samples, y)
-    return per_observation(crps_of_mixture, samples, y, noise, size=SMALL)
+        return per_observation(_crps_of_draws, samples, y)
+    return per_observation(_crps_of_mixture, samples, y, noise, size=SMALL)
 
 
-def crps_of_draws(values: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _crps_of_draws(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Fair CRPS of values (draw, observation) without checks or noise.
 
     In order of size the k-th draw is below S - k others and above k - 1, so that the pairs need
@@ -102,7 +102,7 @@ def crps_of_draws(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     )
 
 
-def crps_of_mixture(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def _crps_of_mixture(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Fair CRPS of Gaussians around values (draw, observation) without checks."""
     draws = len(values)
     sd = np.broadcast_to(noise, values.shape)

@@ -90,7 +90,7 @@ class Score:
     unit: str | None = None
 
 
-def scores_at(level: float) -> dict[str, Score]:
+def _scores_at(level: float) -> dict[str, Score]:
     """Return the scores of the table by name; `level` is that of the intervals."""
     percent = f"{100 * level:g} %"
     return {
@@ -184,7 +184,7 @@ def score_table(
         scored(ann, y, noise_sd, level),
         scored(snn, y, noise_sd if snn_noise_sd is None else snn_noise_sd, level),
     )
-    scores = scores_at(level)
+    scores = _scores_at(level)
 
     def difference(rows: np.ndarray) -> np.ndarray:
         a, b = (one.rows(rows) for one in both)

@@ -379,7 +379,7 @@ def _take(folder: Path) -> FileLock:
 
 def _remove_unfinished(path: Path) -> None:
     """Remove what processes have left that died while they made this store."""
-    for folder in path.parent.glob(f".{glob_escaped(path.name)}.*.new"):
+    for folder in path.parent.glob(f".{_glob_escaped(path.name)}.*.new"):
         lock = FileLock(folder / SAMPLES / ".lock", timeout=0)
         try:
             with lock:
@@ -388,10 +388,10 @@ def _remove_unfinished(path: Path) -> None:
             continue  # somebody is at work in it, or has just removed it
 
 
-def glob_escaped(name: str) -> str:
+def _glob_escaped(name: str) -> str:
     """Take a name literally in a pattern.
 
-    >>> glob_escaped("a[1]*.zarr")
+    >>> _glob_escaped("a[1]*.zarr")
     'a[[]1][*].zarr'
     """
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)

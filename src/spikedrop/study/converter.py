@@ -17,7 +17,7 @@ from spikedrop.sampling.ann import sample_ann
 __all__ = ["converter_sd_ratio"]
 
 
-def legacy_model(network: Network, *, subclass: bool) -> object:
+def _legacy_model(network: Network, *, subclass: bool) -> object:
     """Rebuild the network as a `tf_keras` model with permanent dropout.
 
     With `subclass` False, dropout is called with ``training=True``; with True, it is a subclass
@@ -100,7 +100,7 @@ def converter_sd_ratio(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converter warns that it falls back to TensorNode
             converter = nengo_dl.Converter(
-                legacy_model(network, subclass=subclass), inference_only=True
+                _legacy_model(network, subclass=subclass), inference_only=True
             )
             (inputs,), (outputs,) = converter.inputs.values(), converter.outputs.values()
             with nengo_dl.Simulator(

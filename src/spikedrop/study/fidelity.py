@@ -43,10 +43,10 @@ SETTINGS: tuple[tuple[Neuron, float | None], ...] = (
 )
 
 
-def setting_name(neuron: Neuron, synapse_s: float | None, rate_hz: float) -> str:
+def _setting_name(neuron: Neuron, synapse_s: float | None, rate_hz: float) -> str:
     """Name a setting for a table or a legend.
 
-    >>> setting_name("rectified", 0.005, 100)
+    >>> _setting_name("rectified", 0.005, 100)
     'rectified, 5 ms, 100 Hz'
     """
     synapse = "none" if synapse_s is None else f"{synapse_s * 1e3:g} ms"
@@ -116,7 +116,7 @@ def fidelity_table(
                 error = paired_error(ann, snn)
                 rows.append(
                     {
-                        "setting": setting_name(neuron, synapse_s, rate_hz),
+                        "setting": _setting_name(neuron, synapse_s, rate_hz),
                         "neuron": neuron,
                         "synapse (ms)": np.nan if synapse_s is None else synapse_s * 1e3,
                         "rate (Hz)": rate_hz,
