@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import one_of, real_number
 from spikedrop.errors import InputError
 from spikedrop.network.forward import forward
@@ -118,7 +119,7 @@ def _positive(scale: object) -> bool:
 
 def calibrate(
     network: Network,
-    x_train: np.ndarray,
+    x_train: Inputs,
     *,
     rate_hz: float = 500.0,
     percentile: float | None = None,
@@ -157,7 +158,7 @@ def calibrate(
     >>> from spikedrop.network.graph import Layer, Network
     >>> one = np.ones((1, 1), "float32")
     >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
-    >>> calibrate(network, [[0.0], [3.0]], rate_hz=100).scales_hz  # the largest activation is 3 + 1
+    >>> calibrate(network, [[0.0], [3.0]], rate_hz=100).scales_hz  # 100 over 1 + 0.98 x 3
     (25.380710291295458,)
     """
     check_network(network)

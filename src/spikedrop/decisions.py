@@ -30,6 +30,18 @@ from spikedrop.checks.samples import (
 )
 from spikedrop.errors import InputError
 
+__all__ = [
+    "agreement",
+    "agreement_table",
+    "choose",
+    "diverse_choice",
+    "greedy_choice",
+    "group_means",
+    "optimistic_choice",
+    "regret",
+    "thompson_choice",
+]
+
 Policy = Literal["greedy", "optimistic", "thompson", "diverse"]
 POLICIES: tuple[Policy, ...] = ("greedy", "optimistic", "thompson", "diverse")
 TRIPLES = 2000
@@ -60,6 +72,11 @@ def group_means(samples: xr.DataArray | np.ndarray, groups: np.ndarray) -> np.nd
     numpy.ndarray
         float64, axes (draw, group), in the unit of the samples.
 
+    Raises
+    ------
+    InputError
+        If groups are not whole numbers from 0 without gaps.
+
     Examples
     --------
     >>> group_means(np.array([[1.0, 3.0, 5.0], [0.0, 0.0, 1.0]]), np.array([0, 0, 1]))
@@ -81,6 +98,20 @@ def greedy_choice(samples: SamplesLike, batch: int) -> np.ndarray:
 
     Returns positions, axis (batch,). Of equals, the first comes first.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, candidate[, 1]), higher is better.
+    batch : int
+        How many to choose.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions, axis (batch,), the best first.
+
+    Examples
+    --------
     >>> greedy_choice(np.array([[3.0, 1.0, 2.0]]), 2).tolist()
     [0, 2]
     """
@@ -107,6 +138,11 @@ def optimistic_choice(samples: SamplesLike, batch: int, quantile: float = 0.9) -
     -------
     numpy.ndarray
         Positions, axis (batch,).
+
+    Raises
+    ------
+    InputError
+        If `quantile` is not between 0 and 1, or `batch` is larger than the number of candidates.
 
     Examples
     --------
@@ -207,6 +243,11 @@ def diverse_choice(
         Positions, axis (batch,), in the order they were picked. Of equals, the candidate of higher
         mean comes first; so draws that agree on the best batch give `greedy_choice`.
 
+    Raises
+    ------
+    InputError
+        If `noise_sd` is not positive.
+
     Examples
     --------
     The first two candidates are the same under two names:
@@ -279,6 +320,16 @@ def regret(truth: np.ndarray, chosen: np.ndarray, best: int | None = None) -> fl
         B, at most as many as were chosen: count the best of the chosen only, which is what matters
         once they are measured. By default all.
 
+    Returns
+    -------
+    float
+        In the unit of the truth; 0 is the best choice, lower is better.
+
+    Raises
+    ------
+    InputError
+        If `best` is not between 1 and the number of the chosen.
+
     Examples
     --------
     >>> truth = np.array([0.0, 1.0, 2.0, 3.0])
@@ -301,6 +352,23 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
 
     Two batches chosen at random from n candidates are expected to share ``batch / n``.
 
+    Parameters
+    ----------
+    a, b : array
+        Positions of candidates, axis (batch,), each once.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If the batches differ in size, or hold a candidate twice.
+
+    Examples
+    --------
     >>> agreement(np.array([4, 1, 7]), np.array([7, 2, 4])) == 2 / 3
     True
     """
@@ -338,6 +406,11 @@ def agreement_table(
     -------
     pandas.DataFrame
         One row per name, one column per policy, and a last row ``chance``: two batches at random.
+
+    Raises
+    ------
+    InputError
+        If a name has no samples, or shapes differ.
 
     Examples
     --------

@@ -1,5 +1,7 @@
 """The errors that a user can do something about."""
 
+__all__ = ["InputError", "InputWarning", "NotFiniteError", "SaturationWarning", "StoreError"]
+
 
 class InputError(ValueError):
     """Input that cannot be used: the message names what, where, and what to do.

@@ -27,6 +27,8 @@ from spikedrop.neurons import READOUTS, Readout
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.training.dense import Head, fit_network
 
+__all__ = ["SpikingDropoutClassifier", "SpikingDropoutRegressor"]
+
 CALIBRATION_ROWS = 4096  # rows that set the firing-rate scales
 BLOCK = 8192  # observations whose draws `predict` holds at a time
 

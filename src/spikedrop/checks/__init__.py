@@ -1,1 +1,3 @@
 """Checks of what is handed in: arguments, columns of inputs, predictive samples."""
+
+__all__: list[str] = []

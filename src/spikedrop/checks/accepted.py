@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Union
 
 from numpy.typing import ArrayLike
 
-from spikedrop.checks.samples import Samples
+if TYPE_CHECKING:
+    from spikedrop.checks.samples import Samples
 
 __all__ = ["Inputs", "NoiseLike", "SamplesLike", "ValuesLike"]
 
@@ -17,7 +19,7 @@ Inputs = ArrayLike | Mapping[str, ArrayLike] | Sequence[ArrayLike]
 
 #: Predictive samples with axes (draw, observation[, output]). A `xarray.DataArray` with its axes in
 #: any order, an array or nested lists; see `spikedrop.checks.samples.as_samples`.
-SamplesLike = ArrayLike | Samples
+SamplesLike = Union[ArrayLike, "Samples"]
 
 #: What belongs to the observations of samples, with axis (observation,). An array or a list, or a
 #: labelled array of xarray or pandas; see `spikedrop.checks.samples.matched`.

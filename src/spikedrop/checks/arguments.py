@@ -16,6 +16,8 @@ import numpy as np
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
 SEEDS = 2**64  # of the key of Philox

@@ -13,6 +13,8 @@ import numpy as np
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 STEPS_PER_SD = 100  # of float32, at least, in the sd of a column to learn from
 ROUNDING = 8 * np.finfo(np.float64).eps  # relative; what varies less is constant
 
@@ -82,10 +84,10 @@ def frame_values(x: Any, wanted: Sequence[str], table: str, model: str) -> Any:
     names = names_of(x)
     if wanted and names is not None:
         x = x.iloc[:, order_of(names, wanted, table, model)]
-    return numbers_of(x, table)
+    return _numbers_of(x, table)
 
 
-def numbers_of(x: Any, table: str) -> np.ndarray:
+def _numbers_of(x: Any, table: str) -> np.ndarray:
     """Return the values of a DataFrame, axes (row, column), float64 where types differ."""
     for name, dtype in x.dtypes.items():
         if getattr(dtype, "kind", "O") not in "fiub":

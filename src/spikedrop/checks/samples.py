@@ -18,6 +18,8 @@ import xarray as xr
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 AXES = ("draw", "observation", "output")
 OTHER_NAMES = {"candidate": "observation", "class": "output"}
 BLOCK = 2**18  # values of a block, 2 MiB as float64
@@ -154,7 +156,7 @@ def _taken(samples: object, name: str, outputs: Outputs) -> Samples:
         samples = by_name(samples, AXES, AXES[:2], name)
         labels = samples.indexes.get("observation")
         shape = tuple(samples.sizes[axis] for axis in AXES if axis in samples.dims)
-        real_numbers(samples.dtype, name)
+        _real_numbers(samples.dtype, name)
     elif isinstance(samples, xr.Dataset | pd.DataFrame | pd.Series):
         raise InputError(
             f"{name} is a {type(samples).__name__}, which does not say which axis holds the "
@@ -209,11 +211,11 @@ def plain(values: Any, name: str) -> np.ndarray:
             values = np.asarray(values)
         except (TypeError, ValueError) as error:
             raise InputError(f"{name} does not form an array ({error}).") from None
-    real_numbers(values.dtype, name)
+    _real_numbers(values.dtype, name)
     return values
 
 
-def real_numbers(dtype: np.dtype, name: str) -> None:
+def _real_numbers(dtype: np.dtype, name: str) -> None:
     """Refuse what is not numbers: text, objects, dates, complex numbers."""
     if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
         raise InputError(f"{name} has type {dtype}; expected real numbers.")

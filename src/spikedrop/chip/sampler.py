@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import of_type, whole_number
 from spikedrop.chip.fast import Work, count_spikes
 from spikedrop.chip.network import ChipNetwork
@@ -22,7 +23,7 @@ from spikedrop.sampling.sampler import Sampler, collect, one_by_one
 
 def sample_chip(
     chip: ChipNetwork,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,
@@ -126,7 +127,7 @@ def sample_chip(
 
 def sample_integers(
     chip: ChipNetwork,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,
@@ -194,6 +195,20 @@ def host_biases(
         Axes (observation, feature), as `check_inputs` returns them.
     masks : dict of numpy.ndarray, optional
         As `network_masks` gives them; only those of inputs change anything.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> from spikedrop.chip import quantise
+    >>> from spikedrop.masks import network_masks
+    >>> chip = quantise(network, calibrate(network, [[1.0]], rate_hz=100), steps=100)
+    >>> biases = host_biases(chip, np.ones((1, 1)), network_masks(network, 0, 0))
+    >>> {name: values.shape for name, values in biases.items()}
+    {'h': (1, 1), 'y': (1, 1)}
     """
     currents = host_currents(chip.network, x, masks)
     biases = {}

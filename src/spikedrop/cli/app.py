@@ -19,6 +19,8 @@ from typer.core import TyperGroup
 from spikedrop import errors
 from spikedrop.errors import InputError, StoreError
 
+__all__: list[str] = []
+
 UsageError: Any = typer.BadParameter.__mro__[2]  # ClickException, wherever this Typer keeps it
 RESUMED = ("sample", "uci")  # commands that go on where they were stopped
 MOST = 10**9  # draws, steps, rows: what is counted

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from spikedrop.comparison import Comparison
 
+__all__: list[str] = []
+
 RECORDS, HIDDEN, EPOCHS = 6000, (128, 128), 25
 TESTED, DRAWS, STEPS, RATE_HZ = 300, 200, 200, 500.0
 OWN_DATA = """spikedrop train table.csv --target y -o model.keras

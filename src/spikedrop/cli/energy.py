@@ -19,6 +19,8 @@ from spikedrop.cli.sampling import (
     rows_of,
 )
 
+__all__: list[str] = []
+
 
 def energy(
     model: ModelFile,

@@ -10,6 +10,8 @@ import typer
 from spikedrop.cli.app import MOST, Json, Seed, report
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 Truth = Annotated[
     Path | None, typer.Option(help="What was observed, one row per observation; for the CRPS.")
 ]

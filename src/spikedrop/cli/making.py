@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+__all__: list[str] = []
+
 GROWTH = "growth_fraction"
 TABLES = (".csv", ".parquet")
 FEWEST_ROWS = 10

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from spikedrop.network.graph import Network
 
+__all__: list[str] = []
+
 CALIBRATION_ROWS = 4096
 TABLES = (".csv", ".parquet")
 ModelFile = Annotated[Path, typer.Argument(help="A trained Keras model with dropout: .keras.")]

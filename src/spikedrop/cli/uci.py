@@ -11,6 +11,8 @@ from spikedrop.cli.app import Seed
 from spikedrop.errors import InputError
 from spikedrop.files.records import write_json
 
+__all__: list[str] = []
+
 
 def uci(
     path: Annotated[Path, typer.Argument(help="Folder of the sets, one folder each.")],

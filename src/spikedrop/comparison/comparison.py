@@ -25,6 +25,8 @@ from spikedrop.comparison.paired import PairedError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+__all__ = ["Comparison"]
+
 Verdict = Literal["equivalent", "different", "detected", "not enough draws to tell"]
 
 

@@ -10,6 +10,8 @@ from scipy import stats
 
 from spikedrop.checks.arguments import real_number
 
+__all__ = ["Claim", "Criterion"]
+
 Answer = Literal["within", "beyond", "open"]
 
 RARE = 0.05  # share of the draws of an observation that may be far off

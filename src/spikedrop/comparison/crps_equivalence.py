@@ -13,6 +13,8 @@ from spikedrop.comparison.gap import root_of
 from spikedrop.errors import InputError
 from spikedrop.scores.proper import absolute_mean
 
+__all__ = ["crps_equivalence"]
+
 
 def crps_equivalence(
     a: SamplesLike,

@@ -21,6 +21,8 @@ from spikedrop.comparison.gap import crossing
 from spikedrop.comparison.kernel import joint_phases, marginal_features, side_by_side, waves
 from spikedrop.errors import InputError
 
+__all__ = ["classifier_test", "global_test", "pointwise_p_values"]
+
 SMALL = 2**15  # values of a sample in a block, each of which has sixteen features
 WIDE = 32  # observations in a block, at most: every exchange has sums of all their features
 POWER = 0.8  # of the smallest effect that a test could have seen
@@ -236,6 +238,11 @@ def pointwise_p_values(a: SamplesLike, b: SamplesLike, test: str = "ks") -> pd.D
         adjusted so that the expected share of false alarms among those found is at most the level
         (Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x).
 
+    Raises
+    ------
+    InputError
+        If there is no such test.
+
     Examples
     --------
     >>> a, b = np.random.default_rng(0).normal(size=(2, 200, 3))
@@ -287,6 +294,11 @@ def classifier_test(a: SamplesLike, b: SamplesLike, *, seed: int) -> ClassifierT
         Axes (draw, observation[, output]), not paired, at least four draws each.
     seed : int
         Of the split in halves.
+
+    Raises
+    ------
+    InputError
+        If a sample has fewer than four draws.
 
     Examples
     --------

@@ -17,6 +17,8 @@ from spikedrop.comparison.draws import predictive_sd
 from spikedrop.comparison.kernel import marginal_features
 from spikedrop.errors import InputError
 
+__all__ = ["beyond_floor", "distance_table", "distances", "exchanged_floor", "noise_floor"]
+
 DISTANCES = ("ks", "anderson_darling", "wasserstein", "energy", "mmd")
 
 
@@ -104,6 +106,18 @@ def noise_floor(reference: SamplesLike, independent: Sequence[SamplesLike]) -> p
     What two samples of one and the same distribution show by chance. Returns the frame of
     `distances` with the index (sample, observation).
 
+    Parameters
+    ----------
+    reference : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    independent : sequence of samples
+        Of the same law, other seeds, as many draws.
+
+    Raises
+    ------
+    InputError
+        If there are no independent samples, or shapes differ.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -125,6 +139,15 @@ def exchanged_floor(a: SamplesLike, b: SamplesLike, *, seed: int, repeats: int =
 
     What chance gives if both samples have one law; `noise_floor` of independent samples needs no
     such "if". Same frame as `noise_floor`, in predictive sd of `a`.
+
+    Parameters
+    ----------
+    a, b : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    seed : int
+        Of the exchanges.
+    repeats : int
+        How often draws are exchanged.
 
     Examples
     --------
@@ -154,6 +177,13 @@ def beyond_floor(candidate: pd.DataFrame, floor: pd.DataFrame, level: float = 0.
     About ``1 - level`` if the two distributions are the same; near 1 if they differ everywhere.
     One entry a distance, with `candidate` from `distances` and `floor` from `noise_floor`.
 
+    Raises
+    ------
+    InputError
+        If `level` is not between 0 and 1.
+
+    Examples
+    --------
     >>> floor = pd.DataFrame({"ks": np.arange(100) / 100})
     >>> float(beyond_floor(pd.DataFrame({"ks": [0.5, 0.99]}), floor)["ks"])
     0.5

@@ -12,6 +12,8 @@ from spikedrop.checks.samples import Samples, as_samples, per_observation
 from spikedrop.comparison.criteria import RARE
 from spikedrop.errors import InputError
 
+__all__ = ["fewest_draws", "predictive_sd"]
+
 
 def predictive_sd(samples: SamplesLike, name: str = "samples") -> np.ndarray:
     """Return the standard deviation over draws, axis (observation,); an error where it is 0."""

@@ -11,6 +11,8 @@ from spikedrop.comparison.criteria import FAR, RARE, Claim, Criterion, share_bou
 from spikedrop.comparison.draws import centre_and_sd
 from spikedrop.comparison.kernel import side_by_side
 
+__all__ = ["mean_error", "rare_draws"]
+
 MEAN_ERROR, FAR_OFF = "mean error", "draws far off"  # names of the criteria
 SMALL = 2**15  # values of a sample in a block
 FEW = 30  # draws far off, below which no mean of their errors is trusted

@@ -22,6 +22,8 @@ import numpy as np
 
 from spikedrop.comparison.criteria import Claim
 
+__all__: list[str] = []
+
 SIMULATIONS, AT_ONCE = 8000, 500
 LARGEST = 64.0  # predictive sd; no bound is looked for beyond
 

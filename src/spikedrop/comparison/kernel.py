@@ -15,6 +15,8 @@ import numpy as np
 
 from spikedrop.checks.samples import Samples, blocks
 
+__all__: list[str] = []
+
 QUADRATURE = 16  # nodes: the Gaussian to 2e-3 for differences up to 5 sd, to 1e-6 up to 3
 JOINT_WAVES = 256
 SMALL = 2**16  # values of a sample in a block

@@ -22,6 +22,8 @@ from spikedrop.comparison.kernel import (
     waves,
 )
 
+__all__ = ["kernel_equivalence"]
+
 KERNELS = ("each law", "joint law")
 Law = tuple[float, np.ndarray, Callable[[float], float]]
 """Squared distance of the mean feature vectors of two samples, a matrix with the eigenvalues of the
@@ -55,6 +57,11 @@ def kernel_equivalence(
     kernel : {"each law", "joint law"}
         `spikedrop.comparison.kernel.marginal_features`, a mean over observations of the squared MMD
         of each, which nothing can cancel; or `joint_phases`, on whole draws.
+
+    Raises
+    ------
+    InputError
+        If there is no such kernel.
 
     Examples
     --------

@@ -13,6 +13,8 @@ from spikedrop.comparison.draws import centre_and_sd, fewest_draws
 from spikedrop.comparison.gap import Gap, Square, root_of
 from spikedrop.comparison.kernel import side_by_side
 
+__all__ = ["moment_equivalence"]
+
 SMALL = 2**15  # values of a sample in a block, each of which has a dozen copies
 QUANTILES = (0.05, 0.5, 0.95)
 AT_WORST = ("mean", "log sd")

@@ -13,6 +13,8 @@ from spikedrop.checks.samples import Samples, blocks, both, per_observation
 from spikedrop.comparison.draws import centre_and_sd, pairing_fault
 from spikedrop.errors import InputError
 
+__all__ = ["PairedError", "certificate", "paired_error"]
+
 
 @dataclass(frozen=True)
 class PairedError:

@@ -15,6 +15,8 @@ from spikedrop.comparison.comparison import Verdict
 from spikedrop.comparison.draws import predictive_sd
 from spikedrop.comparison.verdict import compare
 
+__all__ = ["power_table", "verdict_rates"]
+
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 
@@ -47,6 +49,11 @@ def verdict_rates(
     -------
     dict of float
         Share of repetitions by verdict.
+
+    Raises
+    ------
+    InputError
+        If the pools hold too few draws, or `repeats` is below 1.
 
     Examples
     --------

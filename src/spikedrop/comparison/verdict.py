@@ -20,6 +20,8 @@ from spikedrop.comparison.moments import moment_equivalence
 from spikedrop.comparison.paired import paired_error
 from spikedrop.errors import InputError
 
+__all__ = ["compare"]
+
 NAMED = 3  # open criteria that the reason names, those furthest from an answer first
 CRITERIA = 12  # at most: the level of *different* is shared out among so many
 

@@ -19,6 +19,8 @@ from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
+__all__ = ["load_almanac"]
+
 COLUMNS = [
     *("COMBODRUGSEQ", "SCREENER", "STUDY", "TESTDATE", "PLATE", "PANELNBR", "CELLNBR"),
     *("PREFIX1", "NSC1", "SAMPLE1", "CONCINDEX1", "CONC1", "CONCUNIT1"),

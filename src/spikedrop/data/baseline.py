@@ -22,6 +22,16 @@ from spikedrop.data.single_growth import (
 from spikedrop.data.splits import Split
 from spikedrop.errors import InputError
 
+__all__ = [
+    "Baseline",
+    "all_baselines",
+    "boosting_baseline",
+    "naive_mean",
+    "recorded_null",
+    "single_drug_null",
+    "training_null",
+]
+
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
@@ -153,6 +163,9 @@ def naive_mean(screen: Screen, parts: Split, *, target: Target = "growth") -> Ba
         parts: rows to learn from (training) and to predict (test).
         target: "growth", or "score", expected less measured growth; training rows without an
             expected growth are left out.
+
+    Raises:
+        InputError: no training row is left.
 
     Examples:
         >>> from spikedrop.data import simulate_screen, split

@@ -8,6 +8,8 @@ from spikedrop.checks.arguments import real_number, seed_of, whole_number
 from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import DOSE_LEVELS, make_world, measure
 
+__all__ = ["simulate_candidates"]
+
 
 def simulate_candidates(
     *,

@@ -12,6 +12,15 @@ from spikedrop.checks.arguments import one_of
 from spikedrop.data.screen import Screen
 from spikedrop.errors import InputError
 
+__all__ = [
+    "compare_screens",
+    "describe_screen",
+    "fullest_grid",
+    "growth_from_readings",
+    "noise_ceiling",
+    "replicate_noise",
+]
+
 _CONDITION = ["cell_line", "drug_a", "drug_b"]
 _DOSES = ["log10_dose_a_molar", "log10_dose_b_molar"]
 

@@ -19,6 +19,8 @@ from spikedrop.data.single_growth import SingleGrowths, fit_single_growths, trai
 from spikedrop.data.splits import By
 from spikedrop.errors import InputError
 
+__all__ = ["Design", "fit_design"]
+
 CLIP = 5.0
 """Scaled features are clipped to [-CLIP, CLIP] standard deviations."""
 

@@ -17,6 +17,8 @@ from spikedrop.data.simulate import simulate_screen
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
+__all__ = ["attach_features", "load_features", "rdkit_features"]
+
 DRUG_FILES = ("drug_features.csv.gz", "drug_features.csv", "drug_features.zip")
 CELL_FILES = ("cell_features.csv.gz", "cell_features.csv", "cell_features.zip")
 STEMS = ("ComboDrugGrowth_Nov2017", "ComboDrugGrowth_extract")

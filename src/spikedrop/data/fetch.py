@@ -15,6 +15,8 @@ from spikedrop.errors import InputError
 from spikedrop.files import csvs
 from spikedrop.files.writing import written
 
+__all__ = ["DownloadError", "fetch_almanac"]
+
 with warnings.catch_warnings():
     # pooch imports tqdm's notebook bar, which warns in every kernel without widgets.
     warnings.filterwarnings("ignore", message="IProgress not found")
@@ -31,7 +33,13 @@ _BY_HAND = (
 
 
 class DownloadError(OSError):
-    """A download that did not give a usable file; the message says how to get it by hand."""
+    """A download that did not give a usable file; the message says how to get it by hand.
+
+    Examples
+    --------
+    >>> issubclass(DownloadError, OSError)
+    True
+    """
 
 
 def fetch_almanac(
@@ -93,7 +101,7 @@ def fetch_almanac(
     return path
 
 
-def check_records(path: Path) -> None:
+def _check_records(path: Path) -> None:
     """Check that a file of records is whole and has NCI's header.
 
     Raises:
@@ -113,7 +121,7 @@ def _known(path: Path) -> bool:
     record = _record(path)
     if record.is_file():
         return _sha256(path) == _recorded(record)
-    check_records(path)  # put there by hand, or the record was lost
+    _check_records(path)  # put there by hand, or the record was lost
     _write(record, path)
     return True
 
@@ -142,7 +150,7 @@ def _download(url: str, path: Path, known: str | None, progress: bool) -> None:
             for answer in answers:  # a failed download leaves its connection open
                 answer.close()
         with _named_like(Path(target), path) as partial:
-            check_records(partial)
+            _check_records(partial)
 
     by_hand = _BY_HAND.format(folder=path.parent)
     try:

@@ -10,6 +10,8 @@ import pandera.pandas as pa
 from spikedrop.checks.arguments import one_of
 from spikedrop.errors import InputError
 
+__all__ = ["LoadReport", "Screen"]
+
 Target = Literal["growth", "score"]
 
 _FINITE = pa.Check(lambda values: values.abs() < float("inf"), error="must be finite")

@@ -12,6 +12,8 @@ from spikedrop.checks.arguments import seed_of, whole_number
 from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
 
+__all__ = ["expected_growth", "noise_sd", "simulate_screen"]
+
 PANELS = (
     *("Breast Cancer", "CNS Cancer", "Colon Cancer", "Leukemia"),
     *("Non-Small Cell Lung Cancer", "Ovarian Cancer", "Prostate Cancer", "Renal Cancer"),

@@ -15,6 +15,8 @@ from spikedrop.data.simulate import expected_growth
 from spikedrop.data.splits import By
 from spikedrop.errors import InputError
 
+__all__ = ["SingleGrowths", "fit_single_growths", "training_singles"]
+
 SIDES = ("a", "b")
 KEYS = ["lab", "cell_line", "drug", "log10_dose_molar"]
 """A condition of one drug: who measured it, in which line, which drug, at which dose."""

@@ -9,6 +9,8 @@ import pandas as pd
 from spikedrop.checks.arguments import of_type, one_of, real_number, seed_of
 from spikedrop.errors import InputError
 
+__all__ = ["Split", "split"]
+
 By = Literal["rows", "pairs", "drugs", "cell_lines"]
 
 

@@ -146,6 +146,19 @@ def sharing_table(works: Mapping[str, Operations], draws: int) -> pd.DataFrame:
     pandas.DataFrame
         One row per network: ``once`` and ``each draw``; ``shared`` and ``alone``, the operations of
         a prediction from so many draws; ``saved``, the share of operations that sharing saves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.energy.operations import count_ann_operations
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> square, zero = np.array([[1.0, -1.0], [1.0, -1.0]], "float32"), np.zeros(2, "float32")
+    >>> readout = Layer("y", square[:, :1], zero[:1])
+    >>> network = Network.chain((Layer("a", square, zero), Layer("b", square, zero, 0.5)), readout)
+    >>> work = count_ann_operations(network, [[1.0, 1.0]], draws=10, seed=0)
+    >>> table = sharing_table({"ANN": work}, draws=10)
+    >>> table.loc["ANN", ["shared", "alone"]].tolist()  # 8 + 10 x 2, and 10 x (8 + 2)
+    [28.0, 100.0]
     """
     rows = {}
     for name, work in works.items():

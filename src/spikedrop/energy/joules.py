@@ -110,6 +110,19 @@ def energy_table(
         Columns ``network``, ``kind`` (ANN, SNN, quantised or bit-serial), ``device``, ``shared``,
         ``zeros skipped``, ``low`` and ``high`` (joules): with and without sharing, and for
         artificial networks with and without the skipping of zeros.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import Conversion
+    >>> from spikedrop.energy.operations import count_operations
+    >>> snn = count_operations(network, Conversion((100.0,)), [[1.0]], draws=10, seed=0, steps=100)
+    >>> table = energy_table({"SNN": snn}, draws=10)
+    >>> bool((table["low"] <= table["high"]).all()), set(table["kind"])
+    (True, {'SNN'})
     """
     rows = []
     for name, work in works.items():
@@ -147,6 +160,24 @@ def break_even(spiking: Operations, artificial: Operations, *, bits: int = 8) ->
     -------
     pandas.DataFrame
         Columns ``quantity``, ``measured``, ``limit``, ``times the limit``, ``source``.
+
+    Raises
+    ------
+    InputError
+        If `bits` is neither 8 nor 32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import Conversion
+    >>> from spikedrop.energy.operations import count_ann_operations, count_operations
+    >>> snn = count_operations(network, Conversion((100.0,)), [[1.0]], draws=10, seed=0, steps=100)
+    >>> ann = count_ann_operations(network, [[1.0]], draws=10, seed=0)
+    >>> list(break_even(snn, ann).columns)
+    ['quantity', 'measured', 'limit', 'times the limit', 'source']
     """
     device = {8: "45nm int8", 32: "45nm fp32"}.get(bits)
     if device is None:

@@ -11,6 +11,7 @@ from dataclasses import astuple, replace
 import numpy as np
 import pandas as pd
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.conversion import Conversion
 from spikedrop.energy.counts import KINDS, Counts, Operations
 from spikedrop.energy.work import (
@@ -34,7 +35,7 @@ from spikedrop.sampling.snn import check_presentation, snn_sampler
 def count_operations(
     network: Network,
     conversion: Conversion,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,
@@ -118,7 +119,7 @@ def count_operations(
 
 
 def count_ann_operations(
-    network: Network, x: np.ndarray, *, draws: int, seed: int, scope: Scope = "draw"
+    network: Network, x: Inputs, *, draws: int, seed: int, scope: Scope = "draw"
 ) -> Operations:
     """Count what the artificial network does in the draws of `sample_ann`.
 

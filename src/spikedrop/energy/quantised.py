@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.engines.backends import Masks, Ran
 from spikedrop.errors import InputError
 from spikedrop.masks import Scope
@@ -62,8 +63,8 @@ def quantised(network: Network, bits: int) -> Network:
 
 def sample_quantised(
     network: Network,
-    x_train: np.ndarray,
-    x: np.ndarray,
+    x_train: Inputs,
+    x: Inputs,
     *,
     bits: int,
     draws: int,

@@ -58,6 +58,18 @@ def simulate(
         Readout averaged over the steps after `settle`, axes (observation, output).
     counts : list of numpy.ndarray
         Spikes of every hidden neuron over all steps, axes ``(observation, *shape)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=500)
+    >>> readout, counts = simulate(network, conversion, np.ones((1, 1)), {"h": 2 * one}, steps=100)
+    >>> readout.round(3).tolist(), counts[0].tolist()  # 500 Hz for 0.1 s; 2, doubled by the mask
+    ([[4.0]], [[50.0]])
     """
     scales = dict(zip((layer.name for layer in network.hidden), conversion.scales_hz, strict=True))
     inputs = {name: np.stack([h] * steps) for name, h in network.split(x).items()}

@@ -15,6 +15,8 @@ import numpy as np
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
+__all__: list[str] = []
+
 MISSING = frozenset(
     (
         *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "<NA>", "N/A"),

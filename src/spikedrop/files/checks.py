@@ -9,6 +9,8 @@ from pathlib import Path
 
 from spikedrop.errors import InputError
 
+__all__: list[str] = []
+
 
 def regular_file(path: Path, suffixes: Sequence[str], what: str) -> int:
     """Return the size in bytes of a regular, readable, non-empty file of a known kind.
@@ -39,16 +41,16 @@ def regular_file(path: Path, suffixes: Sequence[str], what: str) -> int:
     return status.st_size
 
 
-def machine_memory() -> int:
+def _machine_memory() -> int:
     """Bytes of memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def enough_memory(path: Path, n_bytes: int) -> None:
     """Refuse what this machine cannot hold."""
-    if n_bytes > machine_memory():
+    if n_bytes > _machine_memory():
         raise InputError(
             f"{path}: would take {n_bytes / 1e9:.3g} GB of memory, and this machine has "
-            f"{machine_memory() / 1e9:.3g} GB; hand it in as .npy, which is read piece by piece, "
+            f"{_machine_memory() / 1e9:.3g} GB; hand it in as .npy, which is read piece by piece, "
             "or in parts."
         )

@@ -22,6 +22,8 @@ from spikedrop.files.checks import regular_file
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__: list[str] = []
+
 SUFFIXES = (".csv", ".csv.gz", ".zip")
 MAX_LINE = 1 << 24  # characters of one line
 MAX_RATIO, SMALL = 200, 100_000_000  # an archive of more than SMALL bytes is packed no tighter
@@ -232,7 +234,7 @@ def reading(path: Path) -> Iterator[None]:
             f"{path}: the compressed file {what} ({error}). Download it again."
         ) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}{not_utf8(path)}. Save the file as UTF-8.") from error
+        raise InputError(f"{path}{_not_utf8(path)}. Save the file as UTF-8.") from error
 
 
 @contextlib.contextmanager
@@ -276,7 +278,7 @@ def cells_error(path: Path, line: int, record: Sequence[str], names: Sequence[st
     )
 
 
-def not_utf8(path: Path) -> str:
+def _not_utf8(path: Path) -> str:
     """Find the first line that is not UTF-8."""
     number = 1
     with open_table(path) as stream:

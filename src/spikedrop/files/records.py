@@ -12,6 +12,8 @@ from typing import Any
 from spikedrop.errors import InputError
 from spikedrop.files.writing import written
 
+__all__ = ["write_json"]
+
 #: What a recorded run says of itself.
 KEYS = ("date", "commit", "machine", "command")
 
@@ -97,6 +99,12 @@ def write_json(file: Path, value: object) -> None:
     """Write a JSON file whole or not at all, for people to read too.
 
     Raises `ValueError` for NaN and infinity, which JSON does not have.
+
+    Parameters
+    ----------
+    file : Path
+    value : object
+        What JSON can hold.
 
     Examples
     --------

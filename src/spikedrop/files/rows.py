@@ -13,6 +13,8 @@ from spikedrop.files.checks import regular_file
 from spikedrop.files.tables import SUFFIXES as TABLES
 from spikedrop.files.tables import one_line, open_columns
 
+__all__ = ["read_column", "read_rows", "read_table"]
+
 SUFFIXES = (".npy", *TABLES)
 BLOCK_BYTES = 1 << 24  # looked through at a time
 
@@ -75,6 +77,13 @@ def read_table(path: str | Path, target: str) -> tuple[np.ndarray, np.ndarray, l
 
     Returns inputs (row, input) and targets (row,), float64, and the names of the inputs. Raises
     `InputError` as `read_rows`, and if there is no such column or no other.
+
+    Parameters
+    ----------
+    path : path
+        Of a `.csv` or `.parquet` file.
+    target : str
+        Column to learn.
 
     Examples
     --------

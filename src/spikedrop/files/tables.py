@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+__all__ = ["Table", "open_columns"]
+
 SUFFIXES = (".csv", ".parquet")
 BATCH_ROWS = 65_536
 _ROW_NUMBERS = re.compile(r"(Unnamed: 0(\.\d+)?|__index_level_\d+__)", re.ASCII)

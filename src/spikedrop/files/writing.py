@@ -9,9 +9,22 @@ from pathlib import Path
 
 from spikedrop.errors import InputError
 
+__all__ = ["check_output", "written"]
+
 
 def check_output(path: Path, suffixes: Sequence[str]) -> Path:
     """Return the path of a file that can be written, or raise `InputError` before any work.
+
+    Parameters
+    ----------
+    path : Path
+    suffixes : sequence of str
+        Endings that its name may have.
+
+    Returns
+    -------
+    Path
+        The same.
 
     Examples
     --------

@@ -39,6 +39,16 @@ def forward(
         Axes (observation, output).
     activations : list of numpy.ndarray
         Of every hidden layer before its mask, axes ``(observation, *shape)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> outputs, activations = forward(network, np.ones((1, 1)), {"h": 2 * one})
+    >>> outputs.tolist(), activations[0].tolist()  # the mask doubles what h sends
+    ([[4.0]], [[2.0]])
     """
     masks, values, activations = masks or {}, network.split(x), []
     for layer in network.layers:

@@ -187,6 +187,17 @@ def write_members(
     InputError
         If the network stores no fixed set of masks; as `write_nir`, of any member before the
         first is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from spikedrop.network.graph import Layer
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, one[0]))
+    >>> network = network.with_dropout(stored_masks=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [file.name for file in write_members(folder, network, Conversion((250.0,)), seed=0)]
+    ['member_000.nir', 'member_001.nir']
     """
     if network.stored_masks is None:
         raise InputError(

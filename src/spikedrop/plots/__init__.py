@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
 
+__all__ = ["COLOURS", "axes", "style"]
+
 _PALETTE = sns.color_palette("colorblind").as_hex()
 
 COLOURS = {

@@ -14,6 +14,12 @@ from matplotlib.axes import Axes
 from spikedrop.checks.samples import as_samples, both
 from spikedrop.plots import COLOURS, axes, colours_of, style
 
+__all__ = [
+    "against_floor",
+    "densities",
+    "draw_by_draw",
+]
+
 
 def draw_by_draw(
     ann: xr.DataArray, snn: xr.DataArray, ax: Axes | None = None, *, title: str = ""

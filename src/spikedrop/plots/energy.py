@@ -21,6 +21,8 @@ PARTS = {"error": ("-", "best setting"), "conversion": ("--", "its conversion pa
          "sampling": (":", "its sampling part")}  # fmt: skip
 DEFAULT = "200 steps, 500 Hz"
 
+__all__ = ["joule_intervals", "operations_by_layer"]
+
 
 def joule_intervals(
     table: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "joules of one prediction"

@@ -18,6 +18,19 @@ from spikedrop.data.splits import Split
 from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS, axes
 
+__all__ = [
+    "distribution",
+    "dose_grid",
+    "expected_against_measured",
+    "explained",
+    "grid_holes",
+    "growth_scale",
+    "noise_by_growth",
+    "predicted_against_measured",
+    "split_legend",
+    "split_map",
+]
+
 GROWTH = "growth (fraction of untreated)"
 _PARTS = {"training": "#d5d5d5", "validation": COLOURS["snn"], "test": COLOURS["ann"]}
 Quantity = Literal["growth", "score", "dose", "replicate_sd"]

@@ -211,6 +211,16 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
 
     Rate codes have solid lines in the colours of spiking networks. Neurons that send a rounded
     activation have dashed lines in colours of their own.
+
+    Examples
+    --------
+    >>> row = {"neuron": "keeps charge", "kind": "SNN", "error": 0.1, "spikes": 900.0}
+    >>> row |= {"latency": 200, "rate (Hz)": 500.0}
+    >>> table = pd.DataFrame([row | {"varied": varied} for varied in ("steps", "rate")])
+    >>> panels = accuracy_panels(table)
+    >>> [ax.get_xlabel() for ax in panels]
+    ['steps until the readout is whole', 'firing rate (Hz)', 'spikes of a presentation']
+    >>> plt.close(panels[0].figure)
     """
     style()
     figure, panels = plt.subplots(1, 3, figsize=(8.5, 3.4), sharey=True)

@@ -14,6 +14,8 @@ from spikedrop.plots import COLOURS, axes
 if TYPE_CHECKING:
     from spikedrop.comparison import Comparison
 
+__all__ = ["certificate_points", "power_curves", "side_by_side", "verdict"]
+
 VERDICT_COLOURS = {
     "equivalent": COLOURS["truth"],
     "different": COLOURS["wrong"],

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.engines.backends import Masks, Ran
 from spikedrop.engines.compiled import chunks, load, run_ann
 from spikedrop.masks import Scope, blocks
@@ -16,8 +17,19 @@ from spikedrop.sampling.checks import check_job
 from spikedrop.sampling.sampler import Sampler, collect
 
 
-def predict(network: Network, x: np.ndarray) -> np.ndarray:
+def predict(network: Network, x: Inputs) -> np.ndarray:
     """Return the plain network without dropout: axes (observation, output).
+
+    Parameters
+    ----------
+    network : Network
+    x : array
+        Axes (observation, feature); see `sample_ann`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, axes (observation, output).
 
     Examples
     --------
@@ -35,7 +47,7 @@ def predict(network: Network, x: np.ndarray) -> np.ndarray:
 
 def sample_ann(
     network: Network,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,

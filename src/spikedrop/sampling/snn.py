@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import of_type, one_of, whole_number
 from spikedrop.conversion import Conversion
 from spikedrop.engines.backends import Presentation, Ran, backend_of
@@ -30,7 +31,7 @@ Hold = Literal["presentation", "step"]
 def sample_snn(
     network: Network,
     conversion: Conversion,
-    x: np.ndarray,
+    x: Inputs,
     *,
     draws: int,
     seed: int,

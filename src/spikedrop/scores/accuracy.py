@@ -12,6 +12,8 @@ from spikedrop.checks.arguments import one_of
 from spikedrop.checks.samples import both, pair, per_observation
 from spikedrop.errors import InputError
 
+__all__ = ["kendall_tau", "r2", "ranking_agreement", "rmse"]
+
 
 def r2(samples: SamplesLike, y: ValuesLike) -> float:
     r"""Coefficient of determination of the predictive mean; higher is better, 1 at most.
@@ -76,6 +78,18 @@ def ranking_agreement(
     least). `a` and `b` have axes (draw, observation[, 1]) and may differ in draws. NaN if one
     ranks nothing because all its values are equal. See `kendall_tau`.
 
+    Returns
+    -------
+    float
+        From -1 to 1; 1 is the same order.
+
+    Raises
+    ------
+    InputError
+        If `by` is neither ``mean`` nor ``sd``.
+
+    Examples
+    --------
     >>> a = np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 9.0]])
     >>> ranking_agreement(a, a**2), ranking_agreement(a, -a), ranking_agreement(a, -a, "sd")
     (1.0, -1.0, 1.0)

@@ -8,6 +8,8 @@ import numpy as np
 
 from spikedrop.checks.arguments import real_number, whole_number
 
+__all__ = ["paired_bootstrap"]
+
 
 def paired_bootstrap(
     difference: Callable[[np.ndarray], float | np.ndarray],

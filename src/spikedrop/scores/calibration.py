@@ -13,6 +13,18 @@ from spikedrop.checks.samples import as_samples, one_axis, pair, per_observation
 from spikedrop.errors import InputError
 from spikedrop.scores._checks import moments, noise_of, noiseless
 
+__all__ = [
+    "calibration_curve",
+    "calibration_error",
+    "central_interval",
+    "coverage",
+    "interval_coverage",
+    "pit",
+    "predictive_moments",
+    "sharpness",
+    "width",
+]
+
 LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
 
 
@@ -99,7 +111,7 @@ def coverage(
     0.5
     """
     level = real_number("level", level, above=0, below=1)
-    return float(np.mean(absolute_z(samples, y, noise_sd) <= stats.norm.ppf((1 + level) / 2)))
+    return float(np.mean(_absolute_z(samples, y, noise_sd) <= stats.norm.ppf((1 + level) / 2)))
 
 
 def width(samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9) -> float:
@@ -108,6 +120,22 @@ def width(samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9) -
     Lower is better among distributions with the same `coverage`; alone it says nothing. See
     `central_interval` for the arguments and the source.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+    level : float
+        Nominal coverage.
+
+    Returns
+    -------
+    float
+        In the unit of the samples; lower is sharper.
+
+    Examples
+    --------
     >>> round(width(np.array([[-1.0], [1.0]])), 3)
     4.652
     """
@@ -185,8 +213,8 @@ def calibration_curve(
     >>> calibration_curve(np.array([[-1.0], [1.0]]), np.array([0.0]), levels=(0.5,))
     ([0.5], [1.0])
     """
-    levels = sorted_levels(levels)
-    return levels, observed_at(absolute_z(samples, y, noise_sd), levels)
+    levels = _sorted_levels(levels)
+    return levels, _observed_at(_absolute_z(samples, y, noise_sd), levels)
 
 
 def calibration_error(
@@ -206,11 +234,11 @@ def calibration_error(
     >>> calibration_error(np.array([[-1.0], [1.0]]), np.array([0.0]), levels=(0.5,))
     0.5
     """
-    levels = sorted_levels(levels)
-    return curve_error(absolute_z(samples, y, noise_sd), levels)
+    levels = _sorted_levels(levels)
+    return curve_error(_absolute_z(samples, y, noise_sd), levels)
 
 
-def sorted_levels(levels: Sequence[float]) -> list[float]:
+def _sorted_levels(levels: Sequence[float]) -> list[float]:
     """Return nominal levels as a list, or raise `InputError` unless they increase in (0, 1)."""
     found = [real_number("level", level, above=0, below=1) for level in levels]
     if not found or (np.diff(found) <= 0).any():
@@ -218,7 +246,7 @@ def sorted_levels(levels: Sequence[float]) -> list[float]:
     return found
 
 
-def absolute_z(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> np.ndarray:
+def _absolute_z(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> np.ndarray:
     """Absolute error in predictive sd, axis (observation,); 0 for a hit without any spread."""
     samples, y = pair(samples, y, least=2)
     mean, sd = predictive_moments(samples, noise_sd)
@@ -231,14 +259,14 @@ def ratio(error: np.ndarray, sd: np.ndarray) -> np.ndarray:
     return np.divide(error, sd, out=beyond, where=sd > 0)
 
 
-def observed_at(z: np.ndarray, levels: Sequence[float]) -> list[float]:
+def _observed_at(z: np.ndarray, levels: Sequence[float]) -> list[float]:
     """Share of absolute errors within the central interval of each level."""
     return [float(np.mean(z <= stats.norm.ppf((1 + level) / 2))) for level in levels]
 
 
 def curve_error(z: np.ndarray, levels: Sequence[float]) -> float:
     """`calibration_error` of absolute errors in sd."""
-    return float(np.mean(np.abs(np.subtract(observed_at(z, levels), levels))))
+    return float(np.mean(np.abs(np.subtract(_observed_at(z, levels), levels))))
 
 
 def bounds_of(

@@ -12,6 +12,15 @@ from spikedrop.errors import InputError
 from spikedrop.scores.information import of_probabilities, predictive_entropy
 from spikedrop.scores.refusal import risk_of
 
+__all__ = [
+    "accuracy_of_kept",
+    "brier_score",
+    "class_accuracy",
+    "class_log_likelihood",
+    "expected_calibration_error",
+    "reliability",
+]
+
 
 def class_accuracy(samples: SamplesLike, labels: ValuesLike) -> float:
     """Share of observations whose class has the largest mean probability; higher is better.
@@ -38,6 +47,20 @@ def class_log_likelihood(samples: SamplesLike, labels: ValuesLike) -> float:
     doi:10.1198/016214506000001437). Minus infinity if a class that came had probability 0.
     Arguments and errors as of `class_accuracy`.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+    labels : array
+        Whole number of the class of each observation, from 0.
+
+    Returns
+    -------
+    float
+        Nats, higher is better.
+
+    Examples
+    --------
     >>> round(class_log_likelihood(np.array([[[0.9, 0.1], [0.5, 0.5]]]), np.array([0, 1])), 3)
     -0.399
     """
@@ -54,6 +77,20 @@ def brier_score(samples: SamplesLike, labels: ValuesLike) -> float:
     (Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.) Arguments and errors as of
     `class_accuracy`.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+    labels : array
+        Whole number of the class of each observation, from 0.
+
+    Returns
+    -------
+    float
+        From 0 to 2, lower is better.
+
+    Examples
+    --------
     >>> round(brier_score(np.array([[[0.9, 0.1], [0.5, 0.5]]]), np.array([0, 1])), 3)
     0.26
     """

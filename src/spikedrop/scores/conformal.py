@@ -17,6 +17,8 @@ from spikedrop.checks.samples import as_samples, observed, one_axis, pair
 from spikedrop.errors import InputError
 from spikedrop.scores.calibration import bounds_of, positive_moments
 
+__all__ = ["conformal_interval", "coverage_limits", "divided_coverage", "group_coverage"]
+
 
 def conformal_interval(
     held_out: SamplesLike,
@@ -195,7 +197,7 @@ def group_quantile(scores: ValuesLike, groups: ValuesLike, level: float) -> floa
     """
     scores, level = one_axis(scores, "scores"), real_number("level", level, above=0, below=1)
     labels, group, size = np.unique(
-        group_labels(groups, len(scores)), return_inverse=True, return_counts=True
+        _group_labels(groups, len(scores)), return_inverse=True, return_counts=True
     )
     conformal_rank(len(labels), level, "held-out groups")
     order = np.argsort(scores, kind="stable")
@@ -257,7 +259,7 @@ def divided_coverage(
     True
     """
     samples, y = pair(samples, y, least=2)
-    labels = np.arange(len(y)) if groups is None else group_labels(groups, len(y))
+    labels = np.arange(len(y)) if groups is None else _group_labels(groups, len(y))
     _, unit = np.unique(labels, return_inverse=True)
     count = int(unit.max()) + 1
     if not 1 <= held_out < count or divisions < 1:
@@ -300,7 +302,7 @@ def group_coverage(
     """
     lower, upper, y = bounds_of(lower, upper, y)
     inside = (lower <= y) & (y <= upper)
-    labels = group_labels(groups, len(y))
+    labels = _group_labels(groups, len(y))
     _, group, size = np.unique(labels, return_inverse=True, return_counts=True)
     return float(np.mean(np.bincount(group, inside) / size))
 
@@ -343,10 +345,10 @@ def coverage_limits(
     return float(ends[0]), float(ends[1])
 
 
-def group_labels(groups: ValuesLike, rows: int) -> np.ndarray:
+def _group_labels(groups: ValuesLike, rows: int) -> np.ndarray:
     """Return the labels of groups, axis (row,), or raise `InputError` unless each row has one.
 
-    >>> group_labels(["a", "b", "a"], 3).tolist()
+    >>> _group_labels(["a", "b", "a"], 3).tolist()
     ['a', 'b', 'a']
     """
     labels = np.asarray(groups)

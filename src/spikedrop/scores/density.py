@@ -10,6 +10,8 @@ from spikedrop.checks.samples import pair, per_observation
 from spikedrop.scores._checks import noise_of
 from spikedrop.scores.calibration import positive_moments
 
+__all__ = ["gaussian_log_densities", "gaussian_log_likelihood", "log_densities", "log_likelihood"]
+
 
 def log_likelihood(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> float:
     r"""Mean log density of the observations under the mixture of draws; higher is better.
@@ -48,14 +50,32 @@ def log_likelihood(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> 
 def log_densities(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> np.ndarray:
     """Log density of each observation, axis (observation,); `log_likelihood` is their mean.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+
+    Returns
+    -------
+    numpy.ndarray
+        Nats, axis (observation,), higher is better.
+
+    Examples
+    --------
     >>> log_densities(np.zeros((3, 2)), np.array([0.0, 2.0]), 1.0).round(4).tolist()
     [-0.9189, -2.9189]
     """
     samples, y = pair(samples, y)
-    return per_observation(mixture_log_density, samples, y, noise_of(noise_sd, samples, zero=False))
+    return per_observation(
+        _mixture_log_density, samples, y, noise_of(noise_sd, samples, zero=False)
+    )
 
 
-def mixture_log_density(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def _mixture_log_density(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """`log_densities` of values (draw, observation) without checks."""
     log_density = stats.norm.logpdf(y, loc=values, scale=noise)
     return special.logsumexp(log_density, axis=0) - np.log(len(values))
@@ -89,6 +109,27 @@ def gaussian_log_densities(
 ) -> np.ndarray:
     """Log density of each observation, axis (observation,); `gaussian_log_likelihood` is the mean.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+
+    Returns
+    -------
+    numpy.ndarray
+        Nats, axis (observation,), higher is better.
+
+    Raises
+    ------
+    InputError
+        If an observation has the same value in every draw and no noise.
+
+    Examples
+    --------
     >>> gaussian_log_densities(np.array([[-1.0], [1.0]]), np.zeros(1)).round(4).tolist()
     [-1.2655]
     """

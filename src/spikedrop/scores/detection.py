@@ -16,6 +16,8 @@ from spikedrop.scores.information import (
     predictive_entropy,
 )
 
+__all__ = ["detection_auc", "detection_table", "uncertainties"]
+
 
 def uncertainties(samples: Mapping[str, SamplesLike]) -> pd.DataFrame:
     r"""Three measures of doubt for each observation; larger is less certain.

@@ -11,6 +11,8 @@ from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.samples import as_samples, per_observation
 from spikedrop.errors import InputError
 
+__all__ = ["expected_entropy", "mutual_information", "predictive_entropy"]
+
 TOLERANCE = 1e-4  # of the sum of a row of probabilities; a float32 softmax is within 1e-6
 HALF = {"float16": (10, 2.0**-8), "bfloat16": (7, 2.0**-5)}  # bits of a fraction; tolerance, 4 eps
 
@@ -43,7 +45,7 @@ def predictive_entropy(samples: SamplesLike) -> np.ndarray:
     >>> predictive_entropy(two).round(3).tolist()  # log 2
     [0.693]
     """
-    return of_probabilities(lambda values: entropy_of(values.mean(axis=0)), samples)
+    return of_probabilities(lambda values: _entropy_of(values.mean(axis=0)), samples)
 
 
 def expected_entropy(samples: SamplesLike) -> np.ndarray:
@@ -54,11 +56,23 @@ def expected_entropy(samples: SamplesLike) -> np.ndarray:
     The doubt that is left when the function is known, so that of classes that overlap (Depeweg et
     al. 2018, arXiv:1710.07283). Never above `predictive_entropy`. Axes and errors as there.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+
+    Returns
+    -------
+    numpy.ndarray
+        Nats, axis (observation,).
+
+    Examples
+    --------
     >>> one_is_sure = np.array([[[1.0, 0.0]], [[0.5, 0.5]]])
     >>> expected_entropy(one_is_sure).round(3).tolist()  # (0 + log 2) / 2
     [0.347]
     """
-    return of_probabilities(lambda values: entropy_of(values).mean(axis=0), samples)
+    return of_probabilities(lambda values: _entropy_of(values).mean(axis=0), samples)
 
 
 def mutual_information(samples: SamplesLike) -> np.ndarray:
@@ -72,6 +86,18 @@ def mutual_information(samples: SamplesLike) -> np.ndarray:
     small, by about :math:`\sum_k \mathrm{var}(p_k) / (2 S \bar p_k)` nats, so compare numbers from
     equally many draws only. Axes and errors as of `predictive_entropy`.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+
+    Returns
+    -------
+    numpy.ndarray
+        Nats, axis (observation,).
+
+    Examples
+    --------
     >>> agree, contradict = [[0.5, 0.5], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]
     >>> both = np.array([agree, contradict]).swapaxes(0, 1)  # two observations, two draws of each
     >>> predictive_entropy(both).round(3).tolist(), mutual_information(both).round(3).tolist()
@@ -81,12 +107,12 @@ def mutual_information(samples: SamplesLike) -> np.ndarray:
 
 
 def _information(values: np.ndarray) -> np.ndarray:
-    found = entropy_of(values.mean(axis=0)) - entropy_of(values).mean(axis=0)
+    found = _entropy_of(values.mean(axis=0)) - _entropy_of(values).mean(axis=0)
     alike = (values.min(axis=0) == values.max(axis=0)).all(axis=-1)
     return np.where(alike, 0.0, np.maximum(found, 0.0))  # not 1e-17
 
 
-def entropy_of(probabilities: np.ndarray) -> np.ndarray:
+def _entropy_of(probabilities: np.ndarray) -> np.ndarray:
     """Entropy in nats along the last axis, without checks; 0 log 0 is 0."""
     return special.entr(probabilities).sum(axis=-1)
 

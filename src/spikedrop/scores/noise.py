@@ -13,6 +13,8 @@ from spikedrop.errors import InputError
 from spikedrop.scores._checks import noise_of
 from spikedrop.scores.density import log_likelihood
 
+__all__ = ["fit_noise_factor", "fit_noise_sd", "mean_and_noise"]
+
 
 def fit_noise_sd(samples: SamplesLike, y: ValuesLike) -> float:
     r"""Observation noise that maximises `log_likelihood`; use validation rows, never test rows.

@@ -14,6 +14,8 @@ from spikedrop.checks.samples import one_axis, plain
 from spikedrop.errors import InputError
 from spikedrop.scores.accuracy import r2_of_mean, rmse_of_mean
 
+__all__ = ["point_samples", "point_table", "synergy_score", "synergy_table"]
+
 COVERED = "rows covered"
 
 

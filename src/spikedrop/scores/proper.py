@@ -11,6 +11,8 @@ from spikedrop.checks.samples import pair, per_observation
 from spikedrop.scores._checks import noise_of, noiseless
 from spikedrop.scores.calibration import bounds_of
 
+__all__ = ["crps", "crps_values", "interval_score", "interval_scores"]
+
 SMALL = 2**16  # values of a block whose pairs of draws are formed: it stays in the cache
 
 
@@ -58,17 +60,33 @@ def crps(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> floa
 def crps_values(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> np.ndarray:
     """Fair CRPS of each observation, axis (observation,); `crps` is their mean.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array
+        Sd of the observation noise: a number, one per observation, or per draw and observation.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of the samples, axis (observation,), lower is better.
+
+    Examples
+    --------
     >>> crps_values(np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0.0, 3.0])).tolist()
     [0.0, 2.0]
     """
     samples, y = pair(samples, y, least=2)
     noise = noise_of(noise_sd, samples, zero=True)
     if noiseless(noise):
-        return per_observation(crps_of_draws, samples, y)
-    return per_observation(crps_of_mixture, samples, y, noise, size=SMALL)
+        return per_observation(_crps_of_draws, samples, y)
+    return per_observation(_crps_of_mixture, samples, y, noise, size=SMALL)
 
 
-def crps_of_draws(values: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _crps_of_draws(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Fair CRPS of values (draw, observation) without checks or noise.
 
     In order of size the k-th draw is below S - k others and above k - 1, so that the pairs need
@@ -85,7 +103,7 @@ def crps_of_draws(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     )
 
 
-def crps_of_mixture(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
+def _crps_of_mixture(values: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Fair CRPS of Gaussians around values (draw, observation) without checks."""
     draws = len(values)
     sd = np.broadcast_to(noise, values.shape)

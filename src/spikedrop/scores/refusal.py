@@ -12,6 +12,8 @@ from spikedrop.checks.samples import pair
 from spikedrop.scores.bootstrap import paired_bootstrap
 from spikedrop.scores.calibration import predictive_moments
 
+__all__ = ["error_correlation", "refusal_table", "risk_coverage", "risk_coverage_area", "risk_of"]
+
 
 def risk_coverage(
     samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0
@@ -159,6 +161,18 @@ def refusal_table(
 
 def risk_of(uncertainty: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Mean error of the k most certain, for every k, axis (observation,).
+
+    Parameters
+    ----------
+    uncertainty : numpy.ndarray
+        Axis (observation,).
+    error : numpy.ndarray
+        Axis (observation,).
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of the error, axis (observation,), lower is better.
 
     Examples
     --------

@@ -29,6 +29,8 @@ from spikedrop.scores.points import point_samples
 from spikedrop.scores.proper import crps_values, interval_scores
 from spikedrop.scores.refusal import error_correlation, rank_correlation, risk_of
 
+__all__ = ["fitted_point", "method_table", "score_table"]
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -89,7 +91,7 @@ class Score:
     unit: str | None = None
 
 
-def scores_at(level: float) -> dict[str, Score]:
+def _scores_at(level: float) -> dict[str, Score]:
     """Return the scores of the table by name; `level` is that of the intervals."""
     percent = f"{100 * level:g} %"
     return {
@@ -183,7 +185,7 @@ def score_table(
         scored(ann, y, noise_sd, level),
         scored(snn, y, noise_sd if snn_noise_sd is None else snn_noise_sd, level),
     )
-    scores = scores_at(level)
+    scores = _scores_at(level)
 
     def difference(rows: np.ndarray) -> np.ndarray:
         a, b = (each.rows(rows) for each in both)
@@ -259,6 +261,11 @@ def fitted_point(
     samples, noise_sd : array and float
         Two equal draws of the predictions, axes (draw, observation); and the root mean squared
         error on the validation records, which is the noise of the greatest likelihood.
+
+    Raises
+    ------
+    InputError
+        If the model exists on none of the validation records.
 
     Examples
     --------

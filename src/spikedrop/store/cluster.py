@@ -26,6 +26,8 @@ from spikedrop.store.inputs import is_dask, read_rows
 from spikedrop.store.layout import Layout, write
 from spikedrop.store.work import Job, opened
 
+__all__: list[str] = []
+
 Piece = tuple[range, range]
 AHEAD = 2  # tasks in flight for each worker: one that runs, one that waits
 LARGEST_ROWS = "1 GB"  # that may go with a task without Dask's advice against it

@@ -23,6 +23,8 @@ from spikedrop.store.layout import (
 )
 from spikedrop.store.layout import coordinate as described_coordinate
 
+__all__: list[str] = []
+
 Piece = tuple[range, range]
 A_FOLDER = "is a folder where a file belongs"
 MISSING = "is missing"
@@ -61,7 +63,7 @@ def refuse_folder(file: Path, fault: str) -> None:
         raise InputError(f"{file}: {fault}. {remedy(file, fault)}")
 
 
-def coordinate_faults(layout: Layout) -> Iterator[tuple[str, Path, str]]:
+def _coordinate_faults(layout: Layout) -> Iterator[tuple[str, Path, str]]:
     """Yield the name of each damaged coordinate, its file, and what is wrong with that."""
     for name, n in zip(DIMENSIONS[:2], layout.grid.shape[:2], strict=True):
         folder = layout.path / name
@@ -86,13 +88,13 @@ def check_coordinates(layout: Layout) -> None:
     InputError
         With the damaged file.
     """
-    for _, file, fault in coordinate_faults(layout):
+    for _, file, fault in _coordinate_faults(layout):
         raise InputError(f"{file}: {fault}. {remedy(file, fault)}")
 
 
 def mend_coordinates(layout: Layout) -> None:
     """Write the damaged files of coordinates anew."""
-    faults = list(coordinate_faults(layout))
+    faults = list(_coordinate_faults(layout))
     for _, file, fault in faults:
         refuse_folder(file, fault)
     if not faults:

@@ -14,6 +14,8 @@ from spikedrop.engines.backends import backend_of
 from spikedrop.network.graph import Network
 from spikedrop.neurons import SHIPPED
 
+__all__: list[str] = []
+
 # Their releases can change the last bits of a sample.
 PACKAGES = ("spikedrop", "numpy", "scipy", "tensorflow", "numba")
 

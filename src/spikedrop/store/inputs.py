@@ -17,6 +17,8 @@ from spikedrop.store.fingerprint import of_inputs, of_rows
 if TYPE_CHECKING:
     from distributed import Client
 
+__all__: list[str] = []
+
 BLOCK_ROWS = 4096  # rows a fingerprint is made of at a time; another number, other fingerprints
 
 

@@ -42,6 +42,8 @@ from zarr.errors import ZarrUserWarning
 from spikedrop.errors import InputError, StoreError
 from spikedrop.store.work import Grid
 
+__all__ = ["Layout", "read_layout"]
+
 FORMAT = 1  # of the folder; raise it when older releases could no longer read it
 DIMENSIONS = ("draw", "observation", "output")
 SAMPLES = "samples"
@@ -112,6 +114,16 @@ def read_layout(path: str | Path) -> Layout:
     ------
     InputError
         If there is none, it is damaged, or its format is newer than this release can read.
+
+    Parameters
+    ----------
+    path : path
+        Of the store.
+
+    Returns
+    -------
+    Layout
+        Its attributes and the grid of its chunks.
 
     Examples
     --------

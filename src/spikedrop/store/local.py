@@ -15,6 +15,8 @@ from spikedrop.errors import InputError
 if TYPE_CHECKING:
     from distributed import Client
 
+__all__ = ["local_client"]
+
 
 @contextlib.contextmanager
 def local_client(workers: int) -> Iterator[Client]:
@@ -33,6 +35,13 @@ def local_client(workers: int) -> Iterator[Client]:
     ------
     InputError
         If `workers` is not a positive whole number, or Dask is not installed.
+
+    Examples
+    --------
+    >>> with local_client(0) as client:
+    ...     pass
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: workers=0; give a whole number, at least 1.
     """
     workers = whole_number("workers", workers, least=1)
     try:

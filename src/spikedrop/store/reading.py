@@ -19,6 +19,8 @@ from spikedrop.store.layout import DIMENSIONS, SAMPLES, Layout, read_layout
 if TYPE_CHECKING:
     import arviz
 
+__all__ = ["open_samples", "to_inference_data"]
+
 
 def open_samples(path: str | Path, *, partial: bool = False) -> xr.DataArray:
     """Open samples that `sample_to_store` has written; values are read when they are used.

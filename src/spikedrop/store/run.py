@@ -33,6 +33,8 @@ from spikedrop.store.work import Grid, Job, make_grid, make_job, opened
 if TYPE_CHECKING:
     from distributed import Client
 
+__all__ = ["sample_to_store"]
+
 Piece = tuple[range, range]
 
 

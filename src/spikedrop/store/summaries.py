@@ -15,6 +15,8 @@ from spikedrop.store.layout import read_layout
 from spikedrop.store.reading import opened
 from spikedrop.store.work import Grid
 
+__all__ = ["summarize"]
+
 BLOCK_VALUES = 2**23  # samples read at a time, unless one observation has more
 
 

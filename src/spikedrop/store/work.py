@@ -25,6 +25,8 @@ from spikedrop.sampling.sampler import Sampler, fill
 from spikedrop.sampling.snn import check_presentation, snn_sampler, timing_of
 from spikedrop.store import fingerprint
 
+__all__ = ["CHUNK_VALUES", "Grid"]
+
 SECONDS = 10.0  # that a chunk takes by default, on two cores of a laptop
 WEIGHTS_PER_SECOND = {"steps": 1e11, "once": 2e10}  # that two such cores get through
 CHUNK_VALUES = 2**21  # samples in a chunk by default, at most: 8 MiB; and features of its inputs

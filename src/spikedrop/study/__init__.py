@@ -1,1 +1,3 @@
 """What the chapters alone compute and draw: running example, controls, studies, figures."""
+
+__all__: list[str] = []

@@ -20,6 +20,8 @@ from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 
+__all__ = ["bits_samples", "bits_table", "judged", "neuron_table"]
+
 Key = tuple[str, int | None]
 
 
@@ -116,6 +118,15 @@ def judged(ann: xr.DataArray, samples: Mapping[Any, xr.DataArray]) -> pd.DataFra
         One row per sample: ``error`` (mean), ``error p95``, ``bias``, in predictive sd, lower is
         better; ``sd ratio``, 1 is faithful; ``verdict`` at the default margin; ``spikes`` of a
         presentation, none where nothing spikes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = np.random.default_rng(0).normal(size=(200, 5))
+    >>> ann = xr.DataArray(values, dims=("draw", "observation"))
+    >>> found = judged(ann, {"far": ann + 2})
+    >>> found["verdict"].tolist(), found["sd ratio"].round(3).tolist()
+    (['different'], [1.0])
     """
     rows = []
     for values in samples.values():

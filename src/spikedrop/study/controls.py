@@ -22,6 +22,8 @@ from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
 from spikedrop.sampling.snn import Hold, sample_snn
 
+__all__ = ["Sampler", "six_controls"]
+
 
 @dataclass(frozen=True, eq=False)
 class Sampler:

@@ -14,8 +14,10 @@ from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 
+__all__ = ["converter_sd_ratio"]
 
-def legacy_model(network: Network, *, subclass: bool) -> object:
+
+def _legacy_model(network: Network, *, subclass: bool) -> object:
     """Rebuild the network as a `tf_keras` model with permanent dropout.
 
     With `subclass` False, dropout is called with ``training=True``; with True, it is a subclass
@@ -78,6 +80,16 @@ def converter_sd_ratio(
         Index T; columns ``Dropout(training=True)`` and ``Dropout subclass``: median over
         observations of the sd across presentations divided by the ANN's predictive sd. 1 is
         faithful, 0 means that every presentation gives the same output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> converter_sd_ratio(network, [[np.nan]], seed=0)
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: x has 1 NaN or infinite value(s), the first in row 0...
     """
     nengo_dl = import_nengo_dl()
     truth = predictive_sd(sample_ann(network, x, draws=max(draws, 100), seed=seed, progress=False))
@@ -88,7 +100,7 @@ def converter_sd_ratio(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converter warns that it falls back to TensorNode
             converter = nengo_dl.Converter(
-                legacy_model(network, subclass=subclass), inference_only=True
+                _legacy_model(network, subclass=subclass), inference_only=True
             )
             (inputs,), (outputs,) = converter.inputs.values(), converter.outputs.values()
             with nengo_dl.Simulator(

@@ -21,6 +21,8 @@ from spikedrop.network.quiet import import_tensorflow
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 
+__all__ = ["cost_table", "read_benchmark", "scale_table"]
+
 
 @cache
 def _products() -> Callable:
@@ -111,6 +113,18 @@ def cost_table(
         One row per sampler: ``steps``, ``us per draw``, ``against the ANN`` (times the ANN's cost;
         lower is better) and, for neurons that fire while they integrate, ``products alone``: the
         time of the products over the sampler's (higher is better; above 1 it is faster than they).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=500)
+    >>> table = cost_table(network, {"SNN": (conversion, 20)}, np.ones((4, 1)), draws=4, seed=0)
+    >>> "us per draw" in table, {"ANN", "SNN"} <= set(table.index)
+    (True, True)
     """
     pairs, rows = draws * len(x), {}
     settings: dict[str, Any] = {"draws": draws, "seed": seed, "progress": False}

@@ -19,6 +19,8 @@ from spikedrop.training.keras import Noise, train
 if TYPE_CHECKING:
     import keras
 
+__all__ = ["Example", "running_example", "trained_example"]
+
 
 @dataclass(frozen=True, eq=False)
 class Example:

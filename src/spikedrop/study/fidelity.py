@@ -27,6 +27,16 @@ from spikedrop.sampling.sampler import Sampler, draw_by_draw, first
 from spikedrop.sampling.snn import Hold, sample_snn
 from spikedrop.study.rounded import forward_rounded
 
+__all__ = [
+    "accuracy_per_spike",
+    "agreement_table",
+    "fidelity_table",
+    "hold_table",
+    "mean_shifts",
+    "rounding_gap",
+    "spikes_seen",
+]
+
 #: What the book compares: Nengo's neuron without and with a synapse, and the charge-keeping one.
 SETTINGS: tuple[tuple[str, float | None], ...] = (
     ("rectified", None),
@@ -35,10 +45,10 @@ SETTINGS: tuple[tuple[str, float | None], ...] = (
 )
 
 
-def setting_name(neuron: str, synapse_s: float | None, rate_hz: float) -> str:
+def _setting_name(neuron: str, synapse_s: float | None, rate_hz: float) -> str:
     """Name a setting for a table or a legend.
 
-    >>> setting_name("rectified", 0.005, 100)
+    >>> _setting_name("rectified", 0.005, 100)
     'rectified, 5 ms, 100 Hz'
     """
     synapse = "none" if synapse_s is None else f"{synapse_s * 1e3:g} ms"
@@ -100,7 +110,7 @@ def fidelity_table(
                 snn = sample_snn(network, conversion, x, draws=draws, seed=seed, steps=t)
                 rows.append(
                     {
-                        "setting": setting_name(neuron, synapse_s, rate_hz),
+                        "setting": _setting_name(neuron, synapse_s, rate_hz),
                         "neuron": neuron,
                         "synapse (ms)": np.nan if synapse_s is None else synapse_s * 1e3,
                         "rate (Hz)": rate_hz,
@@ -147,6 +157,17 @@ def accuracy_per_spike(
         bit-serial), ``varied`` (rate or steps), ``rate (Hz)`` (none for neurons that integrate
         first), ``steps``, ``latency`` (steps until the readout is whole), ``spikes`` of a
         presentation, ``error`` and ``error p95`` (predictive sd, lower is better).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> small = {"draws": 20, "seed": 0, "rates_hz": (100,), "steps": 20, "windows": (10,)}
+    >>> table = accuracy_per_spike(network, [[1.0]], [[1.0], [2.0]], digits=(4,), **small)
+    >>> sorted(set(table["varied"]))
+    ['rate', 'steps']
     """
     ann = sample_ann(network, x, draws=draws, seed=seed, progress=False)
     runs = []
@@ -422,6 +443,18 @@ def agreement_table(
     One row a simulator: ``same spike counts`` is the share of (neuron, presentation) pairs whose
     count equals the reference's, ``largest readout difference`` is in the unit of the output, and
     ``ms per presentation`` the wall time, building and compiling included.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]])
+    >>> agreement_table(network, conversion, [[np.nan]], seed=0)
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: x has 1 NaN or infinite value(s), the first in row 0...
     """
     x = check_inputs(network, x)
     masks = {n: m[None] for n, m in network_masks(network, seed, 0, range(len(x))).items()}

@@ -15,6 +15,8 @@ import pandas as pd
 from spikedrop.checks.arguments import real_number
 from spikedrop.network.graph import Layer, Network
 
+__all__ = ["as_network", "dropout_moments", "posterior", "sd_against_rows"]
+
 
 def posterior(
     x: np.ndarray, y: np.ndarray, *, prior_precision: float, noise_precision: float

@@ -12,6 +12,8 @@ from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 
+__all__ = ["members_table"]
+
 
 def members_table(
     network: Network,

@@ -12,6 +12,8 @@ import pandas as pd
 from spikedrop.engines.reference import simulate
 from spikedrop.nir.exchange import from_nir
 
+__all__ = ["RECORDING", "replay"]
+
 #: What three simulators answered, recorded by ``benchmarks/nir_peers.py``.
 #:
 #: :meta hide-value:
@@ -34,6 +36,12 @@ def replay(recording: str | Path | None = None) -> pd.DataFrame:
         (share of neurons and inputs whose count is the reference's; 1 is exact), ``largest
         difference`` (spikes), ``spikes`` and ``reference spikes`` of all together, and ``why``
         where the reader failed.
+
+    Examples
+    --------
+    >>> table = replay()
+    >>> len(table) > 0
+    True
     """
     rows = []
     with np.load(recording or RECORDING) as found:

@@ -22,6 +22,8 @@ from spikedrop.sampling.ann import sample_ann
 from spikedrop.study.controls import Sampler
 from spikedrop.training.dense import fit_network
 
+__all__ = ["fit_pairs", "pair_facts", "pair_numbers", "pair_truth"]
+
 
 def pair_numbers(pairs: pd.DataFrame) -> np.ndarray:
     """Number the drug pairs of a table from 0, axis (row,): the candidates of a search.
@@ -199,6 +201,14 @@ def pair_facts(
         ``rank correlation, naive mean``: Spearman's, of predicted and true score of unseen pairs,
         higher is better. ``sd / spread``: median predictive sd of a pair over the sd of the
         predictive means between pairs.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_candidates
+    >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
+    >>> facts = pair_facts(screen, 8, seed=0, draws=4, hidden=(8,), train_steps=20)
+    >>> all(np.isfinite(value) for value in facts.values())
+    True
     """
     truth, pairs = pair_truth(screen), pair_numbers(screen.pairs)
     growth = group_means(screen.pairs["true_growth_fraction"].to_numpy()[None], pairs)[0]

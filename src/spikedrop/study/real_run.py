@@ -15,6 +15,10 @@ import pandas as pd
 
 from spikedrop.files.records import Run, read_record
 
+__all__ = [
+    "beside_recorded",
+]
+
 Value = float | str | None
 
 

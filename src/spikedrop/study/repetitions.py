@@ -10,6 +10,8 @@ import pandas as pd
 
 from spikedrop.errors import InputError
 
+__all__ = ["against", "below", "by_column", "named_values"]
+
 
 def against(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     r"""Mean of every column over repetitions, and its difference from one column, pair by pair.

@@ -15,6 +15,8 @@ from spikedrop.network.forward import forward
 from spikedrop.network.graph import Network
 from spikedrop.network.layers import Layer
 
+__all__: list[str] = []
+
 
 def round_activation(
     h: np.ndarray, scale: float | np.ndarray, conversion: Conversion, steps: int

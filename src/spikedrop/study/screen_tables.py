@@ -25,6 +25,8 @@ from spikedrop.scores import (
 )
 from spikedrop.study.example import Example
 
+__all__ = ["growth_table", "network_baseline", "null_methods", "synergy_of", "truth_table"]
+
 NAIVE = "naive mean of the score"
 INDEX = ["held out", "model"]
 Results = Mapping[str, Mapping[str, Baseline]]
@@ -140,6 +142,18 @@ def network_baseline(example: Example, rows: np.ndarray, *, draws: int, seed: in
 
     `rows` are positions in the pair records, `draws` and `seed` those of `sample_ann`. Measured
     is the example's target: growth, or the synergy score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from types import SimpleNamespace
+    >>> example = SimpleNamespace(network=network, x=np.ones((2, 1)), y=np.array([2.0, 1.0]))
+    >>> found = network_baseline(example, np.array([0, 1]), draws=400, seed=0)
+    >>> bool(1.6 < found.predicted[0] < 2.4)  # half of the draws are 0, half 4
+    True
     """
     samples = sample_ann(example.network, example.x[rows], draws=draws, seed=seed)
     return Baseline(example.y[rows], samples.mean("draw").to_numpy()[:, 0])

@@ -27,6 +27,15 @@ from spikedrop.study.controls import six_controls
 from spikedrop.study.pairs import PairModel, fit_pairs, naive_scores, pair_numbers, pair_truth
 from spikedrop.study.repetitions import against
 
+__all__ = [
+    "after_the_last_round",
+    "agreement_of_samplers",
+    "pair_numbers",
+    "recorded_search",
+    "search",
+    "search_table",
+]
+
 Rule = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 """``rule(tested, left, seed)``: which of the pairs `left` to measure next, positions in `left`."""
 
@@ -72,6 +81,15 @@ def agreement_of_samplers(
         Agreement with the batch of the ANN, see `spikedrop.decisions.agreement_table`: rows
         ``SNN`` (rate-coded, same masks), ``ANN, other masks``, the six controls
         (`spikedrop.study.controls.six_controls`, same masks) and ``chance``; a column per policy.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_candidates
+    >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
+    >>> small = {"draws": 4, "steps": 10, "floors": 1, "hidden": (8,), "train_steps": 20}
+    >>> table = agreement_of_samplers(screen, 8, batch=2, seed=0, **small)
+    >>> table.index[0], table.index[-1], len(table)
+    ('SNN', 'chance', 9)
     """
     count = len(pair_truth(screen))
     order = np.random.default_rng(seed).permutation(count)
@@ -244,6 +262,15 @@ def search_table(
     pandas.DataFrame
         One row per repetition, policy and round: ``repeat``, ``policy``, ``round``, and the
         columns of `search`.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_candidates
+    >>> screens = [simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)]
+    >>> small = {"draws": 4, "hidden": (8,), "train_steps": 20}
+    >>> table = search_table(screens, 8, batch=2, rounds=1, seed=0, **small)
+    >>> sorted(table.columns)
+    ['found', 'policy', 'regret', 'repeat', 'round', 'tested']
     """
     frames = []
     for repeat, screen in enumerate(screens):

@@ -19,6 +19,8 @@ from spikedrop.training.keras import load_or_train
 if TYPE_CHECKING:
     import keras
 
+__all__ = ["Rows", "diabetes_example", "digits_example", "strange_digits"]
+
 DIGITS = 1797  # images that scikit-learn ships
 
 
@@ -79,6 +81,14 @@ def diabetes_example(
         Axis (row,), progression in units of 100.
     rows : Rows
         Three fifths to train, a fifth held out, a fifth to test.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     model, x, y, rows = diabetes_example(work, seed=0, epochs=1)
+    >>> x.shape, y.shape
+    ((442, 10), (442,))
     """
     from sklearn.datasets import load_diabetes
 
@@ -126,6 +136,14 @@ def digits_example(
     ------
     InputError
         If too few images are left to train on.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     digits = digits_example(work, seed=0, epochs=1, observations=20)
+    >>> digits.x.shape
+    (20, 8, 8, 1)
     """
     whole_number("observations", observations, least=1, below=DIGITS - 9)
     from sklearn.datasets import load_digits

@@ -19,6 +19,8 @@ from spikedrop.sampling.snn import sample_snn
 from spikedrop.scores import detection_auc, predictive_moments, rmse
 from spikedrop.study.example import Example, trained_example
 
+__all__ = ["hold_back", "unfamiliar_row", "unfamiliar_samples"]
+
 
 def unfamiliarity_auc(
     familiar: xr.DataArray | np.ndarray, unfamiliar: xr.DataArray | np.ndarray
@@ -50,6 +52,13 @@ def hold_back(parts: Split, share: float, *, seed: int) -> tuple[Split, np.ndarr
 
     Returns the split without them, and their positions, axis (row,).
 
+    Raises
+    ------
+    InputError
+        If `share` is not between 0 and 1, or there are too few training rows.
+
+    Examples
+    --------
     >>> rest, familiar = hold_back(Split(np.arange(10), *2 * [np.arange(0)], "drugs"), 0.2, seed=0)
     >>> len(rest.train), len(familiar), len(np.intersect1d(rest.train, familiar))
     (8, 2, 0)
@@ -95,6 +104,17 @@ def unfamiliar_samples(
     samples : dict
         ``familiar`` and ``unfamiliar``: positions of the rows, ANN samples, SNN samples with the
         same masks, each (draw, observation, 1).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> small = {"hidden": (8,), "epochs": 1, "observations": 5, "draws": 4, "steps": 10}
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     example, samples = unfamiliar_samples(screen, "drugs", work=work, seed=0, **small)
+    >>> {name: snn.shape for name, (rows, ann, snn) in samples.items()}
+    {'familiar': (4, 5, 1), 'unfamiliar': (4, 5, 1)}
     """
     parts, familiar = hold_back(split(screen.pairs, by, seed=seed, validation=0.06), 0.1, seed=seed)
     example = trained_example(screen, parts, work=work, seed=seed, hidden=hidden, epochs=epochs)

@@ -29,6 +29,8 @@ from spikedrop.network.inputs import check_inputs
 from spikedrop.sampling.checks import check_draws
 from spikedrop.sampling.sampler import Sampler, draw_by_draw, first
 
+__all__ = ["log_slope", "variance_table"]
+
 
 @dataclass(frozen=True, eq=False)
 class VarianceComponents:
@@ -257,6 +259,24 @@ def variance_table(
     over observations (rows add up to 1). ``charge sd`` and ``bias``: sd over initial charges for a
     fixed mask and size of the mean error, as root mean squares over observations in units of the
     ANN's predictive sd. ``repeatability``: share of the variance that a fixed mask fixes.
+
+    Raises
+    ------
+    InputError
+        If an observation has the same value under every mask.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> from spikedrop.conversion import calibrate
+    >>> conversion = calibrate(network, [[1.0]], rate_hz=500)
+    >>> small = {"steps": (20, 80), "masks": 20, "charges": 4, "seed": 0}
+    >>> table = variance_table(network, conversion, [[1.0], [2.0]], **small)
+    >>> table.index.tolist(), "charge sd" in table
+    ([20, 80], True)
     """
     rows, settings = [], {"masks": masks, "charges": charges, "seed": seed}
     for t in steps:
@@ -278,6 +298,13 @@ def variance_table(
 def log_slope(values: pd.Series) -> float:
     """Slope of log(values) against log(index) by least squares: -1 for a fall as 1 over the index.
 
+    Raises
+    ------
+    InputError
+        If there are fewer than two values, or one is not positive.
+
+    Examples
+    --------
     >>> round(log_slope(pd.Series([1.0, 0.25, 0.0625], index=[10, 20, 40])), 6)
     -2.0
     """

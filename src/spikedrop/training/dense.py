@@ -18,6 +18,8 @@ from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Layer, Network
 
+__all__: list[str] = []
+
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults
 
 Head = Literal["linear", "softmax"]

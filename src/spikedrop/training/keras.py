@@ -29,6 +29,8 @@ from spikedrop.training.noise_head import add_noise_head
 if TYPE_CHECKING:
     import keras
 
+__all__ = ["train"]
+
 Noise = Literal["constant", "heteroscedastic"]
 
 

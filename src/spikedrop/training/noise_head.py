@@ -15,6 +15,8 @@ from spikedrop.scores.noise import fit_noise_factor, mean_and_noise
 if TYPE_CHECKING:
     import keras
 
+__all__: list[str] = []
+
 PENALTIES = (0.01, 0.1, 1.0)
 DRAWS = 50
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.samples import as_samples
 from spikedrop.comparison.draws import predictive_sd
 from spikedrop.conversion import calibrate
@@ -22,8 +23,8 @@ REPEATS = 2  # predictions from draws of their own, at least
 
 def measured_errors(
     network: Network,
-    x_train: np.ndarray,
-    x: np.ndarray,
+    x_train: Inputs,
+    x: Inputs,
     cells: pd.DataFrame,
     *,
     y: np.ndarray | None = None,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.checks.samples import as_samples
 from spikedrop.comparison.draws import predictive_sd
@@ -104,8 +105,8 @@ def settings_of(
 
 def run_pilot(
     network: Network,
-    x_train: np.ndarray,
-    x: np.ndarray,
+    x_train: Inputs,
+    x: Inputs,
     *,
     y: np.ndarray | None = None,
     seed: int,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import seed_of, whole_number, yes_or_no
 from spikedrop.conversion import calibrate
 from spikedrop.energy import count_operations
@@ -93,8 +94,8 @@ class Plan:
 
 def plan_budget(
     network: Network,
-    x_train: np.ndarray,
-    x: np.ndarray,
+    x_train: Inputs,
+    x: Inputs,
     *,
     budget: float,
     unit: Unit = "joules",

@@ -1,1 +1,3 @@
 """Figures of the studies; each takes and returns `ax`."""
+
+__all__: list[str] = []

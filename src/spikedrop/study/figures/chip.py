@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from spikedrop.plots import COLOURS, axes
 from spikedrop.plots.distributions import densities
 
+__all__ = ["bits_densities", "error_against_bits"]
+
 _LINES = {"quantised ANN": (COLOURS["ann"], "s", "--"), "chip": (COLOURS["snn"], "o", "-")}
 
 

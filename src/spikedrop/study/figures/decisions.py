@@ -16,6 +16,16 @@ from spikedrop.plots import COLOURS, axes, style
 from spikedrop.scores import predictive_moments
 from spikedrop.study.repetitions import below
 
+__all__ = [
+    "agreement_dots",
+    "choice_map",
+    "difference_dots",
+    "search_lines",
+    "spread_of_unfamiliar",
+    "variance_bars",
+    "variance_fall",
+]
+
 PART_COLOURS = {
     "mask": COLOURS["ann"],
     "spikes": COLOURS["wrong"],
@@ -156,6 +166,15 @@ def search_lines(
     """Mean of `value` over searches, with 1 standard error, against the pairs tested.
 
     `table` is from `search_table`; `names` are the policies to draw, at most seven.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> rows = [(10, 0, 0.4), (10, 1, 0.2), (20, 0, 0.1), (20, 1, 0.1)]
+    >>> table = pd.DataFrame(rows, columns=["tested", "repeat", "regret"]).assign(policy="greedy")
+    >>> ax = search_lines(table, "regret", ["greedy"], Figure().subplots())
+    >>> [round(float(y), 3) for y in ax.lines[0].get_ydata()]  # means over the two searches
+    [0.3, 0.1]
     """
     ax = axes(ax)
     palette = ("floor", "truth", "other", "ann", "snn", "wrong", "bit-serial")

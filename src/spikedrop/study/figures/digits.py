@@ -15,6 +15,8 @@ from spikedrop.plots import COLOURS, axes, style
 from spikedrop.scores.classification import accuracy_of_kept, reliability
 from spikedrop.scores.information import of_probabilities
 
+__all__ = ["accuracy_kept", "detection", "digits_and_draws", "reliability_curves", "two_doubts"]
+
 LINES = {"ANN": ("ann", "-", "o"), "SNN": ("snn", "--", "X"), "no draws": ("floor", ":", "D")}
 MEASURES = {
     "entropy": COLOURS["truth"],
@@ -93,6 +95,15 @@ def two_doubts(frames: Mapping[str, pd.DataFrame], ax: Axes | None = None, *, of
 
     `frames` maps a kind to `spikedrop.scores.uncertainties`, at most four; `of` names the network
     whose columns are shown. On the line all doubt is between the draws.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.scores import uncertainties
+    >>> torn = np.array([[[0.9, 0.1]], [[0.1, 0.9]]])
+    >>> ax = two_doubts({"digits": uncertainties({"ANN": torn})}, Figure().subplots(), of="ANN")
+    >>> ax.lines[0].get_xdata().round(3).tolist()  # log 2
+    [0.693]
     """
     ax = axes(ax)
     looks = zip(["ann", "wrong", "truth", "other"], "oXsD", strict=True)
@@ -210,6 +221,14 @@ def accuracy_kept(
 
     `samples` as for `reliability_curves`; uncertainty is the predictive entropy. The dotted oracle
     refuses the errors of the first sample first.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> samples = np.array([[[0.8, 0.2], [0.3, 0.7]], [[0.6, 0.4], [0.1, 0.9]]])
+    >>> ax = accuracy_kept({"ANN": samples}, [0, 1], Figure().subplots())
+    >>> [[float(y) for y in line.get_ydata()] for line in ax.lines]  # both are right
+    [[100.0, 100.0], [100.0, 100.0], [100.0, 100.0]]
     """
     ax = axes(ax)
     for name, values in samples.items():

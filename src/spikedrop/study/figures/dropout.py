@@ -15,6 +15,13 @@ from spikedrop.checks.samples import as_samples
 from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS, axes
 
+__all__ = [
+    "calibration",
+    "draws_as_functions",
+    "linear_gaussian_sd",
+    "mask_image",
+]
+
 
 def mask_image(masks: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
     """Show masks as a picture: one row per draw, one column per unit, dark where silent.
@@ -62,6 +69,11 @@ def draws_as_functions(
     """Draw functions over a grid of log10 molar doses, their mean and 90 % band.
 
     `grid` has axis (grid point,), `samples` (draw, grid point[, 1]) with scope ``draw``.
+
+    Raises
+    ------
+    InputError
+        If the grid has another number of points than the samples.
 
     Examples
     --------

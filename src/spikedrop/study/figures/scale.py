@@ -11,6 +11,8 @@ from matplotlib.patches import Patch, Rectangle
 from spikedrop.plots import COLOURS, axes
 from spikedrop.store.layout import read_layout
 
+__all__ = ["chunk_grid", "hours_of_jobs"]
+
 SPANS = {"a minute": 1 / 60, "an hour": 1.0, "a day": 24.0, "a year": 8766.0}  # hours
 
 
@@ -68,6 +70,14 @@ def hours_of_jobs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Hours against predictions on logarithmic axes, a line a number of workers.
 
     `table` is that of `spikedrop.study.cost.scale_table`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.study.cost import scale_table
+    >>> ax = hours_of_jobs(scale_table(1e6 / 36, workers=[1, 10]), Figure().subplots())
+    >>> len(ax.lines), ax.get_xscale()
+    (6, 'log')
     """
     ax = axes(ax)
     colours = [COLOURS[name] for name in ("ann", "snn", "truth", "wrong", "other")]

@@ -18,6 +18,8 @@ from spikedrop.scores import fit_noise_sd, log_likelihood, rmse
 from spikedrop.study.uci.reading import RegressionSet
 from spikedrop.study.uci.training import member_network, train_members
 
+__all__ = ["Protocol", "fit_rows", "fit_split", "run_split"]
+
 MANY_ROWS = 4000  # from here on one fold is held out alone, and batches are four times as large
 LEAST = {"folds": 2, "seed": 0}
 LEAST |= dict.fromkeys(("layers", "train_steps", "validation_draws", "draws", "steps"), 1)

@@ -9,6 +9,8 @@ SCORES = ("rmse", "log_likelihood")
 COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seconds")
 Cells = list[tuple[str, ...]]
 
+__all__ = ["published_name"]
+
 
 class Source(NamedTuple):
     """Where a column of figures comes from: label of its rows, hidden layers, reference."""

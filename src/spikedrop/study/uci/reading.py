@@ -19,6 +19,8 @@ import numpy as np
 from spikedrop.errors import InputError
 from spikedrop.study.uci.published import published_name
 
+__all__ = ["RegressionSet", "find_sets", "read_set"]
+
 LEAST_ROWS = 10  # training rows, so that each of five folds holds two
 
 
@@ -117,6 +119,19 @@ def read_set(name: str, folder: Path) -> RegressionSet:
     InputError
         Naming the file and the line, if a file is missing, holds what is not a number, or disagrees
         with another; if a test row is also a training row; or if too few rows are left to train.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> texts = {"index_features": "0", "index_target": "1", "n_splits": "1", "n_hidden": "5"}
+    >>> texts |= {"dropout_rates": "0.05", "index_train_0": "\\n".join(map(str, range(50)))}
+    >>> texts |= {"index_test_0": "50\\n51", "data": "\\n".join(f"{i} {2 * i}" for i in range(52))}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, text in texts.items():
+    ...         _ = Path(folder, f"{name}.txt").write_text(text)
+    ...     data = read_set("mine", Path(folder))
+    >>> data.x.shape, data.test[0].tolist(), data.dropout_rates
+    ((52, 1), [50, 51], (0.05,))
     """
     data = _table(folder / "data.txt")
     if not np.isfinite(data).all():

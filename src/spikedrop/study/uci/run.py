@@ -19,6 +19,8 @@ from spikedrop.files.records import Recorded, read_record, recorded_rows, write_
 from spikedrop.study.uci.protocol import Protocol, run_split
 from spikedrop.study.uci.reading import RegressionSet
 
+__all__ = ["run_set", "split_results", "summaries", "summary"]
+
 VERSION = 1  # of the protocol's program: results of another are not taken up
 SCORES = ("rmse", "log_likelihood", "seconds")
 
@@ -96,6 +98,11 @@ def split_results(
     progress: bool | None = None,
 ) -> list[dict[str, Any]]:
     """Run the splits of a set; return what `run_split` returns, in order. See `run_set`.
+
+    Raises
+    ------
+    InputError
+        If `splits` is more than the set has.
 
     Examples
     --------

@@ -19,6 +19,8 @@ from spikedrop.network.graph import Layer, Network
 from spikedrop.network.quiet import import_tensorflow
 from spikedrop.training.dense import BETA1, BETA2, EPSILON
 
+__all__: list[str] = []
+
 CHUNK = 500  # steps the program runs at a time
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
