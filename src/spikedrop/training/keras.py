@@ -226,6 +226,12 @@ def fitted_once(
 
     Of several processes that want it, one fits and the others wait for it. Where the fit fails,
     nothing is kept.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "model.txt")
+    ...     fitted_once(file, lambda: "fitted", Path.read_text, lambda m, part: part.write_text(m))
+    'fitted'
     """
     if file.exists():
         return load(file)
