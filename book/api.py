@@ -4,6 +4,7 @@ They are written from the source files each time the site is built, so no module
 forgotten; the docstrings themselves are read by Sphinx.
 """
 
+import ast
 from pathlib import Path
 
 from book.commands import command_functions, commands_page
@@ -41,26 +42,25 @@ FROM_SCIKIT_LEARN = "set_fit_request, set_predict_request, set_score_request"
 def write_api_pages(source: Path, target: Path) -> dict[str, str]:
     """Write a page for each part into `target`; return the table for the page before them."""
     target.mkdir(parents=True)
-    paths = sorted((source / "spikedrop").rglob("*.py"))
-    dotted = [path.relative_to(source).with_suffix("").parts for path in paths]
-    names = [".".join(parts).removesuffix(".__init__") for parts in dotted]
-    by_part: dict[str, list[str]] = {part: [] for part in PARTS}
-    for name in names[1:]:  # the first is the package itself
-        if "._" not in name:
-            by_part[name.split(".")[1]].append(name)
+    by_part: dict[str, dict[str, str]] = {part: {} for part in PARTS}
+    for path in sorted((source / "spikedrop").rglob("*.py")):
+        name = ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+        if "." in name and "._" not in name:
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            by_part[name.split(".")[1]][name] = " ".join(text.split("\n\n")[0].split())
     functions = command_functions()  # described as commands, not as functions of Python
+    table = ["| module | what it holds |", "|---|---|"]
     for number, (part, names) in enumerate(by_part.items()):
+        page = target / f"{number:02d}_{part}.md"
         sections = [f"# `{part}`", PARTS[part][0].upper() + PARTS[part][1:] + "."]
         if part == "cli":
             sections.append(commands_page())
-        for name in names:
+        for name, line in names.items():
             left_out = ", ".join([FROM_SCIKIT_LEARN, *functions.get(name, [])])
             sections.append(
                 f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n"
                 f"   :ignore-module-all:\n   :exclude-members: {left_out}\n```"
             )
-        text = "\n\n".join(sections) + "\n"
-        (target / f"{number:02d}_{part}.md").write_text(text, encoding="utf-8")
-    listed = "\n   ".join(name for names in by_part.values() for name in names)
-    table = f"```{{eval-rst}}\n.. autosummary::\n   :nosignatures:\n\n   {listed}\n```"
-    return {"api_modules": table}
+            table.append(f"| [`{name}`](api/{page.name}) | {line} |")
+        page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return {"api_modules": "\n".join(table)}

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 
-from book.content import around, content_faults
+from book.content import around, content_faults, outside_code
 
 #: What no reader should meet anywhere on a page, code cells and prose included.
 LEAKS = {
@@ -82,8 +82,9 @@ def page_faults(soup: BeautifulSoup, *, machine_paths: Iterable[str] = ()) -> li
         for folder in machine_paths
         if folder in text
     ]
-    if found := re.search(UNRENDERED, _prose(article)):
-        faults.append(f"shows markup instead of its meaning: {around(_prose(article), found)}")
+    prose = outside_code(article)
+    if found := re.search(UNRENDERED, prose):
+        faults.append(f"shows markup instead of its meaning: {around(prose, found)}")
     for image in article.select("img"):
         alt = str(image.get("alt", "")).strip()
         source = str(image.get("src", ""))
@@ -113,14 +114,6 @@ def structure_faults(soup: BeautifulSoup) -> list[str]:
         if not table.select_one("th"):
             faults.append(f"a table has no headers: {' '.join(table.get_text().split())[:60]!r}")
     return faults
-
-
-def _prose(article: Tag) -> str:
-    """Text outside code."""
-    skip = ("pre", "code", "script")
-    return "".join(
-        string for string in article.find_all(string=True) if not string.find_parent(skip)
-    )
 
 
 def _file_faults(soup: BeautifulSoup, page: Path, ids: dict[Path, set[str]]) -> list[str]:
@@ -158,8 +151,7 @@ def outside(reference: str) -> bool:
 
 def _ids(path: Path, known: dict[Path, set[str]]) -> set[str]:
     if path not in known:
-        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        known[path] = {str(tag["id"]) for tag in soup.select("[id]")}
+        known[path] = set(re.findall(r'\sid="([^"]+)"', path.read_text(encoding="utf-8")))
     return known[path]
 
 

@@ -26,8 +26,15 @@ OBJECTS = (
     r"|\b(np|numpy)\.(float|int|uint|bool|str)\w*\(|\barray\(\["
 )
 MISSING = r"nan|NaN|None|<NA>|NaT|[+-]?inf"
+CODE = {"pre", "code", "script"}
+BLOCKS = {"td", "th", "p", "li", "dt", "dd", "pre"}
 #: More digits than anything here is known to.
 DIGITS = r"\d\.\d{11,}"
+PATTERNS = {
+    "shows an object of Python": OBJECTS,
+    "has a placeholder for a result": PLACEHOLDERS,
+    "shows more decimals than are known": DIGITS,
+}
 
 
 def content_faults(soup: BeautifulSoup) -> list[str]:
@@ -44,45 +51,40 @@ def texts(article: Tag) -> Iterator[tuple[str, str]]:
         yield "an output", joined([*shown, *tables])  # displayed code is not a result
     for signature in article.select("dt.sig"):
         yield "a signature", signature.get_text()
-    skip = ("pre", "code", "script", "mjx-container")
+    skip, classes = {"mjx-container", *CODE}, {"cell_output", "math", "sig"}
     prose = (
         string
         for string in article.find_all(string=True)
-        if not string.find_parent(skip)
-        and not string.find_parent(class_=["cell_output", "math", "sig"])
+        if not any(
+            tag.name in skip or not classes.isdisjoint(tag.get("class", ()))
+            for tag in string.parents
+        )
     )
     yield "the page", joined(prose)
+
+
+def outside_code(article: Tag) -> str:
+    """Return the text that is not code."""
+    strings = article.find_all(string=True)
+    return "".join(s for s in strings if CODE.isdisjoint(tag.name for tag in s.parents))
 
 
 def joined(strings: Iterable[NavigableString]) -> str:
     """Return a text whose cells and paragraphs do not run into each other."""
     pieces, before = [], None
     for string in strings:
-        block = string.find_parent(["td", "th", "p", "li", "dt", "dd", "pre"])
+        block = next((tag for tag in string.parents if tag.name in BLOCKS), None)
         pieces += [string] if block is before else [" ", string]
         before = block
     return "".join(pieces)
 
 
-def shows_objects(article: Tag) -> Iterator[str]:
-    """Find addresses and other words in which Python shows an object."""
+def shows_patterns(article: Tag) -> Iterator[str]:
+    """Find what no result should show, by `PATTERNS`."""
     for where, text in texts(article):
-        if found := re.search(OBJECTS, text):
-            yield f"{where} shows an object of Python: {around(text, found)}"
-
-
-def shows_placeholders(article: Tag) -> Iterator[str]:
-    """Find what stands where a result should stand."""
-    for where, text in texts(article):
-        if found := re.search(PLACEHOLDERS, text):
-            yield f"{where} has a placeholder for a result: {around(text, found)}"
-
-
-def shows_digits(article: Tag) -> Iterator[str]:
-    """Find numbers that were not rounded."""
-    for where, text in texts(article):
-        if found := re.search(DIGITS, text):
-            yield f"{where} shows more decimals than are known: {around(text, found)}"
+        for what, pattern in PATTERNS.items():
+            if found := re.search(pattern, text):
+                yield f"{where} {what}: {around(text, found)}"
 
 
 def has_empty_sections(article: Tag) -> Iterator[str]:
@@ -159,9 +161,7 @@ def around(text: str, found: re.Match[str]) -> str:
 
 
 RULES: tuple[Callable[[Tag], Iterator[str]], ...] = (
-    shows_objects,
-    shows_placeholders,
-    shows_digits,
+    shows_patterns,
     has_empty_sections,
     has_poor_tables,
 )

@@ -7,7 +7,9 @@ first import. This gate costs half a minute and fails before any chapter is run.
 import os
 import sys
 
-from jupyter_client.manager import start_new_kernel
+from nbclient import execute
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_notebook
 
 STACK = f"""
 import sys
@@ -27,30 +29,15 @@ print("kernel imports: keras", keras.__version__, "tensorflow", tensorflow.__ver
 def main() -> int:
     """Run the imports; 0 if the kernel lives and every import worked."""
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # not a kernel of this name in the user's home
-    manager, client = start_new_kernel(
-        kernel_name="python3", startup_timeout=120, extra_arguments=["--log-level=ERROR"]
-    )
+    notebook = new_notebook(cells=[new_code_cell(STACK)])
     try:
-        errors: list[str] = []
-
-        def show(message: dict) -> None:
-            content = message["content"]
-            if message["header"]["msg_type"] == "error":
-                errors.append("\n".join(content["traceback"]))
-            elif content.get("name") == "stdout":
-                print(content["text"], end="")
-
-        reply = client.execute_interactive(STACK, timeout=300, output_hook=show)
-    except (RuntimeError, TimeoutError) as error:
-        print(f"the kernel died or hung while importing the stack: {error}", file=sys.stderr)
+        how = {"kernel_name": "python3", "startup_timeout": 120, "timeout": 300}
+        execute(notebook, **how, extra_arguments=["--log-level=ERROR"])
+    except (CellExecutionError, TimeoutError, RuntimeError) as error:  # a dead kernel is the last
+        print(f"{error}\nthe kernel could not import the stack", file=sys.stderr)
+        print(f"delete {sys.prefix} and try again", file=sys.stderr)
         return 1
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    if reply["content"]["status"] != "ok":
-        print("\n".join(errors), file=sys.stderr)
-        print(f"the kernel could not import the stack; delete {sys.prefix} and try again.")
-        return 1
+    print("".join(output.get("text", "") for output in notebook.cells[0].outputs), end="")
     return 0
 
 

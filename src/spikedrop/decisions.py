@@ -292,7 +292,33 @@ def diverse_choice(
 
 
 def choose(policy: Policy, samples: SamplesLike, batch: int, *, seed: int) -> np.ndarray:
-    """Choose a batch by the name of the policy; see the four functions."""
+    """Choose a batch by the name of the policy; see the four functions.
+
+    Parameters
+    ----------
+    policy : {"greedy", "optimistic", "diverse", "thompson"}
+    samples : xarray.DataArray or array
+        Axes (draw, candidate[, 1]), higher is better.
+    batch : int
+    seed : int
+        Of Thompson's order of draws.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions, axis (batch,).
+
+    Raises
+    ------
+    InputError
+        If there is no such policy.
+
+    Examples
+    --------
+    >>> samples = np.array([[0.1, 0.9, 0.5], [0.3, 0.7, 0.5]])
+    >>> choose("greedy", samples, 1, seed=0).tolist()  # the largest mean
+    [1]
+    """
     one_of("policy", policy, POLICIES)
     if policy == "greedy":
         return greedy_choice(samples, batch)

@@ -178,6 +178,8 @@ def test_run_hands_on_folders_and_records_what_a_reader_needs(tree, capsys, monk
     assert record["chapters"]["01_one"]["seed"] == 0
     assert record["chapters"]["01_one"]["data"] == []
     assert record["commit"] == "not a git checkout"
+    with pytest.raises(BookError, match="interactive page's network was not trained"):
+        stage(tree)
 
     write(tree, "01_one", seen, "1")
     with pytest.raises(BookError, match="01_one has changed since it was executed"):

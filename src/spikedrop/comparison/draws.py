@@ -16,7 +16,30 @@ __all__ = ["fewest_draws", "predictive_sd"]
 
 
 def predictive_sd(samples: SamplesLike, name: str = "samples") -> np.ndarray:
-    """Return the standard deviation over draws, axis (observation,); an error where it is 0."""
+    """Return the standard deviation over draws, axis (observation,); an error where it is 0.
+
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    name : str
+        For error messages.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of the samples, axis (observation,).
+
+    Raises
+    ------
+    InputError
+        If it is 0 at an observation.
+
+    Examples
+    --------
+    >>> predictive_sd(np.array([[1.0, 0.0], [3.0, 8.0]])).round(3).tolist()  # root of 2, of 32
+    [1.414, 5.657]
+    """
     return centre_and_sd(as_samples(samples, name, least=2))[1]
 
 

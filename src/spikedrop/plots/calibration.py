@@ -11,6 +11,14 @@ from scipy import stats
 from spikedrop.plots import COLOURS, axes, colours_of
 from spikedrop.scores.refusal import risk_of
 
+__all__ = [
+    "coverage_against_chance",
+    "coverage_of_divisions",
+    "pit_histogram",
+    "risk_coverage",
+    "spread_and_error",
+]
+
 
 def pit_histogram(
     values: Mapping[str, np.ndarray], ax: Axes | None = None, *, bins: int = 10

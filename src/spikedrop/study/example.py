@@ -84,9 +84,25 @@ def running_example(
         Pair records; by default all real ones, or as many simulated ones as `open_screen` makes.
     seed : int
         Of the simulated screen or the choice of records, the split and the training.
+    hidden, dropout, epochs : see `spikedrop.training.keras.train`
     by : str
         What the split holds out, see `spikedrop.data.split`.
-    **training : see `trained_example`
+    member : int
+        Another member trains the same network from another start on the same rows.
+    noise : str
+        A constant noise to be chosen afterwards, or one that the network predicts, see
+        `spikedrop.training.keras.train`.
+    target : str
+        What the network predicts: the growth of a pair, or its synergy score.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> small = {"records": 300, "hidden": (8,), "epochs": 1, "seed": 0}
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     example = running_example(work=work, **small)
+    ...     example.network.dropout_rates
+    {'dense_1': 0.1}
     """
     screen = open_screen(data, seed=seed, n_records=records)
     parts = split(screen.pairs, by, seed=seed, validation=0.06)
@@ -109,21 +125,20 @@ def trained_example(
     """Train the example's network on any split of a screen, or load it if `work` has it.
 
     Its inputs are descriptors, doses, expression, and the growth under each drug alone as the
-    training records tell it (``alone_by`` of `fit_design`). ``parts.test`` is not looked at.
+    training records tell it (``alone_by`` of `fit_design`). See `running_example` for the
+    arguments; ``parts.test`` is not looked at.
 
-    Parameters
-    ----------
-    screen : Screen
-    parts : Split
-    work, seed : see `running_example`
-    hidden, dropout, epochs : see `spikedrop.training.keras.train`
-    member : int
-        Another member trains the same network from another start on the same rows.
-    noise : str
-        A constant noise to be chosen afterwards, or one that the network predicts, see
-        `spikedrop.training.keras.train`.
-    target : str
-        What the network predicts: the growth of a pair, or its synergy score.
+    Examples
+    --------
+    >>> import tempfile
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> parts = split(screen.pairs, seed=0)
+    >>> small = {"hidden": (8,), "epochs": 1, "seed": 0}
+    >>> with tempfile.TemporaryDirectory() as work:
+    ...     example = trained_example(screen, parts, work=work, **small)
+    >>> example.x.shape[0], example.network.n_outputs
+    (300, 1)
     """
     by, y = parts.by, target_of(screen, target)
     if target == "score":

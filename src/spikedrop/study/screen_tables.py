@@ -25,7 +25,14 @@ from spikedrop.scores import (
 )
 from spikedrop.study.example import Example
 
-__all__ = ["growth_table", "network_baseline", "null_methods", "synergy_of", "truth_table"]
+__all__ = [
+    "growth_table",
+    "network_baseline",
+    "null_methods",
+    "rate_table",
+    "synergy_of",
+    "truth_table",
+]
 
 NAIVE = "naive mean of the score"
 INDEX = ["held out", "model"]

@@ -234,6 +234,11 @@ def load_or_train(file: str | Path | None, fit: Callable[[], keras.Model]) -> ke
 
     With the names of its inputs, if it has a ``feature_names_in_``. Without `file`, only fit. Of
     several processes that want one file, one fits and the others wait for it.
+
+    >>> from functools import partial
+    >>> build = partial(build_model, 2, hidden=(3,), seed=0)
+    >>> load_or_train(None, build).count_params()
+    13
     """
     if file is None:
         return fit()

@@ -112,6 +112,20 @@ def table_cells(rows: Sequence[dict[str, Any]]) -> Cells:
     """Return the cells of `format_table`, row by row, the names of the columns first.
 
     Runs of one set with different numbers of layers stand below one another.
+
+    Examples
+    --------
+    >>> splits = [
+    ...     {net: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for net in ("ann", "snn")}
+    ...     for r in (1.0, 3.0)
+    ... ]
+    >>> from spikedrop.study.uci.run import summaries
+    >>> for line in table_cells(summaries("mine", 2, splits)):
+    ...     line[1], line[3]
+    ('network', 'RMSE')
+    ('ANN', '2.000 ± 1.000')
+    ('SNN', '2.000 ± 1.000')
+    ('SNN - ANN', '+0.00000')
     """
     cells: Cells = [COLUMNS]
     runs = dict.fromkeys((row["set"], row["layers"]) for row in rows)
@@ -154,6 +168,16 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
         Scores with their standard errors over splits, and the hidden layers of each network.
         ``SNN - ANN`` is the mean difference over splits, and in brackets the same in standard
         errors of that *paired* difference.
+
+    Examples
+    --------
+    >>> splits = [
+    ...     {net: {"rmse": r, "log_likelihood": -r, "seconds": 1.0} for net in ("ann", "snn")}
+    ...     for r in (1.0, 3.0)
+    ... ]
+    >>> from spikedrop.study.uci.run import summaries
+    >>> print(format_table(summaries("mine", 2, splits)).split("\\n")[2])
+    mine  ANN        2       2.000 ± 1.000  -2.000 ± 1.000  2       2
     """
     cells = table_cells(rows)
     widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
