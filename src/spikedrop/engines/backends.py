@@ -264,13 +264,3 @@ for _backend in (
     ),
 ):
     register_backend(_backend)
-
-
-def backend_for(conversion: Conversion) -> str:
-    """Return the backend for work that names none: the engine, or NumPy if only it has the neuron.
-
-    >>> backend_for(Conversion((500.0,), "radix"))
-    'engine'
-    """
-    kinds = backend_of("engine").program(conversion).kinds
-    return "engine" if conversion.neuron in kinds else "numpy"

@@ -13,6 +13,16 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from spikedrop.plots import COLOURS, axes, style
 
+__all__ = [
+    "accuracy_panels",
+    "converter_spread",
+    "cost_bars",
+    "error_against_steps",
+    "membrane_traces",
+    "rate_code",
+    "running_readout",
+]
+
 LOOKS = {
     "charge_keeping": (COLOURS["snn"], "keeps charge"),
     "rectified": (COLOURS["wrong"], "rectified (Nengo's)"),

@@ -287,6 +287,17 @@ def rate_table(
 
     `validation` and `test` are pairs (inputs, observations); the noise of every rate is chosen on
     the first. See `method_table` for the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> x, y = [[1.0], [2.0]], np.array([2.0, 3.5])
+    >>> table = rate_table(network, (x, y), (x, y), rates=(0.1, 0.5), draws=50, seed=0)
+    >>> table.index.tolist()
+    [0.1, 0.5]
     """
     methods = {}
     for rate in rates:
