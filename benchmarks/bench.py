@@ -32,7 +32,7 @@ BARS = {  # width: (rows, draws, floor, NengoDL, peers)
     64: (64, 100, ">= 0.7", ">= 25", ">= 10"),
 }
 #: The figures that chapter 6 shows.
-RECORDED = ROOT / "src" / "spikedrop" / "benchmark.json"
+RECORDED = ROOT / "src" / "spikedrop" / "study" / "benchmark.json"
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda value, bar: value <= bar,
     ">=": lambda value, bar: value >= bar,

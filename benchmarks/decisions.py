@@ -14,12 +14,28 @@ from __future__ import annotations
 import argparse
 import sys
 
+import pandas as pd
+
 from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
 from spikedrop.data import simulate_candidates
-from spikedrop.study.search import LEARNABLE, after_the_last_round, search_rows, search_table
+from spikedrop.study.search import LEARNABLE, after_the_last_round, search_table
 
-RECORDED = ROOT / "src" / "spikedrop" / "recorded_search.json"
+RECORDED = ROOT / "src" / "spikedrop" / "study" / "recorded_search.json"
+
+
+def search_rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Return a table of `search_table` as one row per policy and round, repetitions in lists.
+
+    `recorded_search` reads these rows; values are rounded to six decimals.
+    """
+    rows = []
+    for (policy, number), part in table.groupby(["policy", "round"], sort=False):
+        part = part.sort_values("repeat")
+        row = {"policy": policy, "round": int(number), "tested": int(part["tested"].iloc[0])}
+        lists = {value: part[value].round(6).tolist() for value in ("regret", "found")}
+        rows.append({**row, **lists})
+    return rows
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from benchmarks.recording import sources, write_recorded
 from book.tree import ROOT
 from spikedrop.study import uci
 
-RECORDED = ROOT / "src" / "spikedrop" / "uci" / "recorded.json"
+RECORDED = ROOT / "src" / "spikedrop" / "study" / "uci" / "recorded.json"
 
 
 def rows_of(folder: Path, job: str, work: Path) -> list[dict[str, object]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from joblib import cpu_count
 
 from spikedrop.conversion import Conversion, calibrate
 from spikedrop.masks import network_masks
@@ -104,4 +105,4 @@ def figure(
 
 def cores() -> int:
     """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpu_count()

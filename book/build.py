@@ -1,6 +1,7 @@
 """The book's one tool: `chapters` executes them, `site` renders and checks, `pdf` prints.
 
-`strip` takes outputs out of the chapters after editing one.
+`strip` takes outputs out of the chapters after editing one; `real` records chapters on real records
+(`book.real_run`).
 
 Papermill is the one engine that runs chapters; Jupyter Book renders what papermill left and
 executes nothing, so no page can come from a stale cache.
@@ -21,6 +22,7 @@ from book.check import check_site, footer_faults, missing_figures
 from book.execute import data_folder, execute, strip
 from book.facts import DATA, data_read
 from book.pdf import print_book
+from book.real_run import CHAPTERS, record
 from book.stage import chapters_in_toc, stage
 from book.tree import LANES, ROOT, BookError, Tree, toc_pages
 
@@ -103,7 +105,10 @@ def site_faults(tree: Tree) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if it did all it should."""
     parser = argparse.ArgumentParser(prog="python -m book.build", description=__doc__)
-    parser.add_argument("command", choices=("chapters", "site", "pdf", "strip"))
+    parser.add_argument("command", choices=("chapters", "site", "pdf", "strip", "real"))
+    parser.add_argument(
+        "chapters", nargs="*", help=f"real: which; by default {', '.join(CHAPTERS)}"
+    )
     parser.add_argument("--lane", choices=LANES, default="full", help="which parameters.yml values")
     parser.add_argument("--if-possible", action="store_true", help="pdf: no browser is no error")
     options = parser.parse_args(arguments)
@@ -113,6 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
             execute(tree, data_folder())
         elif options.command == "strip":
             print("outputs taken out of:", ", ".join(strip(tree)) or "none, there were no outputs")
+        elif options.command == "real":
+            record(Tree("full", folder="real"), options.chapters, data_folder())
         elif options.command == "pdf":
             print_pdf(tree, if_possible=options.if_possible)
         else:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from joblib import cpu_count
 from nbformat import NotebookNode
 
 from book.tree import Tree
@@ -88,9 +89,7 @@ def git_commit(root: Path) -> tuple[str, bool]:
 
 def cores() -> int:
     """Processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return cpu_count()
 
 
 def memory_gib() -> float | None:

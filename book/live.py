@@ -7,16 +7,21 @@ not results. It trains on the simulated screen, whatever data the chapters had.
 import json
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
+import xarray as xr
+from matplotlib.figure import Figure
 
+from spikedrop.checks.samples import as_samples
 from spikedrop.conversion import WINDOWED, Neuron, calibrate
 from spikedrop.masks import stacked_masks
 from spikedrop.network import Network
 from spikedrop.network.forward import forward
+from spikedrop.plots import COLOURS, style
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.study.example import Example, running_example
-from spikedrop.study.figures.live import still_figure
 
 HIDDEN = (32, 32)
 DRAWS = 100
@@ -113,3 +118,23 @@ def write_live(work: Path, static: Path) -> None:
     ann = sample_ann(network, x, **how)
     snn = sample_snn(network, conversion, x, steps=START["steps"], **how)
     still_figure(doses, ann, snn, DOSES // 2).savefig(static / "live_still.png")
+
+
+def still_figure(doses: np.ndarray, ann: xr.DataArray, snn: xr.DataArray, at: int) -> Figure:
+    """Predictive bands along a dose, and the two densities at dose number `at`.
+
+    `doses` are log10 molar, axis (dose,); the samples have axes (draw, dose, 1), growth fractions.
+    """
+    style()
+    figure, (curve, density) = plt.subplots(1, 2, figsize=(9, 3.6))
+    for samples, role in ((ann, "ann"), (snn, "snn")):
+        values, colour = as_samples(samples, role).all(), COLOURS[role]
+        low, high = np.quantile(values, [0.05, 0.95], axis=0)
+        curve.fill_between(doses, low, high, color=colour, alpha=0.25, lw=0)
+        curve.plot(doses, values.mean(axis=0), color=colour, label=role.upper())
+        sns.kdeplot(x=values[:, at], color=colour, fill=role == "ann", ax=density)
+    curve.axvline(doses[at], color=COLOURS["floor"], lw=1, ls=":")
+    curve.set(xlabel="log10 dose (molar)", ylabel="growth (fraction)")
+    density.set(xlabel="growth (fraction)", ylabel="density")
+    curve.legend()
+    return figure

@@ -1,4 +1,4 @@
-"""Record chapters on real records: ``SPIKEDROP_DATA=folder python -m book.real_run [CHAPTER...]``.
+"""Record chapters on real records: ``SPIKEDROP_DATA=folder python -m book.build real``.
 
 The chapters (by default those of which pages show recorded values) run with the full values, in
 `_build/real`. What they record goes into the package, `src/spikedrop/study/real_run.json`, from
@@ -6,38 +6,38 @@ where pages and chapters show it beside their own run. Chapters that are not nam
 record.
 """
 
-import argparse
 import datetime
 import json
-import sys
 
 import nbformat
 
-from book.execute import data_folder, execute_chapter, prepare
+from book.execute import execute_chapter, prepare
 from book.facts import git_commit, machine
 from book.tree import ROOT, BookError, Tree
 from book.values import Figure, Value, derived, glued_values
 from spikedrop.files.records import write_json
-from spikedrop.study.real_run import read_real_run, recorded_chapters
+from spikedrop.study.real_run import read_real_runs
 
-RECORDED = ROOT / "src" / "spikedrop" / "real_run.json"
+RECORDED = ROOT / "src" / "spikedrop" / "study" / "real_run.json"
 CHAPTERS = ("02_permanent_dropout", "05_comparison", "07_calibration")
-COMMAND = "SPIKEDROP_DATA=FOLDER python -m book.real_run"
+COMMAND = "SPIKEDROP_DATA=FOLDER python -m book.build real"
 
 
 def record(tree: Tree, chapters: list[str], data: str) -> None:
     """Execute the chapters on the records in `data` and write down what each recorded."""
+    if not data:
+        raise BookError("SPIKEDROP_DATA is not set: name the folder of the real records.")
     commit, changed = git_commit(tree.root)
     if changed:
         raise BookError("files differ from the commit: commit them first, or the record is false.")
     parameters = prepare(tree, data)
     if unknown := sorted(set(chapters) - set(parameters)):
         raise BookError(f"no chapter {unknown[0]!r}; the chapters are {sorted(parameters)}.")
-    for chapter in chapters:
+    for chapter in chapters or CHAPTERS:
         execute_chapter(tree, chapter, parameters[chapter])
         notebook = nbformat.read(tree.executed / f"{chapter}.ipynb", as_version=4)
-        found = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
-        found[chapter] = {
+        runs = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
+        runs[chapter] = {
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "commit": commit,
             "machine": machine(),
@@ -48,8 +48,8 @@ def record(tree: Tree, chapters: list[str], data: str) -> None:
                 if not isinstance(value, Figure) and "\n" not in str(value)
             },
         }
-        write_json(RECORDED, dict(sorted(found.items())))
-        print(f"{chapter}: {len(found[chapter]['results'])} values recorded", flush=True)
+        write_json(RECORDED, dict(sorted(runs.items())))
+        print(f"{chapter}: {len(runs[chapter]['results'])} values recorded", flush=True)
 
 
 def real_values() -> dict[str, Value]:
@@ -63,7 +63,7 @@ def real_values() -> dict[str, Value]:
     >>> real_values()["real_verdict_paired"]
     'equivalent'
     """
-    runs = [read_real_run(chapter) for chapter in recorded_chapters()]
+    runs = list(read_real_runs().values())
     values = {name: value for run in runs for name, value in run.results.items()}
     values |= derived(values)
     dates = dict.fromkeys((run.date, run.commit[:10]) for run in runs)
@@ -74,22 +74,3 @@ def real_values() -> dict[str, Value]:
     where = {"real_runs": said, "real_times": "\n".join(lines), "real_command": COMMAND}
     where["real_machine"] = machines
     return {f"real_{name}": value for name, value in values.items()} | where
-
-
-def main() -> int:
-    """Record; 0 if every chapter ran to its end."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help=", ".join(CHAPTERS))
-    named = parser.parse_args().chapters
-    try:
-        if not (data := data_folder()):
-            raise BookError("SPIKEDROP_DATA is not set: name the folder of the real records.")
-        record(Tree("full", folder="real"), named or list(CHAPTERS), data)
-    except BookError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,6 @@ from spikedrop.decisions import (
     greedy_choice,
     group_means,
     optimistic_choice,
-    probability_best,
     regret,
     thompson_choice,
 )
@@ -39,8 +38,6 @@ def test_thompson_picks_in_proportion_to_the_probability_of_being_best():
     (m0, s0), (m1, s1) = ARMS
     closed = norm.cdf((m0 - m1) / np.hypot(s0, s1))  # P(first > second) = 0.682
     samples = gaussian(ARMS[:, 0], ARMS[:, 1], 40_000)
-    # Standard error 0.0023: five of them.
-    assert probability_best(samples)[0] == pytest.approx(closed, abs=0.012)
     picks = [thompson_choice(samples[:4000], 1, seed)[0] for seed in range(2000)]
     # Standard errors 0.0074 of the draws and 0.0104 of the seeds, 0.0128 together: five of them.
     assert np.mean(np.array(picks) == 0) == pytest.approx(closed, abs=0.064)
@@ -197,7 +194,7 @@ def test_unusable_input_is_refused():
     samples = np.zeros((3, 4))
     for wrong in (0, 5):
         for policy in POLICIES:
-            with pytest.raises(InputError, match=r"batch=.*4 candidates"):
+            with pytest.raises(InputError, match=r"batch=.*at least 1 and below 5"):
                 choose(policy, samples, wrong, seed=0)
     with pytest.raises(InputError, match="NaN"):
         greedy_choice(samples * np.nan, 1)
@@ -215,7 +212,7 @@ def test_unusable_input_is_refused():
         regret(np.zeros(3), [1, 1])
     with pytest.raises(InputError, match="beyond the 3"):
         regret(np.zeros(3), [3])
-    with pytest.raises(InputError, match=r"best=3: .*2 chosen"):
+    with pytest.raises(InputError, match=r"best=3; .*below 3"):
         regret(np.zeros(3), [0, 1], best=3)
     with pytest.raises(InputError, match="equal sizes"):
         agreement([1], [1, 2])

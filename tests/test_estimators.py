@@ -202,6 +202,16 @@ def test_mapie_sets_of_labels_cover():
     assert low <= sets[np.arange(400), labels[600:], 0].mean() <= high
 
 
+def test_the_readout_changes_how_spikes_are_read_and_not_the_network():
+    mean, parabola = (
+        SpikingDropoutRegressor(**SMALL, readout=readout).fit(X, Y)
+        for readout in ("mean", "parabola")
+    )
+    assert parabola.conversion_.readout == "parabola"
+    assert parabola.conversion_.scales_hz == mean.conversion_.scales_hz
+    assert (parabola.predict(X) != mean.predict(X)).any()
+
+
 def test_names_of_columns_are_kept_and_checked():
     frame = pd.DataFrame(X, columns=list("abcdef"))
     model = SpikingDropoutRegressor(**SMALL).fit(frame, pd.Series(Y))
@@ -216,8 +226,8 @@ def test_names_of_columns_are_kept_and_checked():
     [
         ({"hidden": ()}, r"hidden=\(\)"),
         ({"hidden": 8}, "hidden=8"),
-        ({"hidden": (8, 0)}, "at least one layer of whole units"),
-        ({"hidden": (8.5,)}, "at least one layer of whole units"),
+        ({"hidden": (8, 0)}, r"hidden\[1\]=0; give a whole number"),
+        ({"hidden": (8.5,)}, r"hidden\[0\]=8.5; give a whole number"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"epochs": 0}, "epochs=0"),
         ({"batch_size": 0}, "batch_size=0"),
@@ -227,6 +237,7 @@ def test_names_of_columns_are_kept_and_checked():
         ({"draws": 1}, "draws=1"),
         ({"steps": 0}, "steps=0"),
         ({"rate_hz": 0}, "rate_hz=0"),
+        ({"readout": "median"}, "readout='median'; use 'mean', 'parabola'"),
     ],
 )
 def test_bad_parameters_are_named(parameters, says):

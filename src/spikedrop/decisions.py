@@ -18,7 +18,15 @@ import pandas as pd
 import xarray as xr
 from scipy.special import comb
 
-from spikedrop.checks.samples import Samples, aligned, as_samples, matched, per_observation
+from spikedrop.checks.arguments import one_of, real_number, whole_number
+from spikedrop.checks.samples import (
+    Samples,
+    aligned,
+    as_samples,
+    matched,
+    one_axis,
+    per_observation,
+)
 from spikedrop.errors import InputError
 
 Policy = Literal["greedy", "optimistic", "thompson", "diverse"]
@@ -30,15 +38,8 @@ TRIPLES = 2000
 def _samples(samples: xr.DataArray | np.ndarray, batch: int = 1, least: int = 1) -> Samples:
     """Return samples (draw, candidate), or say what is wrong with them or `batch`."""
     samples = as_samples(samples, least=least)
-    _check_batch(batch, samples.observations)
+    whole_number("batch", batch, least=1, below=samples.observations + 1)
     return samples
-
-
-def _check_batch(batch: int, candidates: int) -> None:
-    if not 1 <= batch <= candidates:
-        raise InputError(
-            f"batch={batch}: choose at least one of the {candidates} candidates, and not more."
-        )
 
 
 def group_means(samples: xr.DataArray | np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -117,8 +118,7 @@ def optimistic_choice(
     ([0], [1])
     """
     samples = _samples(samples, batch)
-    if not 0 <= quantile <= 1:
-        raise InputError(f"quantile={quantile} must be between 0 and 1.")
+    real_number("quantile", quantile, least=0, most=1)
     high = per_observation(lambda values: np.quantile(values, quantile, axis=0), samples)
     return np.argsort(-high, kind="stable")[:batch]
 
@@ -223,9 +223,13 @@ def diverse_choice(
     values = values[:, order]
     if noise_sd is None:
         noise_sd = float(np.sqrt(values.var(axis=0).mean())) or 1.0
-    if not 0 < noise_sd < np.inf:
-        raise InputError(f"noise_sd={noise_sd} must be positive and finite.")
-    i, j, k = _triples(len(values), seed)
+    real_number("noise_sd", noise_sd, above=0)
+    draws, rng = len(values), np.random.default_rng(seed)
+    if comb(draws, 3, exact=True) <= TRIPLES:
+        triples = np.array(list(combinations(range(draws), 3)))
+    else:
+        triples = [np.sort(rng.choice(draws, 3, replace=False)) for _ in range(TRIPLES)]
+    i, j, k = np.transpose(triples)
     member = np.zeros_like(values)
     np.put_along_axis(member, np.argsort(-values, axis=1, kind="stable")[:, :batch], 1, axis=1)
     worth = values @ member.T / batch  # of the best batch of draw j, as draw i has it
@@ -247,37 +251,16 @@ def diverse_choice(
     return order[chosen]
 
 
-def _triples(draws: int, seed: int) -> np.ndarray:
-    """Return triples i < j < k of draws, axes (3, triple): all, or `TRIPLES` at random."""
-    if comb(draws, 3, exact=True) <= TRIPLES:
-        return np.array(list(combinations(range(draws), 3))).T
-    rng = np.random.default_rng(seed)
-    return np.array([np.sort(rng.choice(draws, 3, replace=False)) for _ in range(TRIPLES)]).T
-
-
 def choose(
     policy: Policy, samples: xr.DataArray | np.ndarray, batch: int, *, seed: int
 ) -> np.ndarray:
     """Choose a batch by the name of the policy; see the four functions."""
+    one_of("policy", policy, POLICIES)
     if policy == "greedy":
         return greedy_choice(samples, batch)
     if policy == "optimistic":
         return optimistic_choice(samples, batch)
-    if policy == "thompson":
-        return thompson_choice(samples, batch, seed)
-    if policy == "diverse":
-        return diverse_choice(samples, batch, seed)
-    raise InputError(f"policy={policy!r}; use {', '.join(map(repr, POLICIES))}.")
-
-
-def probability_best(samples: xr.DataArray | np.ndarray) -> np.ndarray:
-    """Share of draws in which each candidate is the highest, axis (candidate,); sums to 1.
-
-    >>> probability_best(np.array([[0.0, 1.0], [0.0, -1.0], [0.0, 2.0], [0.0, 3.0]])).tolist()
-    [0.25, 0.75]
-    """
-    values = _samples(samples).all()
-    return np.bincount(values.argmax(axis=1), minlength=values.shape[1]) / len(values)
+    return (thompson_choice if policy == "thompson" else diverse_choice)(samples, batch, seed)
 
 
 def regret(truth: np.ndarray, chosen: np.ndarray, best: int | None = None) -> float:
@@ -305,23 +288,15 @@ def regret(truth: np.ndarray, chosen: np.ndarray, best: int | None = None) -> fl
     >>> regret(truth, np.array([0, 3])), regret(truth, np.array([0, 3]), best=1)
     (1.0, 0.0)
     """
-    truth, chosen = _truth(truth, chosen)
-    best = len(chosen) if best is None else best
-    if not 1 <= best <= len(chosen):
-        raise InputError(f"best={best}: count at least one of the {len(chosen)} chosen.")
-    highest, reached = (np.sort(values)[-best:].mean() for values in (truth, truth[chosen]))
-    return float(highest - reached)
-
-
-def _truth(truth: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    truth, chosen = np.asarray(truth, dtype=np.float64), np.asarray(chosen)
-    if truth.ndim != 1 or not np.isfinite(truth).all():
-        raise InputError(f"truth has shape {truth.shape}; expected finite numbers (candidate,).")
+    truth, chosen = one_axis(truth, "truth"), np.asarray(chosen)
     if chosen.ndim != 1 or len(chosen) == 0 or len(np.unique(chosen)) < len(chosen):
         raise InputError("chosen must be positions, at least one, each once.")
     if chosen.min() < 0 or chosen.max() >= len(truth):
         raise InputError(f"chosen goes beyond the {len(truth)} candidates.")
-    return truth, chosen
+    best = len(chosen) if best is None else best
+    whole_number("best", best, least=1, below=len(chosen) + 1)
+    highest, reached = (np.sort(values)[-best:].mean() for values in (truth, truth[chosen]))
+    return float(highest - reached)
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -375,12 +350,11 @@ def agreement_table(
         rows[name] = {}
         for policy in POLICIES:
             seeds = range(seed, seed + (repeats if policy == "thompson" else 1))
-            rows[name][policy] = np.mean(
-                [
-                    agreement(*(choose(policy, s, batch, seed=one) for s in (reference, other)))
-                    for other in taken
-                    for one in seeds
-                ]
-            )
+            batches = [
+                [choose(policy, s, batch, seed=k) for s in (reference, other)]
+                for other in taken
+                for k in seeds
+            ]
+            rows[name][policy] = np.mean([agreement(*pair) for pair in batches])
     rows["chance"] = dict.fromkeys(POLICIES, batch / reference.observations)
     return pd.DataFrame(rows).T

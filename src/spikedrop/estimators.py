@@ -19,11 +19,13 @@ from sklearn.utils import Tags, check_random_state, column_or_1d, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spikedrop.checks.columns import ROUNDING, check_integers
+from spikedrop.checks.arguments import one_of, real_number, whole_number
+from spikedrop.checks.columns import ROUNDING, check_whole
 from spikedrop.conversion import calibrate
 from spikedrop.errors import InputError
+from spikedrop.neurons import READOUTS, Readout
 from spikedrop.sampling.snn import sample_snn
-from spikedrop.training.dense import Head, fit_network, whole
+from spikedrop.training.dense import Head, fit_network
 
 CALIBRATION_ROWS = 4096  # rows that set the firing-rate scales
 BLOCK = 8192  # observations whose draws `predict` holds at a time
@@ -43,18 +45,6 @@ def scaler_of(values: np.ndarray) -> StandardScaler:
     return scaler
 
 
-def check_whole(x: object, name: str = "X") -> None:
-    """Refuse columns of whole numbers whose differences float64 loses."""
-    if hasattr(x, "columns") and hasattr(x, "iloc"):
-        for i, column in enumerate(x.columns):
-            check_integers(x.iloc[:, i].to_numpy(), f"{name}, column {column!r}")
-        return
-    x = x.to_numpy() if hasattr(x, "to_numpy") else x
-    if isinstance(x, np.ndarray) and x.dtype.kind in "iu":
-        for i, values in enumerate(x.reshape(len(x), -1).T if x.ndim and len(x) else ()):
-            check_integers(values, f"{name}, column {i}")
-
-
 class _SpikingDropout(BaseEstimator):
     """What both estimators share: parameters, the fit of the scaled network, its draws."""
 
@@ -70,6 +60,7 @@ class _SpikingDropout(BaseEstimator):
         draws: int = 100,
         steps: int = 200,
         rate_hz: float = 500.0,
+        readout: Readout = "mean",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.hidden = hidden
@@ -81,14 +72,15 @@ class _SpikingDropout(BaseEstimator):
         self.draws = draws
         self.steps = steps
         self.rate_hz = rate_hz
+        self.readout = readout
         self.random_state = random_state
 
     def _check_rows(self, x: np.ndarray) -> None:
         """Refuse what cannot be fitted, before any work; `fit_network` checks the rest."""
-        whole(2, draws=self.draws)
-        whole(1, steps=self.steps)
-        if not 0 < self.rate_hz < np.inf:
-            raise InputError(f"rate_hz={self.rate_hz}: give a positive, finite number.")
+        whole_number("draws", self.draws, least=2)
+        whole_number("steps", self.steps, least=1)
+        real_number("rate_hz", self.rate_hz, above=0)
+        one_of("readout", self.readout, READOUTS)
         if len(x) < 2 or (x == x[0]).all():
             raise InputError(
                 f"n_samples={len(x)}, all rows alike: give rows that differ, there is nothing to "
@@ -104,25 +96,18 @@ class _SpikingDropout(BaseEstimator):
         self.seed_ = int(seed)
         self.x_scaler_ = scaler_of(x)
         x = self.x_scaler_.transform(x)
-        self.network_ = fit_network(
-            x,
-            targets,
-            hidden=self.hidden,
-            dropout=self.dropout,
-            head=head,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            rng=rng,
+        names = ("hidden", "dropout", "epochs", "batch_size", "learning_rate", "weight_decay")
+        settings = {name: getattr(self, name) for name in names}
+        self.network_ = fit_network(x, targets, head=head, rng=rng, **settings)
+        rows = rng.permutation(len(x))[:CALIBRATION_ROWS]
+        self.conversion_ = calibrate(
+            self.network_, x[rows], rate_hz=self.rate_hz, readout=self.readout
         )
-        some = rng.permutation(len(x))[:CALIBRATION_ROWS]
-        self.conversion_ = calibrate(self.network_, x[some], rate_hz=self.rate_hz)
 
     def _validated(self, X: object) -> np.ndarray:
         """Return the rows of a fitted estimator, in their own units."""
         check_is_fitted(self, "conversion_")  # a fit that was refused has set others
-        check_whole(X)
+        check_whole(X, "X")
         return validate_data(self, X, dtype=np.float64, reset=False)
 
     def _draws(self, x: np.ndarray, draws: int | None = None) -> xr.DataArray:
@@ -172,6 +157,8 @@ class SpikingDropoutRegressor(RegressorMixin, _SpikingDropout):
         1 / steps.
     rate_hz : float
         Firing rate of a busy neuron in hertz, see `spikedrop.calibrate`.
+    readout : {"mean", "parabola"}
+        How the output is read over the steps, see `spikedrop.calibrate`.
     random_state : int, RandomState or None
         Of initial weights, order of rows and all masks. With an int, two fits have the same bits;
         None takes a new seed from NumPy's global generator, as everywhere in scikit-learn.
@@ -208,7 +195,7 @@ class SpikingDropoutRegressor(RegressorMixin, _SpikingDropout):
 
         Raises `InputError` (a `ValueError`) if a parameter or the rows cannot be used.
         """
-        check_whole(X)
+        check_whole(X, "X")
         check_whole(y, "y")
         x, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._check_rows(x)
@@ -259,7 +246,7 @@ class SpikingDropoutClassifier(ClassifierMixin, _SpikingDropout):
     Parameters
     ----------
     hidden, dropout, epochs, batch_size, learning_rate, weight_decay : see `SpikingDropoutRegressor`
-    draws, steps, rate_hz, random_state : see `SpikingDropoutRegressor`
+    draws, steps, rate_hz, readout, random_state : see `SpikingDropoutRegressor`
 
     Attributes
     ----------
@@ -284,7 +271,7 @@ class SpikingDropoutClassifier(ClassifierMixin, _SpikingDropout):
 
         Raises `InputError` (a `ValueError`) if a parameter or the rows cannot be used.
         """
-        check_whole(X)
+        check_whole(X, "X")
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self._check_rows(x)

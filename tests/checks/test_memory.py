@@ -15,7 +15,6 @@ from spikedrop.cli import app
 from spikedrop.comparison import paired_error
 from spikedrop.scores import conformal
 from spikedrop.store import open_samples, summarize
-from spikedrop.study import unfamiliar
 from spikedrop.study.variance import variance_components
 
 DRAWS, ROWS = 500, 8000
@@ -51,7 +50,7 @@ CASES = {
     "brier_score": lambda: scores.brier_score(P, LABELS),
     "uncertainties": lambda: scores.uncertainties({"ANN": P}),
     "conformal_interval": lambda: conformal.conformal_interval(A, Y, B),
-    "spread": lambda: unfamiliar.spread(A),
+    "predictive_moments": lambda: scores.predictive_moments(A),
     "optimistic_choice": lambda: decisions.optimistic_choice(A, 5),
     "paired_error": lambda: paired_error(A, B),
     "compare, paired": lambda: compare(A, B, paired=True, y=Y),

@@ -24,7 +24,7 @@ from spikedrop.plots import distributions
 from spikedrop.scores import conformal
 from spikedrop.study import unfamiliar
 from spikedrop.study.figures import decisions as decision_plots
-from spikedrop.study.figures import digits, dropout, live
+from spikedrop.study.figures import digits, dropout
 
 compared = import_module("spikedrop.comparison")  # `spikedrop.comparison` is a function, too
 DRAWS = OBSERVATIONS = 8  # square, so that no shape tells which axis is which
@@ -147,13 +147,11 @@ TAKERS = {
     "thompson_choice": one(decisions.thompson_choice, batch=3, seed=0),
     "diverse_choice": one(decisions.diverse_choice, least=3, batch=3, seed=0),
     "choose": Taker(lambda a: decisions.choose("greedy", a, 3, seed=0), (A,)),
-    "probability_best": one(decisions.probability_best),
     "agreement_table": Taker(
         lambda a, b: decisions.agreement_table(a, {"SNN": [b]}, 3, seed=0, repeats=2),
         (A, B),
         least=3,
     ),
-    "spread": one(unfamiliar.spread, least=2),
     "unfamiliarity_auc": two(unfamiliar.unfamiliarity_auc),
     "draw_by_draw": two(distributions.draw_by_draw, least=1),
     "densities": Taker(lambda a: distributions.densities({"ANN": a}, [1, 2]), (A,)),
@@ -169,7 +167,6 @@ TAKERS = {
         lambda p: digits.digits_and_draws(np.zeros((8, 2, 2)), {"ANN": p}, ["0", "1"]), (P,)
     ),
     "draws_as_functions": Taker(lambda a: dropout.draws_as_functions(np.arange(8.0), a), (A,)),
-    "still_figure": Taker(lambda a, b: live.still_figure(np.arange(8.0), a, b, 3), (A, B)),
 }
 MODULES = (
     scores,
@@ -181,7 +178,6 @@ MODULES = (
     digits,
     distributions,
     dropout,
-    live,
 )
 RARE = {  # samples that are the public function's own affair, or that another listed one takes
     "unfamiliar_row",
@@ -321,7 +317,7 @@ def test_too_few_draws_are_refused(taker):
 
 
 PAIRS = [name for name, taker in TAKERS.items() if len(taker.samples) == 2]
-OTHERS = ("conformal_interval", "unfamiliarity_auc", "spread_of_unfamiliar", "still_figure")
+OTHERS = ("conformal_interval", "unfamiliarity_auc", "spread_of_unfamiliar")
 
 
 @pytest.mark.parametrize("name", [name for name in PAIRS if name not in OTHERS])

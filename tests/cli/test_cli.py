@@ -182,12 +182,13 @@ def test_sample_on_another_backend(job, tmp_path):
 
 
 def test_the_scales_come_from_the_rows_that_are_named(job, tmp_path):
-    more = ("--calibrate", job / "a.parquet", "--rate", 200)
+    more = ("--calibrate", job / "a.parquet", "--rate", 200, "--readout", "parabola")
     found = told(*sample_words(job, tmp_path / "s.zarr", "snn", *more))
     network = read_model(job / "m.keras")
     rows = read_rows(job / "a.parquet", without="growth_fraction")
     scales = sd.calibrate(network, rows, rate_hz=200).scales_hz
     np.testing.assert_allclose(found["attributes"]["scales_hz"], scales, rtol=1e-6)
+    assert found["attributes"]["readout"] == "parabola"
 
 
 def test_sampling_again_changes_nothing_and_other_settings_are_refused(job, stores):

@@ -346,7 +346,7 @@ def test_unknown_extension(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    refused(tmp_path / "nowhere.csv", "no such file")
+    refused(tmp_path / "nowhere.csv", "No such file")
 
 
 def test_options_are_checked(tmp_path):

@@ -108,7 +108,7 @@ def test_records_without_features_can_be_dropped_and_are_counted(screen):
     fit_design(kept, np.arange(50))
     with pytest.raises(InputError, match="no record has features"):
         attach_features(screen, screen.drugs.iloc[:1], cells, missing="drop")
-    with pytest.raises(InputError, match="missing must be"):
+    with pytest.raises(InputError, match="missing="):
         attach_features(screen, screen.drugs, cells, missing="ignore")
 
 

@@ -196,7 +196,7 @@ def test_ceiling_of_noise_is_found_from_the_repeats(screen):
     true_ceiling = 1 - (noise**2).mean() / growth.var()
     for how in ("typical", "pooled"):
         assert noise_ceiling(screen, how=how) == pytest.approx(true_ceiling, abs=0.01)
-    with pytest.raises(InputError, match="how must be"):
+    with pytest.raises(InputError, match="how='mean'; use"):
         noise_ceiling(screen, how="mean")
 
 
@@ -241,7 +241,7 @@ def test_figures_return_their_axes_with_labels(screen):
     plt.close("all")
     with pytest.raises(InputError, match="not measured"):
         figures.dose_grid(screen.pairs, 1, 2, "LINE-01")
-    with pytest.raises(InputError, match="quantity must be"):
+    with pytest.raises(InputError, match="quantity='colour'; use"):
         figures.distribution(screens, "colour")
 
 

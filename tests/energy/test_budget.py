@@ -21,7 +21,7 @@ from spikedrop.energy.planning import (
 from spikedrop.energy.planning import plan as planning
 from spikedrop.energy.planning.quantities import QUANTITIES, bias_square, sampling_squares, value
 from spikedrop.errors import InputError
-from spikedrop.plots import budget as figures
+from spikedrop.plots import energy as figures
 from spikedrop.scores.proper import crps_values
 from tests.networks import six_inputs as inputs
 from tests.networks import small_chain

@@ -112,7 +112,7 @@ def test_bad_input_is_refused(world):
         scores.point_table({"model": predicted[1:]}, y)
     with pytest.raises(InputError, match="beside='b' is not among the methods: a"):
         scores.point_table({"a": y}, y, beside="b")
-    with pytest.raises(InputError, match="observation 0 is infinite"):
+    with pytest.raises(InputError, match="infinity, the first is observation 0: give NaN"):
         scores.synergy_table({"a": np.where(y == y[0], np.inf, y)}, y)
     with pytest.raises(InputError, match="no observation has one"):
         scores.synergy_table({"a": y}, np.full(400, np.nan))

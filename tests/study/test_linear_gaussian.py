@@ -160,9 +160,9 @@ def test_the_exact_posterior_narrows_with_rows_and_dropout_grows_with_its_rate()
 @pytest.mark.parametrize("rate", [1.0, -0.1, np.nan])
 def test_rates_out_of_range_are_refused(rate):
     x, y = data()
-    with pytest.raises(InputError, match=r"at least 0 and below 1"):
+    with pytest.raises(InputError, match="at least 0 and below 1"):
         dropout_fit(x, y, rate, prior_precision=1, noise_precision=1)
-    with pytest.raises(InputError, match=r"at least 0 and below 1"):
+    with pytest.raises(InputError, match="at least 0 and below 1"):
         dropout_moments(np.ones(6), x, rate)
-    with pytest.raises(InputError, match=r"at least 0 and below 1"):
+    with pytest.raises(InputError, match="at least 0 and below 1"):
         as_network(np.ones(6), rate)

@@ -7,7 +7,7 @@ import pytest
 from spikedrop.errors import InputError
 from spikedrop.network import Layer, Network
 from spikedrop.sampling.ann import sample_ann
-from spikedrop.study.figures.members import error_against_members
+from spikedrop.study.figures.chip import error_against_members
 from spikedrop.study.members import members_table
 
 
@@ -43,7 +43,7 @@ def test_a_set_is_the_stored_masks_of_the_network():
 
 @pytest.mark.parametrize("sizes", [{"members": (1,)}, {"sets": 0}, {"reference": 100}])
 def test_sizes_that_say_nothing_are_refused(sizes):
-    with pytest.raises(InputError, match="members="):
+    with pytest.raises(InputError, match="give a whole number, at least"):
         members_table(wide(4), [[1.0]], seed=0, **sizes)
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr, ttest_rel
 
+from benchmarks.decisions import search_rows
 from benchmarks.recording import write_recorded
 from spikedrop.data import expected_growth, simulate_candidates, simulate_screen
 from spikedrop.decisions import POLICIES
@@ -19,7 +20,6 @@ from spikedrop.study.search import (
     agreement_of_samplers,
     recorded_search,
     search,
-    search_rows,
     search_rules,
     search_table,
 )
@@ -290,7 +290,7 @@ def test_a_series_of_searches_is_recorded_and_read_back(tmp_path):
 def test_what_is_not_a_recorded_search_is_refused(tmp_path, text):
     file = tmp_path / "series.json"
     file.write_text(text)
-    with pytest.raises(InputError, match=r"series\.json is not a recorded run"):
+    with pytest.raises(InputError, match=r"series\.json is not a recorded search"):
         recorded_search(file)
     write_recorded(file, [{"policy": "random"}], ["x"], commit="")
     with pytest.raises(InputError, match=r"series\.json is not a recorded search"):

@@ -174,7 +174,7 @@ def test_random_charge_is_uniform_and_each_set_is_its_own():
     assert abs(values.mean() - 0.5) < 0.042
     assert abs(np.corrcoef(first["h1"].ravel(), second["h1"].ravel())[0, 1]) < 0.25
     assert np.array_equal(random_charge(network, 0, 1)["h2"], second["h2"])
-    with pytest.raises(InputError, match="must not be negative"):
+    with pytest.raises(InputError, match="give a whole number, at least 0"):
         random_charge(network, -1, 0)
 
 
@@ -201,7 +201,7 @@ def test_unusable_designs_are_refused():
     with pytest.raises(InputError, match="no variance"):
         variance_components(y, a).shares()
     network, conversion, x = deep()
-    with pytest.raises(InputError, match="at least one charge"):
+    with pytest.raises(InputError, match="charges=0; give a whole number"):
         nested_samples(network, conversion, x, masks=2, charges=0, seed=0)
     with pytest.raises(InputError, match="positive values"):
         log_slope(pd.Series([1.0, 0.0], index=[1, 2]))

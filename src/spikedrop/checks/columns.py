@@ -6,7 +6,7 @@ silence, unless it is looked at first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -92,13 +92,23 @@ def numbers_of(x: object, table: str) -> np.ndarray:
                 f"{table}, column {name!r}: has type {dtype}; expected numbers. Turn categories "
                 "into columns of 0 and 1, and dates into numbers."
             )
-    for i, name in enumerate(x.columns):
-        check_integers(x.iloc[:, i].to_numpy(), f"{table}, column {name!r}")
-    kinds = set(x.dtypes)
-    same = len(kinds) == 1 and all(
-        isinstance(kind, np.dtype) and kind.kind in "fiu" for kind in kinds
-    )
-    return x.to_numpy() if same else x.to_numpy(np.float64, na_value=np.nan)
+    check_whole(x, table)
+    kind = x.dtypes.iloc[0] if x.dtypes.nunique() == 1 else None
+    if isinstance(kind, np.dtype) and kind.kind in "fiu":
+        return x.to_numpy()
+    return x.to_numpy(np.float64, na_value=np.nan)
+
+
+def check_whole(x: object, table: str) -> None:
+    """`check_integers` of every column of a table or an array; what is neither passes."""
+    if hasattr(x, "columns") and hasattr(x, "iloc"):
+        for i, name in enumerate(x.columns):
+            check_integers(x.iloc[:, i].to_numpy(), f"{table}, column {name!r}")
+        return
+    x = x.to_numpy() if hasattr(x, "to_numpy") else x
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.size:
+        for i, values in enumerate(x.reshape(len(x), -1).T):
+            check_integers(values, _place(table, None, i))
 
 
 def check_integers(values: np.ndarray, where: str) -> None:
@@ -163,12 +173,12 @@ def _place(table: str, names: Sequence[str] | None, i: int) -> str:
     return f"{table}, column {names[i]!r}" if names is not None else f"{table}, column {i}"
 
 
-def few(names: Sequence[object], most: int = 5) -> str:
-    """Return up to `most` names, quoted and cut, and the number of the rest.
+def few(names: Iterable[object], most: int = 5, *, quoted: bool = True) -> str:
+    """Return up to `most` names, quoted and cut or as they are, and the number of the rest.
 
-    >>> few(["a", "b", "c"], most=2)
-    "'a', 'b' and 1 more"
+    >>> few(["a", "b", "c"], most=2), few([3, 1, 2], most=2, quoted=False)
+    ("'a', 'b' and 1 more", '3, 1 and 1 more')
     """
-    words = [repr(str(name)[:40]) for name in names]
+    words = [repr(str(name)[:40]) if quoted else str(name) for name in names]
     rest = f" and {len(words) - most} more" if len(words) > most else ""
     return ", ".join(words[:most]) + rest

@@ -72,10 +72,10 @@ class Samples:
 
     def all(self) -> np.ndarray:
         """Read everything, float64."""
-        found = np.empty(self.shape)
+        read = np.empty(self.shape)
         for columns, (values,) in blocks(self):
-            found[:, columns] = values
-        return found
+            read[:, columns] = values
+        return read
 
     def raw(self, start: int, stop: int) -> np.ndarray:
         """Read some observations, axes (draw, observation[, output]), in their own type."""
@@ -175,15 +175,10 @@ def _expected(outputs: Outputs, shape: tuple[int, ...]) -> str:
             "probabilities of at least two classes, axes (draw, observation, class). From one "
             "sigmoid output p, make them with np.concatenate([1 - p, p], axis=-1)."
         )
-    text = f"{EXPECTED[outputs]}, at least one of each"
-    if outputs == "many":
-        return f"{text}."
-    if len(shape) == 3 and shape[2] == 2:
-        return (
-            f"{text}: take one output at a time, or split a mean and its log variance with "
-            "mean_and_noise."
-        )
-    return f"{text}: take one output at a time."
+    advice = "" if outputs == "many" else ": take one output at a time"
+    if advice and len(shape) == 3 and shape[2] == 2:
+        advice += ", or split a mean and its log variance with mean_and_noise"
+    return f"{EXPECTED[outputs]}, at least one of each{advice}."
 
 
 def by_name(
@@ -267,18 +262,69 @@ def observed(y: object, samples: Samples, name: str = "y", *, two_axes: bool = F
     return values
 
 
+def pair(
+    samples: object, y: object, *, least: int = 1, name: str = "samples"
+) -> tuple[Samples, np.ndarray]:
+    """Return samples of one output and what was observed, float64 (observation,), checked."""
+    samples = as_samples(samples, name, least=least)
+    return samples, observed(y, samples)
+
+
+def both(
+    a: object,
+    b: object,
+    names: tuple[str, str] = ("a", "b"),
+    *,
+    least: int = 2,
+    outputs: Outputs = "many",
+    paired: bool = False,
+) -> tuple[Samples, Samples]:
+    """Check two samples of the same observations; those of `b` come in the order of `a`."""
+    first = as_samples(a, names[0], least=least, outputs=outputs)
+    second = aligned(first, as_samples(b, names[1], least=least, outputs=outputs))
+    if paired and len(first) != len(second):
+        raise InputError(
+            f"{first.name} has {len(first)} draws and {second.name} {len(second)}: paired samples "
+            "have as many."
+        )
+    return first, second
+
+
+def one_axis(
+    values: object, name: str, length: int | None = None, *, missing: bool = False
+) -> np.ndarray:
+    """Return numbers that belong to no samples as float64 (observation,), or raise `InputError`.
+
+    Finite; with `missing`, NaN is allowed.
+    """
+    values = np.asarray(plain(values, name)).astype(np.float64)
+    if values.ndim != 1 or not len(values) or length not in (None, len(values)):
+        raise InputError(
+            f"{name} has shape {values.shape}; expected (observation,)"
+            + (", at least one." if length is None else f", {length} of them.")
+        )
+    wrong = np.isinf(values) if missing else ~np.isfinite(values)
+    if wrong.any():
+        what, advice = "NaN or infinity", "drop what was not measured"
+        if missing:
+            what, advice = "infinity", "give NaN where there is no value"
+        raise InputError(
+            f"{name}: the values hold {what}, the first is observation {int(np.argmax(wrong))}: "
+            f"{advice}."
+        )
+    return values
+
+
 def aligned(samples: Samples, other: Samples) -> Samples:
     """Return `other` with its observations in the order of `samples`, or raise `InputError`."""
-    both = (samples.name, other.name)
     if samples.shape[1:] != other.shape[1:] or samples.outputs != other.outputs:
         sizes = [s.shape[1:] if len(s.shape) == 3 else s.shape[1] for s in (samples, other)]
         raise InputError(
-            f"{both[0]} has {sizes[0]} observations and {both[1]} {sizes[1]}; they must agree."
+            f"{samples.name} has {sizes[0]} observations and {other.name} {sizes[1]}; they must "
+            "agree."
         )
-    order = _order(other.labels, samples.labels, True, both[::-1])
-    if order is None:
-        return other
-    return other.take(order)
+    order = _order(other.labels, samples.labels, True, (other.name, samples.name))
+    return other if order is None else other.take(order)
 
 
 def _order(
@@ -356,22 +402,16 @@ def per_observation(
         Of all observations.
     """
     streams = [samples, *(other for other in others if isinstance(other, Samples))]
-    found = []
+    results = []
     for columns, (values, *more) in blocks(*streams, size=size):
         parts = iter(more)
-        found.append(
-            function(
-                values,
-                *(
-                    next(parts)
-                    if isinstance(other, Samples)
-                    else other[..., columns]
-                    if np.ndim(other)
-                    else other
-                    for other in others
-                ),
-            )
-        )
-    if isinstance(found[0], tuple):
-        return tuple(np.concatenate(part) for part in zip(*found, strict=True))
-    return np.concatenate(found)
+
+        def here(other: Samples | np.ndarray, columns: slice = columns, parts: Iterator = parts):
+            if isinstance(other, Samples):
+                return next(parts)
+            return other[..., columns] if np.ndim(other) else other
+
+        results.append(function(values, *map(here, others)))
+    if isinstance(results[0], tuple):
+        return tuple(np.concatenate(part) for part in zip(*results, strict=True))
+    return np.concatenate(results)

@@ -59,9 +59,9 @@ def show_warnings() -> list[str]:
     kept = WARNED.get([])
     for line in kept:
         typer.echo(f"spikedrop: warning: {line}", err=True)
-    told = [*kept]
+    shown = [*kept]
     kept.clear()
-    return told
+    return shown
 
 
 class OneLine(TyperGroup):
@@ -148,13 +148,13 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
-def tell(as_json: bool, found: Mapping[str, Any], text: str) -> None:
+def report(as_json: bool, result: Mapping[str, Any], text: str) -> None:
     """Print a result: one JSON object for machines, or text for people.
 
     Warnings go to standard error first, and into the object under ``warnings``.
     """
-    found = {**found, "warnings": show_warnings()}
-    typer.echo(json.dumps(plain(found), allow_nan=False) if as_json else text)
+    result = {**result, "warnings": show_warnings()}
+    typer.echo(json.dumps(plain(result), allow_nan=False) if as_json else text)
 
 
 def plain(value: Any) -> Any:

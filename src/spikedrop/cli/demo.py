@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikedrop.cli.app import Json, Seed, tell
+from spikedrop.cli.app import Json, Seed, report
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import xarray as xr
+    from matplotlib.figure import Figure as Drawing
 
     from spikedrop.comparison import Comparison
 
@@ -23,6 +29,16 @@ OWN_DATA = """spikedrop train table.csv --target y -o model.keras
 spikedrop sample model.keras rows.csv -o ann.zarr --draws 200 --network ann
 spikedrop sample model.keras rows.csv -o snn.zarr --draws 200 --network snn
 spikedrop compare ann.zarr snn.zarr"""
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto;
+       max-width: 46rem; padding: 1.5rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; }
+figcaption { color: #444; font-size: .9rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child { text-align: left; } pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; }
+"""
 
 
 def demo(
@@ -85,7 +101,7 @@ def demo(
         place.write_text(
             _page(verdict, scores, ann, snn, y[tested], noise, network.n_neurons), encoding="utf-8"
         )
-    told = {
+    result = {
         "report": str(output),
         "verdict": verdict.verdict,
         "mean_paired_error_sd": verdict.error.mean,
@@ -96,9 +112,9 @@ def demo(
     }
     text = (
         f"{verdict.verdict}: {verdict.reason}\n"
-        f"{output}: the page about it, after {told['seconds']} s"
+        f"{output}: the page about it, after {result['seconds']} s"
     )
-    tell(as_json, told, text)
+    report(as_json, result, text)
 
 
 def _say(text: str) -> None:
@@ -120,7 +136,6 @@ def _page(
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    from spikedrop.cli.report import Figure, page, paragraph, table
     from spikedrop.plots.calibration import pit_histogram
     from spikedrop.plots.distributions import densities, draw_by_draw
     from spikedrop.scores import pit
@@ -182,4 +197,48 @@ def _page(
             f"<pre>{OWN_DATA}</pre>",
             paragraph("Each command says more with --help."),
         ],
+    )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its caption and what is to be seen in it."""
+
+    drawing: Drawing
+    caption: str
+    alt: str
+
+    def html(self) -> str:
+        """Return the figure with its image inline."""
+        stream = io.BytesIO()
+        self.drawing.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+        image = base64.b64encode(stream.getvalue()).decode("ascii")
+        return (
+            f'<figure><img src="data:image/png;base64,{image}" alt="{escape(self.alt)}">'
+            f"<figcaption>{escape(self.caption)}</figcaption></figure>"
+        )
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Return a table with three digits, its index as the first column."""
+    return f'<div class="wide">{frame.to_html(border=0, float_format="{:.3g}".format)}</div>'
+
+
+def paragraph(text: str) -> str:
+    """Return a paragraph of plain text.
+
+    >>> paragraph("a < b")
+    '<p>a &lt; b</p>'
+    """
+    return f"<p>{escape(text)}</p>"
+
+
+def page(title: str, parts: Sequence[str]) -> str:
+    """Return the whole page; `parts` are HTML."""
+    body = "\n".join(parts)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
+        f"<body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
     )

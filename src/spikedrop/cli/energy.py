@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from spikedrop.cli.app import MOST, Json, Seed, Target, tell
+from spikedrop.checks.arguments import real_number
+from spikedrop.cli.app import MOST, Json, Seed, Target, report
 from spikedrop.cli.sampling import (
     CALIBRATION_ROWS,
     Inputs,
     ModelFile,
     Percentile,
+    Readout,
     fits,
-    positive,
     rows_of,
 )
 
@@ -31,6 +32,7 @@ def energy(
         Path | None, typer.Option(help="Rows that set the firing-rate scales; by default INPUTS.")
     ] = None,
     percentile: Percentile = None,
+    readout: Readout = "mean",
     target: Target = None,
     measured: Annotated[int, typer.Option(min=1, max=MOST, help="Draws that are counted.")] = 4,
     observations: Annotated[
@@ -48,7 +50,7 @@ def energy(
     """
     from spikedrop.network.keras_file import read_model
 
-    positive(rate=rate)
+    real_number("--rate", rate, above=0)
     x = rows_of(inputs, target, model)
     scaling = x if calibrate is None else rows_of(calibrate, target, model)
     network = read_model(model)
@@ -57,14 +59,16 @@ def energy(
     from spikedrop.conversion import calibrate as scales_of
     from spikedrop.energy import count_ann_operations, count_operations, energy_table
 
-    conversion = scales_of(network, scaling[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile)
-    shown, some = x[:observations], {"draws": min(measured, draws), "seed": seed}
+    conversion = scales_of(
+        network, scaling[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile, readout=readout
+    )
+    shown, counted = x[:observations], {"draws": min(measured, draws), "seed": seed}
     works = {
-        "ANN": count_ann_operations(network, shown, **some),
-        "SNN": count_operations(network, conversion, shown, steps=steps, **some),
+        "ANN": count_ann_operations(network, shown, **counted),
+        "SNN": count_operations(network, conversion, shown, steps=steps, **counted),
     }
     table = energy_table(works, draws)
-    told = {
+    result = {
         "draws": draws,
         "steps": steps,
         "observations": len(shown),
@@ -76,4 +80,4 @@ def energy(
         f"joules of one prediction of {draws} draws; SNN: {steps} steps, "
         f"{works['SNN'].alone.spikes:,.0f} spikes per presentation\n{shortest}"
     )
-    tell(as_json, told, text)
+    report(as_json, result, text)

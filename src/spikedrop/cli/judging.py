@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spikedrop.cli.app import MOST, Json, Seed, tell
+from spikedrop.cli.app import MOST, Json, Seed, report
 from spikedrop.errors import InputError
 
 Truth = Annotated[
@@ -62,11 +62,9 @@ def compare(
     total = first.sizes["observation"]
     if y is not None and len(y) != total:
         raise InputError(f"{truth}: has {len(y)} rows, and the stores have {total} observations.")
-    chosen = np.random.default_rng(seed).permutation(total)[:observations]
-    chosen.sort()
-    first = first.isel(observation=chosen).load()
-    second = second.isel(observation=chosen).load()
-    found = judge(
+    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:observations])
+    first, second = (store.isel(observation=chosen).load() for store in (first, second))
+    comparison = judge(
         first,
         second,
         paired=False if unpaired else None,
@@ -75,20 +73,20 @@ def compare(
         margin=margin,
         seed=seed,
     )
-    told = {
-        "verdict": found.verdict,
-        "reason": found.reason,
-        "paired": found.paired,
-        "margin_sd": found.margin,
-        "draws": found.draws,
+    result = {
+        "verdict": comparison.verdict,
+        "reason": comparison.reason,
+        "paired": comparison.paired,
+        "margin_sd": comparison.margin,
+        "draws": comparison.draws,
         "observations": len(chosen),
         "of_observations": total,
-        "attainable_margin_sd": found.attainable_margin,
-        "criteria": [vars(one) | {"answer": one.answer} for one in found.criteria],
-        "p_same_law": found.difference.p_value if found.difference else None,
+        "attainable_margin_sd": comparison.attainable_margin,
+        "criteria": [vars(c) | {"answer": c.answer} for c in comparison.criteria],
+        "p_same_law": comparison.difference.p_value if comparison.difference else None,
     }
-    tell(as_json, told, str(found))
-    if require_equivalent and found.verdict != "equivalent":
+    report(as_json, result, str(comparison))
+    if require_equivalent and comparison.verdict != "equivalent":
         raise typer.Exit(1)
 
 
@@ -120,6 +118,7 @@ def score(
     names = [name for name in summary.data_vars if summary[name].dims == ("output",)]
     scores = {name: float(summary[name][0]) for name in names}
     scores["mean sd of draws"] = float(summary["sd"].mean())
-    told = {"store": str(store), "noise_sd": noise_sd, "level": level, "scores": scores}
+    result = {"store": str(store), "noise_sd": noise_sd, "level": level, "scores": scores}
     width = max(map(len, scores))
-    tell(as_json, told, "\n".join(f"{name:{width}}  {value:.5g}" for name, value in scores.items()))
+    lines = [f"{name:{width}}  {value:.5g}" for name, value in scores.items()]
+    report(as_json, result, "\n".join(lines))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikedrop.cli.app import MOST, Json, Seed, tell
+from spikedrop.checks.arguments import real_number
+from spikedrop.cli.app import MOST, Json, Seed, report
 from spikedrop.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
 GROWTH = "growth_fraction"
 TABLES = (".csv", ".parquet")
@@ -41,6 +41,7 @@ def simulate(
     if len({file.absolute() for file in files}) < len(files):
         raise InputError(f"{held_out}: both tables have one name; name two.")
     import numpy as np
+    import pandas as pd
 
     from spikedrop.data import fit_design, simulate_screen, split
 
@@ -52,29 +53,23 @@ def simulate(
         parts = [cut.train, cut.test]
     design = fit_design(screen, parts[0])
     for file, part in zip(files, parts, strict=True):
-        table = _table(screen.pairs.iloc[part], design)
+        pairs = screen.pairs.iloc[part]
+        table = pd.DataFrame(design.matrix(pairs), columns=design.names)
+        table[GROWTH] = pairs[GROWTH].to_numpy()
         with written(file) as place:
             if file.suffix.lower() == ".csv":
                 table.to_csv(place, index=False)
             else:
                 table.to_parquet(place, index=False)
-    told = {
+    result = {
         "files": {str(file): len(part) for file, part in zip(files, parts, strict=True)},
         "inputs": len(design.names),
         "target": GROWTH,
         "seed": seed,
     }
-    lines = [f"{file}: {n:,} records" for file, n in told["files"].items()]
-    tell(
-        as_json, told, "\n".join([*lines, f"{told['inputs']} inputs each, and the target {GROWTH}"])
-    )
-
-
-def _table(pairs: pd.DataFrame, design: object) -> pd.DataFrame:
-    import pandas as pd
-
-    table = pd.DataFrame(design.matrix(pairs), columns=design.names)
-    return table.assign(**{GROWTH: pairs[GROWTH].to_numpy()})
+    lines = [f"{file}: {n:,} records" for file, n in result["files"].items()]
+    lines.append(f"{result['inputs']} inputs each, and the target {GROWTH}")
+    report(as_json, result, "\n".join(lines))
 
 
 def train(
@@ -101,10 +96,8 @@ def train(
 
     check_output(output, (".keras",))
     layers = _units(hidden)
-    if not 0 < dropout < 1:
-        raise InputError(f"--dropout {dropout}: the rate must be above 0 and below 1.")
-    if not 0 < validation < 1:
-        raise InputError(f"--validation {validation}: must be above 0 and below 1.")
+    real_number("--dropout", dropout, above=0, below=1)
+    real_number("--validation", validation, above=0, below=1)
     x, y, names = read_table(table, target)
     if len(x) < FEWEST_ROWS:
         raise InputError(f"{table}: has {len(x)} rows; at least {FEWEST_ROWS} are needed.")
@@ -138,7 +131,7 @@ def train(
     error = model.predict(x[held], batch_size=4096, verbose=0)[:, 0] - y[held]
     with written(output) as place:
         save_named(model, place, Columns(tuple(names), target))
-    told = {
+    result = {
         "model": str(output),
         "inputs": names,
         "target": target,
@@ -151,9 +144,9 @@ def train(
     text = (
         f"{output}: {len(names)} inputs, learnt from {len(rows):,} rows\n"
         f"RMSE on {len(held):,} validation rows, by which it was stopped: "
-        f"{told['validation_rmse']:.4g} (sd of the target {y_sd:.4g})"
+        f"{result['validation_rmse']:.4g} (sd of the target {y_sd:.4g})"
     )
-    tell(as_json, told, text)
+    report(as_json, result, text)
 
 
 def _units(text: str) -> tuple[int, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from spikedrop.cli.app import MOST, Json, Target, tell
+from spikedrop.checks.arguments import real_number
+from spikedrop.cli.app import MOST, Json, Target, report
 from spikedrop.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ Percentile = Annotated[
     typer.Option(
         min=0, max=100, help="Of the activations, at which a neuron fires at --rate; by default 98."
     ),
+]
+Readout = Annotated[
+    Literal["mean", "parabola"],
+    typer.Option(help="Weights of the steps in the output: all the same, or falling to the ends."),
 ]
 
 
@@ -59,6 +63,7 @@ def sample(
         ),
     ] = None,
     percentile: Percentile = None,
+    readout: Readout = "mean",
     scope: Annotated[
         Literal["draw", "row"],
         typer.Option(help="One set of masks a draw for all rows, or one for each row."),
@@ -83,7 +88,8 @@ def sample(
     from spikedrop.network.keras_file import read_model
 
     check_output(output, (".zarr",))
-    positive(rate=rate, memory=memory)
+    real_number("--rate", rate, above=0)
+    real_number("--memory", memory, above=0)
     if network == "ann" and backend != "engine":
         raise InputError(f"--backend {backend} runs spiking networks: drop --network ann or it.")
     x = rows_of(inputs, target, model)
@@ -95,7 +101,9 @@ def sample(
     fits(net, model, x, inputs)
     if network == "snn":
         fits(net, model, rows, calibrate or inputs)
-        conversion = scales_of(net, rows[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile)
+        conversion = scales_of(
+            net, rows[:CALIBRATION_ROWS], rate_hz=rate, percentile=percentile, readout=readout
+        )
     with local_client(workers) if workers > 1 else contextlib.nullcontext() as client:
         sample_to_store(
             output,
@@ -112,9 +120,9 @@ def sample(
             memory_gb=memory,
         )
     samples = open_samples(output)
-    told = {"store": str(output), "sizes": dict(samples.sizes), "attributes": samples.attrs}
+    result = {"store": str(output), "sizes": dict(samples.sizes), "attributes": samples.attrs}
     sizes = " x ".join(f"{n:,} {name}s" for name, n in samples.sizes.items())
-    tell(as_json, told, f"{output}: {sizes} of the {network.upper()}, seed {seed}")
+    report(as_json, result, f"{output}: {sizes} of the {network.upper()}, seed {seed}")
 
 
 def rows_of(path: Path, target: str | None, model: Path) -> np.ndarray:
@@ -153,13 +161,6 @@ def rows_of(path: Path, target: str | None, model: Path) -> np.ndarray:
 def say(text: str) -> None:
     """Warn of what was decided for the user."""
     warnings.warn(text, InputWarning, stacklevel=2)
-
-
-def positive(**options: float) -> None:
-    """Refuse options that are not positive finite numbers."""
-    for name, value in options.items():
-        if not 0 < value < math.inf:
-            raise InputError(f"--{name} {value}: must be a positive, finite number.")
 
 
 def fits(network: Network, model: Path, x: np.ndarray, inputs: Path) -> None:

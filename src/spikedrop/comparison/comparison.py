@@ -88,34 +88,14 @@ class Comparison:
 
     def table(self) -> pd.DataFrame:
         """One row per criterion: estimate, bounds, margin and answer; unpaired, the global test."""
-        rows = [
-            {
-                "criterion": one.name,
-                "estimate": one.estimate,
-                "low": one.low,
-                "high": one.high,
-                "margin": one.margin,
-                "unit": one.unit,
-                "answer": one.answer,
-            }
-            for one in self.criteria
-        ]
+        rows = [{**vars(c), "criterion": c.name, "answer": c.answer} for c in self.criteria]
+        columns = ["criterion", "estimate", "low", "high", "margin", "unit", "answer"]
         if self.difference is not None:
-            found = self.difference.p_value <= self.level
-            rows.append(
-                {
-                    "criterion": "same law, exact test",
-                    "p": self.difference.p_value,
-                    "answer": "a difference is found" if found else "no difference is found",
-                }
-            )
-            rows += [
-                {"criterion": f"  {name} alone", "p": p}
-                for name, p in self.difference.alone.items()
-            ]
-        columns = ["criterion", "estimate", "low", "high", "margin", "unit", "p", "answer"]
-        if self.difference is None:
-            columns.remove("p")
+            p, alone = self.difference.p_value, self.difference.alone
+            answer = f"{'a' if p <= self.level else 'no'} difference is found"
+            rows.append({"criterion": "same law, exact test", "p": p, "answer": answer})
+            rows += [{"criterion": f"  {name} alone", "p": p} for name, p in alone.items()]
+            columns.insert(-1, "p")
         return pd.DataFrame(rows, columns=columns).set_index("criterion")
 
     def __str__(self) -> str:
@@ -178,25 +158,15 @@ class Comparison:
             floor = exchanged_floor(a, b, seed=seed)
         elif not isinstance(floor, pd.DataFrame):
             floor = noise_floor(a, floor)
-        found = distances(a, b, predictive_sd(a))
-        table = pd.DataFrame(
-            {
-                "mean": found.mean(),
-                "floor": floor.mean(),
-                "floor 95 %": floor.quantile(0.95),
-                "beyond floor": beyond_floor(found, floor),
-            }
-        )
+        apart = distances(a, b, predictive_sd(a))
+        columns = {"mean": apart.mean(), "floor": floor.mean(), "floor 95 %": floor.quantile(0.95)}
+        table = pd.DataFrame({**columns, "beyond floor": beyond_floor(apart, floor)})
         for name in ("ks", "anderson_darling"):
             p = pointwise_p_values(a, b, name)
-            for column, how in (("found (Holm)", "holm"), ("found (B-H)", "benjamini_hochberg")):
-                table.loc[name, column] = int((p[how] <= self.level).sum())
+            for column, method in (("(Holm)", "holm"), ("(B-H)", "benjamini_hochberg")):
+                table.loc[name, f"found {column}"] = int((p[method] <= self.level).sum())
         classifier = classifier_test(a, b, seed=seed)
-        table.loc["classifier (AUC)", ["mean", "floor", "floor 95 %"]] = [
-            classifier.auc,
-            0.5,
-            classifier.floor,
-        ]
+        table.loc["classifier (AUC)", [*columns]] = [classifier.auc, 0.5, classifier.floor]
         return table
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from spikedrop.errors import InputError
+from spikedrop.checks.arguments import real_number
 
 Answer = Literal["within", "beyond", "open"]
 
@@ -84,10 +84,9 @@ class Claim:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be claimed."""
-        if not (0 < self.margin < 1 and 0 < self.level < 0.5 and 0 < self.beyond < 0.5):
-            raise InputError(
-                f"margin={self.margin} must be in (0, 1), and level={self.level} in (0, 0.5)."
-            )
+        real_number("margin", self.margin, above=0, below=1)
+        real_number("level", self.level, above=0, below=0.5)
+        real_number("beyond", self.beyond, above=0, below=0.5)
 
 
 def share_bounds(struck: int, draws: int, claim: Claim) -> tuple[float, float]:

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import CubicSpline
 
-from spikedrop.checks.samples import BLOCK, Samples, blocks, observed
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import BLOCK, blocks, both, observed
 from spikedrop.comparison.criteria import Claim, Criterion, size_bounds
-from spikedrop.comparison.draws import both
 from spikedrop.comparison.gap import root_of
 from spikedrop.errors import InputError
 from spikedrop.scores.proper import absolute_mean
@@ -59,11 +59,14 @@ def crps_equivalence(
     ['within', 'open']
     """
     claim = claim or Claim()
-    if not 0 < margin < 1:
-        raise InputError(f"crps_margin={margin} must be in (0, 1).")
+    real_number("crps_margin", margin, above=0, below=1)
     x, z = both(a, b)
     y = observed(y, x, two_axes=True)
-    noise = _noise(noise_sd, x)
+    if np.ndim(noise_sd) == 0:
+        noise_sd = np.full((x.observations, x.outputs), noise_sd)
+    noise = observed(noise_sd, x, "noise_sd", two_axes=True)
+    if (noise < 0).any() or 0 < (noise > 0).sum() < len(noise):
+        raise InputError("noise_sd must be above 0 everywhere, or 0 everywhere.")
     totals, parts = np.zeros(2), (np.zeros(len(x)), np.zeros(len(z)))
     influence = _noisy if noise.any() else _influence
     for columns, values in blocks(x, z):
@@ -80,16 +83,6 @@ def crps_equivalence(
     freedom = len(x) - 1 if claim.paired else len(x) + len(z) - 2
     low, high = size_bounds(np.array([ratio - 1]), se, np.asarray(freedom), claim)
     return Criterion("CRPS", "fraction", abs(ratio - 1), float(low[0]), float(high[0]), margin)
-
-
-def _noise(noise_sd: float | np.ndarray, samples: Samples) -> np.ndarray:
-    """Noise of each column, or `InputError`."""
-    if np.ndim(noise_sd) == 0:
-        noise_sd = np.full((samples.observations, samples.outputs), noise_sd)
-    noise = observed(noise_sd, samples, "noise_sd", two_axes=True)
-    if (noise < 0).any() or 0 < (noise > 0).sum() < len(noise):
-        raise InputError("noise_sd must be above 0 everywhere, or 0 everywhere.")
-    return noise
 
 
 def _influence(z: np.ndarray, y: np.ndarray, _: np.ndarray) -> tuple[float, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,8 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.multitest import multipletests
 
-from spikedrop.checks.samples import BLOCK, Samples, per_observation
-from spikedrop.comparison.draws import both
+from spikedrop.checks.arguments import one_of, real_number, whole_number
+from spikedrop.checks.samples import BLOCK, Samples, both, per_observation
+from spikedrop.comparison.distances import anderson_darling
+from spikedrop.comparison.gap import crossing
 from spikedrop.comparison.kernel import joint_phases, marginal_features, side_by_side, waves
 from spikedrop.errors import InputError
 
@@ -65,8 +66,8 @@ def global_test(
 
     - ``location``: squared differences of means;
     - ``spread``: squared differences of :math:`(s_b^2 - s_a^2) / (s_b^2 + s_a^2)`;
-    - ``each law``: squared MMD of every observation (`marginal_kernel`);
-    - ``joint law``: squared MMD of whole draws (`joint_kernel`).
+    - ``each law``: squared MMD of every observation (`marginal_features`);
+    - ``joint law``: squared MMD of whole draws (`joint_phases`).
 
     The smallest of the four p-values is compared with its own distribution over the same
     exchanges (Westfall & Young 1993; Ernst 2004, doi:10.1214/088342304000000396), which keeps
@@ -97,13 +98,13 @@ def global_test(
     True
     """
     x, y = both(a, b)
-    if permutations < 1 or not 0 < level < 1:
-        raise InputError(f"permutations={permutations}, level={level}: 1 or more, and 0 to 1.")
+    whole_number("permutations", permutations, least=1)
+    real_number("level", level, above=0, below=1)
     centre, spread, moving = per_observation(_pooled, x, y)
     if not moving.any():
         return GlobalTest(1.0, {}, float("inf"), float("inf"))
     if not moving.all():  # what never moves tells nothing
-        x, y = _some(x, moving), _some(y, moving)
+        x, y = (Samples(s.name, s.all()[:, moving], (len(s), int(moving.sum()))) for s in (x, y))
         centre, spread = centre[moving], spread[moving]
     in_b = np.zeros((permutations + 1, len(x) + len(y)), dtype=np.int8)
     in_b[:, len(x) :] = 1
@@ -126,7 +127,9 @@ def global_test(
     }
     p = {name: _p_values(values) for name, values in statistics.items()}
     least = np.min(list(p.values()), axis=0)
-    critical = _critical(least, level)
+    values, counts = np.unique(least, return_counts=True)
+    allowed = values[np.cumsum(counts) / len(least) <= level + 1e-12]
+    critical = float(allowed[-1]) if len(allowed) else 0.0  # largest that is still significant
 
     def smallest(name: str) -> float:
         passed = np.sort(statistics[name])[::-1]
@@ -147,11 +150,6 @@ def _pooled(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     pooled = np.concatenate([x, y])
     spread = pooled.std(axis=0)
     return pooled.mean(axis=0), spread, spread > 1e-12 * np.abs(pooled).max(axis=0)
-
-
-def _some(samples: Samples, columns: np.ndarray) -> Samples:
-    """Return some columns of samples, in memory."""
-    return Samples(samples.name, samples.all()[:, columns], (len(samples), int(columns.sum())))
 
 
 def _exchanged(in_b: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -198,13 +196,6 @@ def _p_values(statistic: np.ndarray) -> np.ndarray:
     return (len(rounded) - np.searchsorted(np.sort(rounded), rounded, "left")) / len(rounded)
 
 
-def _critical(least: np.ndarray, level: float) -> float:
-    """Largest smallest-p that is still significant; 0 if none is."""
-    values, counts = np.unique(least, return_counts=True)
-    allowed = values[np.cumsum(counts) / len(least) <= level + 1e-12]
-    return float(allowed[-1]) if len(allowed) else 0.0
-
-
 def _smallest(noise: np.ndarray, observations: int, threshold: float) -> float:
     """Effect, the same at every observation, that lifts the sum of squares above `threshold`.
 
@@ -216,24 +207,14 @@ def _smallest(noise: np.ndarray, observations: int, threshold: float) -> float:
         lifted = squares + 2 * effect * total + observations * effect**2
         return float(np.mean(lifted > threshold))
 
-    low, high = 0.0, 4.0
-    if power(high) < POWER:
+    if power(4.0) < POWER:
         return float("inf")
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
-    return high
-
-
-def _anderson_darling(p: np.ndarray, q: np.ndarray) -> float:
-    with warnings.catch_warnings():  # SciPy's table ends at 0.001 and 0.25, and it says so
-        warnings.simplefilter("ignore", UserWarning)
-        return float(stats.anderson_ksamp([p, q], variant="midrank").pvalue)
+    return crossing(lambda effect: power(effect) < POWER, 4.0, halvings=30)
 
 
 POINTWISE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "ks": lambda p, q: float(stats.ks_2samp(p, q).pvalue),
-    "anderson_darling": _anderson_darling,
+    "anderson_darling": lambda p, q: float(anderson_darling(p, q).pvalue),
 }
 
 
@@ -265,17 +246,15 @@ def pointwise_p_values(
     [False, False, True]
     """
     x, y = both(a, b)
-    if test not in POINTWISE:
-        raise InputError(f"test={test!r}; use {', '.join(map(repr, POINTWISE))}.")
+    one_of("test", test, tuple(POINTWISE))
 
     def p_values(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.array([POINTWISE[test](u, v) for u, v in zip(x.T, y.T, strict=True)])
 
     p = per_observation(p_values, x, y)
-    table = {"p": p}
-    for name, method in (("holm", "holm"), ("benjamini_hochberg", "fdr_bh")):
-        table[name] = multipletests(p, method=method)[1]
-    return pd.DataFrame(table).rename_axis("observation")
+    corrected = {"holm": "holm", "benjamini_hochberg": "fdr_bh"}
+    table = {name: multipletests(p, method=method)[1] for name, method in corrected.items()}
+    return pd.DataFrame({"p": p, **table}).rename_axis("observation")
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from spikedrop.checks.samples import Samples, as_samples, per_observation, plain
-from spikedrop.comparison.draws import both, centre_and_sd, predictive_sd
-from spikedrop.comparison.kernel import marginal_kernel
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import as_samples, both, per_observation, plain
+from spikedrop.comparison.draws import predictive_sd
+from spikedrop.comparison.kernel import marginal_features
 from spikedrop.errors import InputError
 
 DISTANCES = ("ks", "anderson_darling", "wasserstein", "energy", "mmd")
@@ -69,7 +70,8 @@ def _distances(x: np.ndarray, y: np.ndarray, unit: np.ndarray) -> tuple[np.ndarr
     rows = [
         (
             stats.ks_2samp(p, q, method="asymp").statistic,
-            _anderson_darling(p, q),
+            # 0 where both are one and the same value everywhere
+            anderson_darling(p, q).statistic if np.ptp(np.concatenate([p, q])) else 0.0,
             stats.wasserstein_distance(p, q),
             stats.energy_distance(p, q),
             _mmd(p, q),
@@ -84,18 +86,16 @@ def _frame(columns: tuple[np.ndarray, ...]) -> pd.DataFrame:
     return table.rename_axis("observation")
 
 
-def _anderson_darling(p: np.ndarray, q: np.ndarray) -> float:
-    if min(p.min(), q.min()) == max(p.max(), q.max()):
-        return 0.0  # one and the same value everywhere
-    with warnings.catch_warnings():  # of the p-value, which is not used
+def anderson_darling(p: np.ndarray, q: np.ndarray):
+    """SciPy's test of two samples, without its warning that p-values end at 0.001 and 0.25."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return float(stats.anderson_ksamp([p, q], variant="midrank").statistic)
+        return stats.anderson_ksamp([p, q], variant="midrank")
 
 
 def _mmd(p: np.ndarray, q: np.ndarray) -> float:
-    kernel = marginal_kernel(1)
     centre = p.mean()
-    u, v = (kernel.features((s - centre)[:, None]).mean(axis=0) for s in (p, q))
+    u, v = (marginal_features((s - centre)[:, None], 1).mean(axis=0) for s in (p, q))
     return float(np.linalg.norm(u - v))
 
 
@@ -124,21 +124,17 @@ def exchanged_floor(
     such "if". Same frame as `noise_floor`, in predictive sd of `a`.
     """
     x, y = both(a, b, outputs="one")
-    sd = centre_and_sd(x)[1]
+    sd = predictive_sd(x)
     rng = np.random.default_rng(seed)
-    frames = []
-    for _ in range(repeats):
-        order = rng.permutation(len(x) + len(y))
-        frames.append(_frame(_exchanged(x, y, sd, order)))
+
+    def exchanged(order: np.ndarray) -> pd.DataFrame:
+        def mixed(a: np.ndarray, b: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, ...]:
+            return _distances(*np.split(np.concatenate([a, b])[order], [len(a)]), unit)
+
+        return _frame(per_observation(mixed, x, y, sd))
+
+    frames = [exchanged(rng.permutation(len(x) + len(y))) for _ in range(repeats)]
     return pd.concat(frames, keys=range(repeats), names=["sample"])
-
-
-def _exchanged(x: Samples, y: Samples, sd: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, ...]:
-    def mixed(a: np.ndarray, b: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, ...]:
-        pooled = np.concatenate([a, b])[order]
-        return _distances(pooled[: len(a)], pooled[len(a) :], unit)
-
-    return per_observation(mixed, x, y, sd)
 
 
 def beyond_floor(candidate: pd.DataFrame, floor: pd.DataFrame, level: float = 0.95) -> pd.Series:
@@ -151,8 +147,7 @@ def beyond_floor(candidate: pd.DataFrame, floor: pd.DataFrame, level: float = 0.
     >>> float(beyond_floor(pd.DataFrame({"ks": [0.5, 0.99]}), floor)["ks"])
     0.5
     """
-    if not 0 < level < 1:
-        raise InputError(f"level={level} must be between 0 and 1.")
+    real_number("level", level, above=0, below=1)
     return (candidate > floor.quantile(level)).mean()
 
 

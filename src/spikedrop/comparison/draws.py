@@ -7,26 +7,9 @@ import math
 import numpy as np
 import xarray as xr
 
-from spikedrop.checks.samples import Outputs, Samples, aligned, as_samples, per_observation
+from spikedrop.checks.samples import Samples, as_samples, per_observation
 from spikedrop.comparison.criteria import RARE
 from spikedrop.errors import InputError
-
-
-def as_draws(samples: xr.DataArray | np.ndarray, name: str, *, outputs: bool = False) -> np.ndarray:
-    """Return samples as float64 (draw, observation) after checks, all of them in memory.
-
-    With `outputs`, every (observation, output) becomes an observation; without, several outputs
-    are refused.
-    """
-    return as_samples(samples, name, least=2, outputs="many" if outputs else "one").all()
-
-
-def both(
-    a: object, b: object, names: tuple[str, str] = ("a", "b"), *, outputs: Outputs = "many"
-) -> tuple[Samples, Samples]:
-    """Check two samples of the same observations; those of `b` come in the order of `a`."""
-    first = as_samples(a, names[0], least=2, outputs=outputs)
-    return first, aligned(first, as_samples(b, names[1], least=2, outputs=outputs))
 
 
 def predictive_sd(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndarray:
@@ -73,15 +56,15 @@ def pairing_fault(a: object, b: object) -> str | None:
     if not (isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray)):
         return None
     for key in ("seed", "scope"):
-        one, other = a.attrs.get(key), b.attrs.get(key)
-        if one != other:
-            return f"{key} is {one!r} for one and {other!r} for the other."
+        first, second = a.attrs.get(key), b.attrs.get(key)
+        if first != second:
+            return f"{key} is {first!r} for one and {second!r} for the other."
     if "draw" in a.coords and "draw" in b.coords and a.sizes["draw"] == b.sizes["draw"]:
         numbers = [samples["draw"].to_numpy() for samples in (a, b)]
         wrong = np.flatnonzero(numbers[0] != numbers[1])
         if len(wrong):
-            one, other = (which[wrong[0]] for which in numbers)
-            return f"position {wrong[0]} holds draw {one} of one and draw {other} of the other."
+            first, second = (number[wrong[0]] for number in numbers)
+            return f"position {wrong[0]} holds draw {first} of one and draw {second} of the other."
     return None
 
 

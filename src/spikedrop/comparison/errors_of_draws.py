@@ -6,11 +6,10 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from spikedrop.checks.samples import Samples
+from spikedrop.checks.samples import both
 from spikedrop.comparison.criteria import FAR, RARE, Claim, Criterion, share_bounds
-from spikedrop.comparison.draws import both, centre_and_sd
+from spikedrop.comparison.draws import centre_and_sd
 from spikedrop.comparison.kernel import side_by_side
-from spikedrop.errors import InputError
 
 MEAN_ERROR, FAR_OFF = "mean error", "draws far off"  # names of the criteria
 SMALL = 2**15  # values of a sample in a block
@@ -56,7 +55,7 @@ def mean_error(
     (0.01, 'within')
     """
     claim = claim or Claim(paired=True)
-    x, z = _same_draws(a, b)
+    x, z = both(a, b, paired=True)
     centre, sd = centre_and_sd(x)
     n, m = x.shape
     near, far = _Jackknife(n), _Jackknife(n)  # up to FAR, and beyond
@@ -140,7 +139,7 @@ def rare_draws(
     (0.0, 0.03, 'within')
     """
     claim = claim or Claim()
-    x, z = _same_draws(a, b) if claim.paired else both(a, b)
+    x, z = both(a, b, paired=claim.paired)
     most = 0
     for _, (p, q) in side_by_side((x, z), *centre_and_sd(x), SMALL):
         off = (
@@ -153,10 +152,3 @@ def rare_draws(
     among = Claim(claim.margin, claim.level, claim.beyond / x.shape[1], claim.paired)
     low, high = share_bounds(most, n, among)
     return Criterion(FAR_OFF, "share", most / n, low, high, RARE, 0.0 if high < RARE else np.inf)
-
-
-def _same_draws(a: object, b: object) -> tuple[Samples, Samples]:
-    x, z = both(a, b)
-    if len(x) != len(z):
-        raise InputError(f"a has {len(x)} draws and b {len(z)}: paired samples have as many.")
-    return x, z

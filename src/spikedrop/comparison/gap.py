@@ -137,12 +137,12 @@ class Gap:
         return low, high
 
 
-def crossing(holds: Callable[[float], bool], largest: float) -> float:
+def crossing(holds: Callable[[float], bool], largest: float, halvings: int = 50) -> float:
     """Size up to which `holds` is true, given that it is at 0."""
     low, high = 0.0, largest
     if holds(high):
         return high
-    for _ in range(50):
+    for _ in range(halvings):
         middle = (low + high) / 2
         low, high = (middle, high) if holds(middle) else (low, middle)
     return high

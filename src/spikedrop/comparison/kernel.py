@@ -10,7 +10,6 @@ functions. As vectors of fixed length, thousands of draws cost no more than thei
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,35 +18,6 @@ from spikedrop.checks.samples import Samples, blocks
 QUADRATURE = 16  # nodes: the Gaussian to 2e-3 for differences up to 5 sd, to 1e-6 up to 3
 JOINT_WAVES = 256
 SMALL = 2**16  # values of a sample in a block
-
-
-@dataclass(frozen=True, eq=False)
-class Kernel:
-    """A translation-invariant kernel.
-
-    Attributes
-    ----------
-    frequencies : numpy.ndarray
-        Axes (wave, observation), in radians per predictive sd.
-    weights : numpy.ndarray
-        Axis (wave,), positive, sum 1.
-    """
-
-    frequencies: np.ndarray
-    weights: np.ndarray
-
-    def features(self, z: np.ndarray) -> np.ndarray:
-        """Feature vectors of draws (draw, observation): axes (draw, 2 x wave)."""
-        return waves(z @ self.frequencies.T, self.weights)
-
-    def moved(self, z: np.ndarray) -> Callable[[float], float]:
-        """MMD of the law of `z` and the same law moved, as a function of the shift.
-
-        The shift is the same at every observation, in the unit of `z`. It turns the characteristic
-        function and leaves its modulus, which is estimated without bias from the draws.
-        """
-        phase = z @ self.frequencies.T
-        return moved(modulus(phase), self.weights, self.frequencies.sum(axis=1), len(z))
 
 
 def waves(phase: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -64,8 +34,10 @@ def modulus(phase: np.ndarray) -> np.ndarray:
 def moved(
     squared: np.ndarray, weights: np.ndarray, together: np.ndarray, draws: int
 ) -> Callable[[float], float]:
-    """MMD of a law and the same law moved; see `Kernel.moved`.
+    """MMD of a law and the same law moved, as a function of the shift.
 
+    The shift is the same at every observation, in the unit of the draws. It turns the
+    characteristic function and leaves its modulus, which is estimated without bias from the draws.
     `squared` is from `modulus`, `together` the sum of each wave's frequencies over observations.
     """
     strength = 2 * weights * (draws * squared - 1) / (draws - 1)
@@ -76,26 +48,6 @@ def moved(
     return mmd
 
 
-def marginal_kernel(observations: int) -> Kernel:
-    r"""Return the mean over observations of one-dimensional Gaussian kernels of width 1.
-
-    :math:`k(z, z') = \frac1m \sum_i \exp(-(z_i - z'_i)^2 / 2)`: its squared MMD is the mean over
-    observations of the squared MMD of each, by Gauss-Hermite quadrature of the kernel's spectrum.
-
-    >>> kernel = marginal_kernel(2)
-    >>> z = np.array([[0.0, 0.0], [1.0, 2.0]])
-    >>> gram = kernel.features(z) @ kernel.features(z).T
-    >>> exact = (np.exp(-1 / 2) + np.exp(-4 / 2)) / 2
-    >>> bool(abs(gram[0, 1] - exact) < 1e-6), bool(abs(gram[0, 0] - 1) < 1e-12)
-    (True, True)
-    """
-    nodes, weights = quadrature()
-    return Kernel(
-        frequencies=np.kron(np.eye(observations), nodes[:, None]),
-        weights=np.tile(weights, observations) / observations,
-    )
-
-
 def quadrature() -> tuple[np.ndarray, np.ndarray]:
     """Waves of the Gaussian kernel of width 1 in one dimension, and their weights."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE)
@@ -104,31 +56,21 @@ def quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 
 def marginal_features(z: np.ndarray, observations: int) -> np.ndarray:
-    """Features of `marginal_kernel` that belong to some of its observations, those of `z`.
+    r"""Features of some observations, those of `z`, in the mean of one-dimensional kernels.
 
-    >>> z = np.array([[1.0, 2.0], [0.5, 3.0]])
-    >>> bool((marginal_features(z, 2) == marginal_kernel(2).features(z)).all())
-    True
+    :math:`k(z, z') = \frac1m \sum_i \exp(-(z_i - z'_i)^2 / 2)` over all m `observations`: its
+    squared MMD is the mean over observations of the squared MMD of each, by Gauss-Hermite
+    quadrature of the kernel's spectrum.
+
+    >>> z = np.array([[0.0, 0.0], [1.0, 2.0]])
+    >>> gram = marginal_features(z, 2) @ marginal_features(z, 2).T
+    >>> exact = (np.exp(-1 / 2) + np.exp(-4 / 2)) / 2
+    >>> bool(abs(gram[0, 1] - exact) < 1e-6), bool(abs(gram[0, 0] - 1) < 1e-12)
+    (True, True)
     """
     nodes, weights = quadrature()
     phase = (z[:, :, None] * nodes).reshape(len(z), -1)
     return waves(phase, np.tile(weights, z.shape[1]) / observations)
-
-
-def joint_kernel(observations: int, seed: int) -> Kernel:
-    r"""Return a Gaussian kernel on whole draws, :math:`\exp(-|z - z'|^2 / 2m)`, in random waves.
-
-    Rahimi & Recht 2007 (https://papers.nips.cc/paper/3182); it sees how observations move
-    together.
-
-    >>> kernel = joint_kernel(3, seed=0)
-    >>> gram = kernel.features(np.eye(3)) @ kernel.features(np.eye(3)).T
-    >>> bool(abs(gram[0, 1] - np.exp(-2 / 6)) < 0.1)  # about 1 / sqrt(256)
-    True
-    """
-    rng = np.random.default_rng(seed)
-    frequencies = rng.normal(size=(JOINT_WAVES, observations)) / np.sqrt(observations)
-    return Kernel(frequencies, np.full(JOINT_WAVES, 1 / JOINT_WAVES))
 
 
 def side_by_side(
@@ -142,7 +84,10 @@ def side_by_side(
 def joint_phases(
     samples: tuple[Samples, ...], centre: np.ndarray, unit: np.ndarray, seed: int
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Phases of the waves of `joint_kernel` in the standardised samples, without its frequencies.
+    r"""Phases of a Gaussian kernel on whole draws, :math:`\exp(-|z - z'|^2 / 2m)`, in random waves.
+
+    Rahimi & Recht 2007 (https://papers.nips.cc/paper/3182); it sees how observations move together.
+    z are the draws, standardised.
 
     Returns axes (draw, wave) of each sample, the weights, and the sum of each wave's frequencies,
     axis (wave,). The frequencies of a few waves are drawn at a time, as many as take no more
@@ -153,11 +98,11 @@ def joint_phases(
     phases = [np.zeros((len(part), JOINT_WAVES)) for part in samples]
     together = np.empty(JOINT_WAVES)
     for start in range(0, JOINT_WAVES, group):
-        some = slice(start, min(start + group, JOINT_WAVES))
-        frequencies = rng.normal(size=(some.stop - start, observations))
+        span = slice(start, min(start + group, JOINT_WAVES))
+        frequencies = rng.normal(size=(span.stop - start, observations))
         frequencies /= np.sqrt(observations)
-        together[some] = frequencies.sum(axis=1)
+        together[span] = frequencies.sum(axis=1)
         for columns, values in side_by_side(samples, centre, unit, SMALL):
             for phase, z in zip(phases, values, strict=True):
-                phase[:, some] += z @ frequencies[:, columns].T
+                phase[:, span] += z @ frequencies[:, columns].T
     return phases, np.full(JOINT_WAVES, 1 / JOINT_WAVES), together

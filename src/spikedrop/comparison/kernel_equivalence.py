@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from spikedrop.checks.samples import Samples
+from spikedrop.checks.arguments import one_of
+from spikedrop.checks.samples import Samples, both
 from spikedrop.comparison.criteria import Claim, Criterion
-from spikedrop.comparison.draws import both, centre_and_sd
+from spikedrop.comparison.draws import centre_and_sd
 from spikedrop.comparison.gap import Gap, crossing, root_of
 from spikedrop.comparison.kernel import (
     joint_phases,
@@ -21,9 +21,11 @@ from spikedrop.comparison.kernel import (
     side_by_side,
     waves,
 )
-from spikedrop.errors import InputError
 
 KERNELS = ("each law", "joint law")
+Law = tuple[float, np.ndarray, Callable[[float], float]]
+"""Squared distance of the mean feature vectors of two samples, a matrix with the eigenvalues of the
+covariance of their difference, and the MMD that a shift makes."""
 NAMES = {"each law": "each law", "joint law": "the joint law"}
 ONE = 1.0  # predictive sd; larger shifts are not told apart
 SMALL = 2**13  # values of a sample in a block, each of which has sixteen features
@@ -51,8 +53,8 @@ def kernel_equivalence(
         The default is unpaired, margin and level 0.05. Its seed is that of the joint kernel's
         waves, too.
     kernel : {"each law", "joint law"}
-        `spikedrop.comparison.kernel.marginal_kernel`, a mean over observations of the squared MMD
-        of each, which nothing can cancel; or `joint_kernel`, on whole draws.
+        `spikedrop.comparison.kernel.marginal_features`, a mean over observations of the squared MMD
+        of each, which nothing can cancel; or `joint_phases`, on whole draws.
 
     Examples
     --------
@@ -63,61 +65,38 @@ def kernel_equivalence(
     """
     claim = claim or Claim()
     x, y = both(a, b)
-    if kernel not in KERNELS:
-        raise InputError(f"kernel={kernel!r}; use {', '.join(map(repr, KERNELS))}.")
+    one_of("kernel", kernel, KERNELS)
     centre, sd = centre_and_sd(x)
-    law = (
-        _each_law(x, y, centre, sd, paired=claim.paired)
-        if kernel == "each law"
-        else _joint_law(x, y, centre, sd, claim)
-    )
+    of_law = _each_law if kernel == "each law" else _joint_law
+    seen, square, mmd_of_shift = of_law(x, y, centre, sd, claim)
     freedom = len(x) - 1 if claim.paired else len(x) + len(y) - 2
-    gap = Gap.of(law.seen, law.square, freedom, claim.seed)
-    low, high = gap.bounds(claim, law.moved, ONE)
+    gap = Gap.of(seen, square, freedom, claim.seed)
+    low, high = gap.bounds(claim, mmd_of_shift, ONE)
     estimate = 0.0
     if gap.estimate > 0:
-        estimate = crossing(lambda shift: law.moved(shift) <= gap.estimate, ONE)
+        estimate = crossing(lambda shift: mmd_of_shift(shift) <= gap.estimate, ONE)
     return Criterion(f"MMD of {NAMES[kernel]}", "sd", estimate, low, high, claim.margin, high)
 
 
-@dataclass(frozen=True, eq=False)
-class _Law:
-    """What `kernel_equivalence` needs of the features of both samples.
-
-    Attributes
-    ----------
-    seen : float
-        Squared distance of the mean feature vectors.
-    square : numpy.ndarray
-        A matrix with the eigenvalues of the covariance of that difference.
-    moved : callable
-        The MMD that a shift makes.
-    """
-
-    seen: float
-    square: np.ndarray
-    moved: Callable[[float], float]
-
-
-def _joint_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, claim: Claim) -> _Law:
+def _joint_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, claim: Claim) -> Law:
     phases, weights, together = joint_phases((x, y), centre, sd, claim.seed)
     features = [waves(phase, weights) for phase in phases]
     gap = features[0].mean(axis=0) - features[1].mean(axis=0)
     root = root_of(features, paired=claim.paired)
     square = root.T @ root if root.shape[1] < len(root) else root @ root.T
     shift = moved(modulus(phases[0]), weights, together, len(x))
-    return _Law(float(gap @ gap), square, shift)
+    return float(gap @ gap), square, shift
 
 
-def _each_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, *, paired: bool) -> _Law:
-    m, rows = x.shape[1], len(x) + (0 if paired else len(y))
+def _each_law(x: Samples, y: Samples, centre: np.ndarray, sd: np.ndarray, claim: Claim) -> Law:
+    m, rows = x.shape[1], len(x) + (0 if claim.paired else len(y))
     nodes, weights = quadrature()
     way = _many_features if 2 * m * len(nodes) >= rows else _many_draws
-    means, square = way((x, y), centre, sd, paired=paired)
+    means, square = way((x, y), centre, sd, paired=claim.paired)
     gap = means[0] - means[1]
     weights, together = np.tile(weights / m, m), np.tile(nodes, m)
     squared = (means[0] ** 2).reshape(2, -1).sum(axis=0) / weights
-    return _Law(float(np.sum(gap**2)), square, moved(squared, weights, together, len(x)))
+    return float(np.sum(gap**2)), square, moved(squared, weights, together, len(x))
 
 
 def _many_features(
@@ -151,11 +130,11 @@ def _many_draws(
     ]
     square: np.ndarray | float = 0.0
     for i in range(0, max(map(len, everything)), step):
-        some = [
+        roots = [
             (features(z, i) - mean) * np.sqrt(1 / (len(z) * (len(z) - 1)))
             for z, mean in zip(everything, means, strict=True)
             if i < len(z)
         ]
-        for root in [some[1] - some[0]] if paired else some:
+        for root in [roots[1] - roots[0]] if paired else roots:
             square = square + root.T @ root
     return tuple(means), np.asarray(square)

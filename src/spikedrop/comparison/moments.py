@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.samples import both
 from spikedrop.comparison.criteria import WORST, Claim, Criterion, size_bounds
-from spikedrop.comparison.draws import both, centre_and_sd, fewest_draws
+from spikedrop.comparison.draws import centre_and_sd, fewest_draws
 from spikedrop.comparison.gap import Gap, Square, root_of
 from spikedrop.comparison.kernel import side_by_side
 

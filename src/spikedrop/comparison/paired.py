@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from spikedrop.checks.samples import Samples, blocks, per_observation
-from spikedrop.comparison.draws import both, centre_and_sd, pairing_fault
+from spikedrop.checks.samples import Samples, blocks, both, per_observation
+from spikedrop.comparison.draws import centre_and_sd, pairing_fault
 from spikedrop.errors import InputError
 
 
@@ -47,6 +47,11 @@ class PairedError:
     largest: float
     sd_ratio: float
 
+    def columns(self) -> dict[str, float]:
+        """Return ``error``, ``error p95``, ``bias`` and ``sd ratio``, columns of a table."""
+        values = (self.mean, self.p95, self.bias, self.sd_ratio)
+        return dict(zip(("error", "error p95", "bias", "sd ratio"), values, strict=True))
+
     def row(self) -> dict[str, float]:
         """Return the summary numbers as one row of a table."""
         return {
@@ -63,9 +68,7 @@ def _paired(ann: object, snn: object) -> tuple[Samples, Samples, np.ndarray, np.
     fault = pairing_fault(ann, snn)
     if fault:
         raise InputError(f"the samples are not paired: {fault}")
-    a, b = both(ann, snn, ("ann", "snn"), outputs="one")
-    if a.shape != b.shape:
-        raise InputError(f"ann has shape {a.shape} and snn {b.shape}; paired samples have one.")
+    a, b = both(ann, snn, ("ann", "snn"), outputs="one", paired=True)
     return a, b, *centre_and_sd(a)
 
 
@@ -169,11 +172,10 @@ def certificate(ann: xr.DataArray | np.ndarray, snn: xr.DataArray | np.ndarray) 
     [[0.0, 1.414]]
     """
     a, b, _, sd = _paired(ann, snn)
-    distance, bound = per_observation(_transport, a, b, sd)
+
+    def transport(a: np.ndarray, b: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        distance = list(map(stats.wasserstein_distance, (a / sd).T, (b / sd).T))
+        return np.array(distance), (np.abs(b - a) / sd).mean(axis=0)
+
+    distance, bound = per_observation(transport, a, b, sd)
     return pd.DataFrame({"wasserstein": distance, "bound": bound}).rename_axis("observation")
-
-
-def _transport(a: np.ndarray, b: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pairs = zip((a / sd).T, (b / sd).T, strict=True)
-    distance = [stats.wasserstein_distance(p, q) for p, q in pairs]
-    return np.array(distance), (np.abs(b - a) / sd).mean(axis=0)

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.checks.arguments import whole_number
+from spikedrop.checks.samples import as_samples, both
 from spikedrop.comparison.comparison import Verdict
-from spikedrop.comparison.draws import as_draws, both, predictive_sd
+from spikedrop.comparison.draws import predictive_sd
 from spikedrop.comparison.verdict import compare
-from spikedrop.errors import InputError
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 
@@ -54,26 +55,23 @@ def verdict_rates(
     {'equivalent': 0.0, 'different': 1.0, 'detected': 0.0, 'not enough draws to tell': 0.0}
     """
     if b is None:
-        x, y = as_draws(a, "a", outputs=True), None
+        x, y = as_samples(a, "a", least=2, outputs="many").all(), None
     else:
         x, y = (samples.all() for samples in both(a, b))
     available = len(x) // 2 if y is None else min(len(x), len(y))
-    if draws > available or repeats < 1:
-        raise InputError(
-            f"draws={draws}, repeats={repeats}: the pools allow {available} draws, and one "
-            "repetition is the least."
-        )
+    whole_number("draws", draws, below=available + 1)
+    whole_number("repeats", repeats, least=1)
     rng = np.random.default_rng(seed)
     counts = dict.fromkeys(VERDICTS, 0)
     for repeat in range(repeats):
         order = rng.permutation(len(x))
-        one = order[:draws]
+        taken = order[:draws]
         if y is None:
             other = x[order[draws : 2 * draws]]
         else:
-            other = y[one if paired else rng.permutation(len(y))[:draws]]
-        found = compare(x[one], other, paired=paired, seed=seed + repeat, **settings)
-        counts[found.verdict] += 1
+            other = y[taken if paired else rng.permutation(len(y))[:draws]]
+        comparison = compare(x[taken], other, paired=paired, seed=seed + repeat, **settings)
+        counts[comparison.verdict] += 1
     return {verdict: count / repeats for verdict, count in counts.items()}
 
 
@@ -107,19 +105,19 @@ def power_table(
         One row per setting: ``change`` ("shift" or "spread"), ``size``, ``draws``, and a rate for
         each verdict.
     """
-    x = as_draws(pool, "pool", outputs=True)
+    x = as_samples(pool, "pool", least=2, outputs="many").all()
     centre, sd = x.mean(axis=0), predictive_sd(x, "pool")
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(x))
-    one, other = x[order[: len(x) // 2]], x[order[len(x) // 2 :]]
-    changes = [("shift", size, other + size * sd) for size in shifts]
-    changes += [("spread", size, centre + (1 + size) * (other - centre)) for size in spreads]
+    first, second = np.array_split(x[order], [len(x) // 2])
+    changes = [("shift", size, second + size * sd) for size in shifts]
+    changes += [("spread", size, centre + (1 + size) * (second - centre)) for size in spreads]
     rows = [
         {
             "change": change,
             "size": size,
             "draws": n,
-            **verdict_rates(one, changed, draws=n, repeats=repeats, seed=seed, **settings),
+            **verdict_rates(first, changed, draws=n, repeats=repeats, seed=seed, **settings),
         }
         for n in draws
         for change, size, changed in changes

@@ -7,17 +7,13 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import both
 from spikedrop.comparison.comparison import Comparison, Verdict
 from spikedrop.comparison.criteria import FAR, Claim, Criterion
 from spikedrop.comparison.crps_equivalence import crps_equivalence
 from spikedrop.comparison.difference import global_test
-from spikedrop.comparison.draws import (
-    both,
-    fewest_draws,
-    pairing_fault,
-    predictive_sd,
-    said_to_be_paired,
-)
+from spikedrop.comparison.draws import fewest_draws, pairing_fault, predictive_sd, said_to_be_paired
 from spikedrop.comparison.errors_of_draws import FAR_OFF, MEAN_ERROR, mean_error, rare_draws
 from spikedrop.comparison.kernel_equivalence import KERNELS, kernel_equivalence
 from spikedrop.comparison.moments import moment_equivalence
@@ -122,17 +118,11 @@ def compare(
     fault = pairing_fault(a, b) if paired else None
     if fault:
         raise InputError(f"paired=True, but the samples are not paired: {fault}")
-    if not (0 < margin < 1 and 0 < crps_margin < 1 and 0 < level < 0.5):
-        raise InputError(
-            f"margin={margin} and crps_margin={crps_margin} must be in (0, 1) and level={level} in "
-            "(0, 0.5)."
-        )
-    x, z = both(a, b)
+    real_number("crps_margin", crps_margin, above=0, below=1)
     claim = Claim(margin, level, level / CRITERIA, bool(paired), seed)
+    x, z = both(a, b, paired=claim.paired)
     if y is None and np.any(noise_sd):
         raise InputError("noise_sd without y: it takes part in the score of y alone.")
-    if paired and len(x) != len(z):
-        raise InputError(f"a has {len(x)} draws and b {len(z)}: paired samples have as many.")
     predictive_sd(x)
     criteria = (
         *((mean_error(x, z, claim),) if paired else ()),
@@ -145,20 +135,20 @@ def compare(
         criteria += (scored,)
     if min(len(x), len(z)) < fewest_draws(level):  # too few for what is nearly normal
         criteria = tuple(
-            one if one.name in (MEAN_ERROR, FAR_OFF) else replace(one, low=0.0) for one in criteria
+            c if c.name in (MEAN_ERROR, FAR_OFF) else replace(c, low=0.0) for c in criteria
         )
     difference = None
     if not paired:
         difference = global_test(x, z, seed=seed, permutations=permutations, level=level)
         found = difference.p_value <= level
     else:
-        found = any(one.low > 0 for one in criteria[1:])
+        found = any(c.low > 0 for c in criteria[1:])
     error = paired_error(x, z) if paired else None
     verdict = _verdict(criteria, found)
     return Comparison(
         verdict=verdict,
         reason=_reason(verdict, criteria, error.largest if error else None),
-        paired=bool(paired),
+        paired=claim.paired,
         margin=margin,
         level=level,
         draws=(len(x), len(z)),
@@ -166,7 +156,7 @@ def compare(
         smallest_effect=(
             difference.smallest_shift if difference else criteria[0].high - criteria[0].estimate
         ),
-        attainable_margin=max(one.reach for one in criteria),
+        attainable_margin=max(c.reach for c in criteria),
         criteria=criteria,
         difference=difference,
         error=error,
@@ -175,7 +165,7 @@ def compare(
 
 
 def _verdict(criteria: tuple[Criterion, ...], found: bool) -> Verdict:
-    answers = {one.answer for one in criteria}
+    answers = {c.answer for c in criteria}
     if answers == {"within"}:
         return "equivalent"
     if "beyond" in answers:
@@ -186,7 +176,7 @@ def _verdict(criteria: tuple[Criterion, ...], found: bool) -> Verdict:
 def _reason(verdict: Verdict, criteria: tuple[Criterion, ...], largest: float | None) -> str:
     """Say why, in one sentence, with the numbers that decide."""
     if verdict == "equivalent":
-        rare = next(one for one in criteria if one.name == FAR_OFF)
+        rare = next(c for c in criteria if c.name == FAR_OFF)
         share = f"{rare.estimate:.2g} of the draws" if rare.estimate else "no draw"
         if largest is None:
             what = f"{share} lay more than {FAR:g} sd outside all draws of the reference"
@@ -198,18 +188,15 @@ def _reason(verdict: Verdict, criteria: tuple[Criterion, ...], largest: float | 
         )
     if verdict == "different":
         worst = max(
-            (one for one in criteria if one.answer == "beyond"),
-            key=lambda one: one.low / one.margin,
+            (c for c in criteria if c.answer == "beyond"),
+            key=lambda c: c.low / c.margin,
         )
         size = f"at least {worst.low:.3g} {worst.unit}"
         return f"the difference in {worst.name} is {size}, beyond its margin of {worst.margin:.3g}."
-    left = sorted((one for one in criteria if one.answer == "open"), key=_times, reverse=True)
-    names = ", ".join(one.name for one in left[:NAMED])
+    left = [c for c in criteria if c.answer == "open"]
+    left = sorted(left, key=lambda c: c.high / c.margin, reverse=True)
+    names = ", ".join(c.name for c in left[:NAMED])
     names += f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     if verdict == "detected":
         return f"there is a difference, and its size against the margin is open: {names}."
     return f"no difference is shown, and none beyond the margin is excluded: {names}."
-
-
-def _times(one: Criterion) -> float:
-    return one.high / one.margin

@@ -20,9 +20,8 @@ from spikedrop.data.describe import (
     replicate_noise,
 )
 from spikedrop.data.design import Design, fit_design
-from spikedrop.data.features import attach_features, load_features, rdkit_features
+from spikedrop.data.features import attach_features, load_features, open_screen, rdkit_features
 from spikedrop.data.fetch import DownloadError, fetch_almanac
-from spikedrop.data.opening import open_screen
 from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.data.simulate import expected_growth, noise_sd, simulate_screen
 from spikedrop.data.single_growth import (

@@ -4,7 +4,6 @@ The screen is described by Holbeck et al. (2017), doi 10.1158/0008-5472.CAN-17-0
 """
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,41 +13,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from spikedrop.checks.arguments import one_of, whole_number
 from spikedrop.data.describe import growth_from_readings
 from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
 COLUMNS = [
-    "COMBODRUGSEQ",
-    "SCREENER",
-    "STUDY",
-    "TESTDATE",
-    "PLATE",
-    "PANELNBR",
-    "CELLNBR",
-    "PREFIX1",
-    "NSC1",
-    "SAMPLE1",
-    "CONCINDEX1",
-    "CONC1",
-    "CONCUNIT1",
-    "PREFIX2",
-    "NSC2",
-    "SAMPLE2",
-    "CONCINDEX2",
-    "CONC2",
-    "CONCUNIT2",
-    "PERCENTGROWTH",
-    "PERCENTGROWTHNOTZ",
-    "TESTVALUE",
-    "CONTROLVALUE",
-    "TZVALUE",
-    "EXPECTEDGROWTH",
-    "SCORE",
-    "VALID",
-    "PANEL",
-    "CELLNAME",
+    *("COMBODRUGSEQ", "SCREENER", "STUDY", "TESTDATE", "PLATE", "PANELNBR", "CELLNBR"),
+    *("PREFIX1", "NSC1", "SAMPLE1", "CONCINDEX1", "CONC1", "CONCUNIT1"),
+    *("PREFIX2", "NSC2", "SAMPLE2", "CONCINDEX2", "CONC2", "CONCUNIT2"),
+    *("PERCENTGROWTH", "PERCENTGROWTHNOTZ", "TESTVALUE", "CONTROLVALUE", "TZVALUE"),
+    *("EXPECTEDGROWTH", "SCORE", "VALID", "PANEL", "CELLNAME"),
 ]
 """The 29 columns of NCI's file, in its order."""
 
@@ -57,16 +33,8 @@ GROWTH_TOLERANCE_POINTS = 0.1
 SCORE_TOLERANCE_POINTS = 0.51
 
 _NUMBERS = [
-    "NSC1",
-    "CONC1",
-    "NSC2",
-    "CONC2",
-    "PERCENTGROWTH",
-    "TESTVALUE",
-    "CONTROLVALUE",
-    "TZVALUE",
-    "EXPECTEDGROWTH",
-    "SCORE",
+    *("NSC1", "CONC1", "NSC2", "CONC2", "PERCENTGROWTH"),
+    *("TESTVALUE", "CONTROLVALUE", "TZVALUE", "EXPECTEDGROWTH", "SCORE"),
 ]
 _WORDS = ("SCREENER", "CONCUNIT1", "CONCUNIT2", "VALID", "PANEL", "CELLNAME")
 # PLATE mixes names and numbers, and nothing here needs what it says.
@@ -149,13 +117,11 @@ def load_almanac(
     Examples:
         >>> load_almanac("nowhere.csv")
         Traceback (most recent call last):
-        spikedrop.errors.InputError: nowhere.csv: no such file. ...
+        spikedrop.errors.InputError: nowhere.csv: No such file...
     """
     path = Path(path)
-    if bad_rows not in ("raise", "drop"):
-        raise InputError(f'bad_rows must be "raise" or "drop", not {bad_rows!r}.')
-    if chunk_rows < 1:
-        raise InputError(f"chunk_rows must be at least 1, not {chunk_rows}.")
+    one_of("bad_rows", bad_rows, ("raise", "drop"))
+    whole_number("chunk_rows", chunk_rows, least=1)
     tally = _Tally()
     for chunk in _chunks(path, chunk_rows):
         _add(chunk, tally, path, bad_rows)
@@ -166,19 +132,8 @@ def load_almanac(
     n_pairs, n_singles = (sum(map(len, rows)) for rows in (tally.pairs, tally.singles))
     pairs = _average(tally.pairs, tally.words, ("drug_a", "drug_b"))
     singles = _average(tally.singles, tally.words, ("drug",))
-    report = LoadReport(
-        source=path.name,
-        rows_read=tally.rows,
-        rows_left_out=tuple(sorted(tally.left_out.items())),
-        pair_rows=n_pairs,
-        single_rows=n_singles,
-        pair_records=len(pairs),
-        single_records=len(singles),
-        growth_checked=tally.growth[0],
-        growth_disagree=tally.growth[1],
-        score_checked=tally.score[0],
-        score_disagree=tally.score[1],
-    )
+    counts = (n_pairs, n_singles, len(pairs), len(singles), *tally.growth, *tally.score)
+    report = LoadReport(path.name, tally.rows, tuple(sorted(tally.left_out.items())), *counts)
     return Screen(pairs, singles, None, None, report, f"NCI-ALMANAC records, {path.name}")
 
 
@@ -206,14 +161,17 @@ def _chunks(path: Path, chunk_rows: int) -> Iterator[pd.DataFrame]:
                 return
         line, blank = 2, 0
         while True:
-            with csvs.parsing(path), warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
+            with csvs.parsing(path):
                 chunk = next(reader, None)
             if chunk is None:
                 return
             chunk.index = pd.RangeIndex(line, line + len(chunk), name="line")
             line += len(chunk)
-            nothing = _blank_lines(chunk)
+            nothing = chunk.iloc[:, 1:].isna().all(axis=1).to_numpy()
+            if nothing.any():  # or a carriage return alone
+                first = chunk.iloc[:, 0]
+                empty = (first.isna() | (first.astype(str).str.strip() == "")).to_numpy()
+                nothing = nothing & empty
             blank += int(nothing.sum())
             if blank > csvs.MAX_BLANK:
                 raise InputError(
@@ -221,15 +179,6 @@ def _chunks(path: Path, chunk_rows: int) -> Iterator[pd.DataFrame]:
                     "download the file again."
                 )
             yield chunk[~nothing]
-
-
-def _blank_lines(chunk: pd.DataFrame) -> np.ndarray:
-    """Mark the lines that hold nothing, or a carriage return alone."""
-    blank = chunk.iloc[:, 1:].isna().all(axis=1).to_numpy()
-    if blank.any():
-        first = chunk.iloc[:, 0]
-        blank = blank & (first.isna() | (first.astype(str).str.strip() == "")).to_numpy()
-    return blank
 
 
 def _add(chunk: pd.DataFrame, tally: _Tally, path: Path, bad_rows: str) -> None:
@@ -262,11 +211,11 @@ def _add(chunk: pd.DataFrame, tally: _Tally, path: Path, bad_rows: str) -> None:
         }
     )
     if single.any():
-        one = numbers[single]
+        alone = numbers[single]
         tally.singles.append(
             base[single].assign(
-                drug=one["NSC1"].to_numpy(np.int32),
-                log10_dose_molar=np.log10(one["CONC1"].to_numpy()),
+                drug=alone["NSC1"].to_numpy(np.int32),
+                log10_dose_molar=np.log10(alone["CONC1"].to_numpy()),
             )
         )
     if not single.all():

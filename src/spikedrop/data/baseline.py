@@ -167,7 +167,10 @@ def naive_mean(screen: Screen, parts: Split, *, target: Target = "growth") -> Ba
         raise InputError("no training row: a mean needs at least one.")
     drugs, lines = np.unique(train[["drug_a", "drug_b"]]), train["cell_line"].unique()
     mean = y[learnt].mean()
-    of_train, of_test = ((_drugs(rows, drugs), _named(rows, lines)) for rows in (train, test))
+    of_train, of_test = (
+        (_named(rows, drugs, "drug_a") + _named(rows, drugs, "drug_b"), _named(rows, lines))
+        for rows in (train, test)
+    )
     x = sparse.hstack(of_train, "csr")
     effects = np.linalg.lstsq((x.T @ x).toarray(), x.T @ (y[learnt] - mean), rcond=None)[0]
     predicted = np.full(len(test), mean)
@@ -175,11 +178,6 @@ def naive_mean(screen: Screen, parts: Split, *, target: Target = "growth") -> Ba
         weight = np.asarray(used.sum(axis=0)).ravel()
         predicted += asked @ (effect - np.average(effect, weights=weight))
     return Baseline(y[parts.test], predicted)
-
-
-def _drugs(rows: pd.DataFrame, drugs: np.ndarray) -> sparse.csr_matrix:
-    """How often each drug stands in each row, shape (row, drug)."""
-    return sum(_named(rows, drugs, side) for side in ("drug_a", "drug_b"))
 
 
 def _named(rows: pd.DataFrame, names: np.ndarray, column: str = "cell_line") -> sparse.csr_matrix:

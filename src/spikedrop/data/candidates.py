@@ -4,10 +4,9 @@ from itertools import combinations
 
 import numpy as np
 
-from spikedrop.checks.arguments import seed_of, whole_number
+from spikedrop.checks.arguments import real_number, seed_of, whole_number
 from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import DOSE_LEVELS, make_world, measure
-from spikedrop.errors import InputError
 
 
 def simulate_candidates(
@@ -52,11 +51,9 @@ def simulate_candidates(
     """
     n_drugs = whole_number("n_drugs", n_drugs, least=4)
     n_cell_lines = whole_number("n_cell_lines", n_cell_lines, least=2)
-    if whole_number("level", level, least=0) >= DOSE_LEVELS:
-        raise InputError(f"level={level}: dose levels are 0 to {DOSE_LEVELS - 1}.")
-    for name, value in (("class_synergy", class_synergy), ("pair_synergy", pair_synergy)):
-        if not 0 <= value < np.inf:
-            raise InputError(f"{name}={value}: give a finite number, at least 0.")
+    whole_number("level", level, below=DOSE_LEVELS)
+    real_number("class_synergy", class_synergy, least=0)
+    real_number("pair_synergy", pair_synergy, least=0)
     world_rng, noise_rng = np.random.default_rng(seed_of(seed)).spawn(2)
     world = make_world(world_rng, n_drugs, n_cell_lines, class_synergy, pair_synergy)
     both = np.array(list(combinations(range(n_drugs), 2)))

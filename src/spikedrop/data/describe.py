@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2
 
+from spikedrop.checks.arguments import one_of
 from spikedrop.data.screen import Screen
 from spikedrop.errors import InputError
 
@@ -108,8 +109,7 @@ def noise_ceiling(screen: Screen, *, how: Literal["typical", "pooled"] = "typica
     Raises:
         InputError: an unknown summary, or too few repeated conditions.
     """
-    if how not in ("typical", "pooled"):
-        raise InputError(f'how must be "typical" or "pooled", not {how!r}.')
+    one_of("how", how, ("typical", "pooled"))
     noise = replicate_noise(screen.singles)
     growth = screen.pairs["growth_fraction"]
     at = np.interp(growth, noise["growth_fraction"], noise[f"{how}_sd_fraction"] ** 2)

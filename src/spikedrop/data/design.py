@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from spikedrop.checks.arguments import whole_number
 from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import expected_growth
 from spikedrop.data.single_growth import SingleGrowths, fit_single_growths, training_singles
@@ -161,8 +162,7 @@ def fit_design(
             f"train_rows: {rows.size} positions, and {len(screen.pairs)} records in screen.pairs. "
             "Pass positions of at least one of them."
         )
-    if components < 0:
-        raise InputError(f"components must not be negative, and is {components}.")
+    whole_number("components", components)
     train = screen.pairs.iloc[rows]
     descriptors = _columns(screen.drugs, "rdkit.", "name")
     drugs, drug_pipeline = _fit_drugs(descriptors, np.unique(train[["drug_a", "drug_b"]]))

@@ -1,4 +1,4 @@
-"""Features of drugs and cell lines, and the design matrix made of them."""
+"""Features of drugs and cell lines, and screens that are opened with them."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from spikedrop.checks.columns import check_integers
-from spikedrop.data.almanac import clean_name
+from spikedrop.checks.arguments import one_of, whole_number
+from spikedrop.checks.columns import check_whole
+from spikedrop.data.almanac import clean_name, load_almanac
 from spikedrop.data.screen import Screen
+from spikedrop.data.simulate import simulate_screen
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 
 DRUG_FILES = ("drug_features.csv.gz", "drug_features.csv", "drug_features.zip")
 CELL_FILES = ("cell_features.csv.gz", "cell_features.csv", "cell_features.zip")
+STEMS = ("ComboDrugGrowth_Nov2017", "ComboDrugGrowth_extract")
+SIMULATED_RECORDS = 12_000
 
 
 def load_features(
@@ -73,15 +77,7 @@ def _find(folder: str | Path | None, names: tuple[str, ...]) -> Path:
 
 def _read(path: Path, key: str, label: str) -> pd.DataFrame:
     """Read a table of features as it stands, indexed by its cleaned key."""
-    with csvs.open_table(path) as stream, csvs.as_text(stream) as lines, csvs.parsing(path):
-        names = csvs.header(path, lines, [key])
-        text = {name: str for name in (key, label, "SMILES") if name in names}
-        try:
-            table = pd.read_csv(
-                lines, names=names, header=None, index_col=False, dtype=text, low_memory=False
-            )
-        except pd.errors.EmptyDataError:
-            table = pd.DataFrame(columns=names)
+    table = csvs.frame(path, [key], dict.fromkeys((key, label, "SMILES"), str))
     if table.empty:
         raise InputError(f"{path}: a header and no rows. Export the table again.")
     keys = table[key].fillna("").map(clean_name)
@@ -93,7 +89,7 @@ def _read(path: Path, key: str, label: str) -> pd.DataFrame:
                 f"{path}, line {line}, column {key}, value {keys[row]!r}: the key {what}. "
                 "Give every row a key of its own."
             )
-    words = table[label].fillna("").map(clean_name) if label in names else keys.map(lambda _: "")
+    words = table[label].fillna("").map(clean_name) if label in table else keys.map(lambda _: "")
     rest = table.drop(columns=[key, label], errors="ignore")
     table = pd.concat([words.rename(label.lower()), rest], axis=1)
     return table.set_axis(pd.Index(keys, name=key))
@@ -102,8 +98,7 @@ def _read(path: Path, key: str, label: str) -> pd.DataFrame:
 def _numbers(table: pd.DataFrame, label: str, path: Path) -> pd.DataFrame:
     """Check that every column but the label holds finite or missing numbers; make them float."""
     raw = table.drop(columns=label)
-    for name in raw:
-        check_integers(raw[name].to_numpy(), f"{path}, column {name}")
+    check_whole(raw, str(path))
     values = raw.apply(pd.to_numeric, errors="coerce").astype("float64")
     wrong = (values.isna() & raw.notna()) | np.isinf(values)
     if wrong.to_numpy().any():
@@ -137,8 +132,7 @@ def attach_features(
         InputError: a drug or a cell line of the screen has no features; the message names them,
             and the nearest name there is for a cell line.
     """
-    if missing not in ("raise", "drop"):
-        raise InputError(f'missing must be "raise" or "drop", not {missing!r}.')
+    one_of("missing", missing, ("raise", "drop"))
     pairs, singles = screen.pairs, screen.singles
     used_drugs = set(pairs["drug_a"]) | set(pairs["drug_b"]) | set(singles["drug"])
     used_cells = set(pairs["cell_line"]) | set(singles["cell_line"])
@@ -147,17 +141,18 @@ def attach_features(
         raise InputError(_without_features(screen, sorted(no_drug), sorted(no_cell), cells.index))
     report = screen.report
     if no_drug or no_cell:
-        keep = ~(
-            pairs["drug_a"].isin(no_drug)
-            | pairs["drug_b"].isin(no_drug)
-            | pairs["cell_line"].isin(no_cell)
-        )
-        keep_single = ~(singles["drug"].isin(no_drug) | singles["cell_line"].isin(no_cell))
-        lost = (int((~keep).sum()), int((~keep_single).sum()))
-        pairs, singles = (
-            frame[kept].reset_index(drop=True).pipe(_trim_categories)
-            for frame, kept in ((pairs, keep), (singles, keep_single))
-        )
+
+        def kept(records: pd.DataFrame, drugs: list[str]) -> pd.DataFrame:
+            lacking = records[drugs].isin(no_drug).any(axis=1) | records["cell_line"].isin(no_cell)
+            left = records[~lacking].reset_index(drop=True)
+            names = left.select_dtypes("category").columns
+            return left.assign(
+                **{name: left[name].cat.remove_unused_categories() for name in names}
+            )
+
+        before = len(pairs), len(singles)
+        pairs, singles = kept(pairs, ["drug_a", "drug_b"]), kept(singles, ["drug"])
+        lost = (before[0] - len(pairs), before[1] - len(singles))
         if pairs.empty:
             raise InputError(f"{screen.source}: no record has features for its drugs and line.")
         report = replace(
@@ -186,11 +181,6 @@ def _without_features(
         f"{screen.report.source}: {'; '.join(parts)}. Add the rows to the feature table, or pass "
         'missing="drop" to leave their records out.'
     )
-
-
-def _trim_categories(frame: pd.DataFrame) -> pd.DataFrame:
-    names = frame.select_dtypes("category").columns
-    return frame.assign(**{name: frame[name].cat.remove_unused_categories() for name in names})
 
 
 def rdkit_features(smiles: Mapping[int, str], *, morgan_bits: int = 0) -> pd.DataFrame:
@@ -245,3 +235,57 @@ def rdkit_features(smiles: Mapping[int, str], *, morgan_bits: int = 0) -> pd.Dat
         table = pd.concat([table, pd.DataFrame(bits, index=index, columns=names)], axis=1)
     table.insert(0, "name", "")
     return table
+
+
+def find_records(folder: str | Path) -> Path:
+    """Return the file of records in a folder: NCI's own file, or an extract of it.
+
+    Raises:
+        InputError: the folder is missing, or has no file named like NCI's or its extract.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder. Give the folder of the records, or none.")
+    names = [stem + suffix for stem in STEMS for suffix in csvs.SUFFIXES]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        f"{folder}: no file of records here. One of {csvs.few(names, most=6)} is looked for; "
+        "rename yours, or read it with load_almanac."
+    )
+
+
+def open_screen(folder: str | Path = "", *, seed: int = 0, n_records: int | None = None) -> Screen:
+    """Open the real screen in a folder, or simulate one when there is no folder.
+
+    The folder holds the records (`ComboDrugGrowth_Nov2017` or `ComboDrugGrowth_extract`), the
+    drug features (`drug_features`) and the cell-line features (`cell_features`), each as `.csv`,
+    `.csv.gz` or `.zip`.
+
+    Args:
+        folder: folder of the real records; empty text for the simulated screen.
+        seed: seed of the simulation, or of the choice of records.
+        n_records: pair records; None means 12,000 simulated ones or all real ones. Fewer real
+            ones are chosen at random, and more than there are is all of them.
+
+    Raises:
+        InputError: a file is missing or cannot be used, or `n_records` is below 1.
+
+    Examples:
+        >>> screen = open_screen(n_records=500)
+        >>> screen.source, len(screen.pairs)
+        ('simulated screen, seed 0', 500)
+    """
+    if n_records is not None:
+        whole_number("n_records", n_records, least=1)
+    if str(folder) == "":
+        return simulate_screen(n_records=n_records or SIMULATED_RECORDS, seed=seed)
+    path = find_records(folder)
+    drugs, cells = load_features(folder)
+    screen = attach_features(load_almanac(path), drugs, cells)
+    count = len(screen.pairs)
+    if n_records is None or n_records >= count:
+        return screen
+    rows = np.sort(np.random.default_rng(seed).choice(count, size=n_records, replace=False))
+    return replace(screen, pairs=screen.pairs.iloc[rows].reset_index(drop=True))

@@ -12,13 +12,15 @@ import requests
 from spikedrop.data.almanac import COLUMNS
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
+from spikedrop.files.writing import written
 
 with warnings.catch_warnings():
     # pooch imports tqdm's notebook bar, which warns in every kernel without widgets.
     warnings.filterwarnings("ignore", message="IProgress not found")
     import pooch
 
-ALMANAC_URL = "https://wiki.nci.nih.gov/download/attachments/338237347/ComboDrugGrowth_Nov2017.zip"
+ARCHIVE, MIRROR = "ComboDrugGrowth_Nov2017.zip", "ComboDrugGrowth_Nov2017.csv"
+ALMANAC_URL = f"https://wiki.nci.nih.gov/download/attachments/338237347/{ARCHIVE}"
 _BY_HAND = (
     "By hand: open the page NCIDTPdata/NCI-ALMANAC on wiki.nci.nih.gov in a browser and save its "
     "attachment ComboDrugGrowth_Nov2017.zip (about 150 MB), or take the mirror "
@@ -64,21 +66,20 @@ def fetch_almanac(
             f"{url}: the name {name!r} does not end in {', '.join(csvs.SUFFIXES)}. "
             "Pass the URL of a file of records."
         )
-    path, record = folder / name, folder / f"{name}.sha256"
-    other = _placed_by_hand(folder, path)
-    if other is not None:
-        return other
-    known = _recorded(record) if record.is_file() else None
-    if path.is_file():
+    path, mirror = folder / name, folder / MIRROR
+    if name == ARCHIVE and mirror.is_file() and not path.is_file():
+        if not _known(mirror):
+            raise InputError(
+                f"{mirror}: not the file whose checksum {mirror.name}.sha256 holds. Download it "
+                "again, or delete the checksum if the change is meant."
+            )
+        return mirror
+    if not path.is_file() or not _known(path):
+        record = _record(path)
+        known = _recorded(record) if record.is_file() else None
+        _download(url, path, known, progress)
         if known is None:
-            check_records(path)  # put there by hand, or the record was lost
             _write(record, path)
-            return path
-        if _sha256(path) == known:
-            return path
-    _download(url, path, known, progress)
-    if known is None:
-        _write(record, path)
     return path
 
 
@@ -97,21 +98,18 @@ def check_records(path: Path) -> None:
                     pass
 
 
-def _placed_by_hand(folder: Path, path: Path) -> Path | None:
-    """Find the mirror's uncompressed file, when the archive itself is not there."""
-    mirror = folder / "ComboDrugGrowth_Nov2017.csv"
-    if path.is_file() or path.name != "ComboDrugGrowth_Nov2017.zip" or not mirror.is_file():
-        return None
-    check_records(mirror)
-    record = mirror.with_name(f"{mirror.name}.sha256")
-    if not record.is_file():
-        _write(record, mirror)
-    elif _sha256(mirror) != _recorded(record):
-        raise InputError(
-            f"{mirror}: not the file whose checksum {record.name} holds. Download it again, or "
-            "delete the checksum if the change is meant."
-        )
-    return mirror
+def _known(path: Path) -> bool:
+    """Whether a file is the recorded one; it is recorded if none was, once it was checked."""
+    record = _record(path)
+    if record.is_file():
+        return _sha256(path) == _recorded(record)
+    check_records(path)  # put there by hand, or the record was lost
+    _write(record, path)
+    return True
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _sha256(path: Path) -> str:
@@ -197,6 +195,5 @@ def _recorded(record: Path) -> str:
 
 
 def _write(record: Path, path: Path) -> None:
-    partial = record.with_name(f"{record.name}.part")
-    partial.write_text(f"{_sha256(path)}  {path.name}\n")
-    partial.replace(record)
+    with written(record) as part:
+        part.write_text(f"{_sha256(path)}  {path.name}\n")

@@ -13,14 +13,8 @@ from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.errors import InputError
 
 PANELS = (
-    "Breast Cancer",
-    "CNS Cancer",
-    "Colon Cancer",
-    "Leukemia",
-    "Non-Small Cell Lung Cancer",
-    "Ovarian Cancer",
-    "Prostate Cancer",
-    "Renal Cancer",
+    *("Breast Cancer", "CNS Cancer", "Colon Cancer", "Leukemia"),
+    *("Non-Small Cell Lung Cancer", "Ovarian Cancer", "Prostate Cancer", "Renal Cancer"),
 )
 N_CLASSES = 8
 N_CELL_FACTORS = 4

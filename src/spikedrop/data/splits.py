@@ -67,8 +67,7 @@ def split(
         [216, 24, 60]
     """
     for name, fraction in (("test", test), ("validation", validation)):
-        if not 0 <= real_number(name, fraction) < 1:
-            raise InputError(f"{name} is a fraction of at least 0 and below 1, not {fraction}.")
+        real_number(name, fraction, least=0, below=1)
     one_of("by", by, get_args(By))
     seed = seed_of(seed)
     of_type("pairs", pairs, pd.DataFrame, "`simulate_screen` or `open_screen`")

@@ -99,11 +99,11 @@ def find_fault(path: Path, used: Sequence[str]) -> InputError | None:
     Cells of the columns `used` are looked at, and the number of cells of every record.
     """
     try:
-        found = csvs.records(path, strict=True)
-        _, names = next(found)
+        rows = csvs.records(path, strict=True)
+        _, names = next(rows)
         names = [name.strip() for name in names]
         places = [(names.index(name), name) for name in used]
-        for number, (line, record) in enumerate(found):
+        for number, (line, record) in enumerate(rows):
             if not csvs.fits(record, names):
                 return csvs.cells_error(path, line, record, names)
             faults = [(i, name, why) for i, name in places if (why := fault_of(record[i]))]

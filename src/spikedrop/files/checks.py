@@ -20,23 +20,23 @@ def regular_file(path: Path, suffixes: Sequence[str], what: str) -> int:
         name ends in none of `suffixes`.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: {why}; give the path of {what}.") from error
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{path}: is a folder; give the path of {what}.")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path}: is not a regular file; give the path of {what}.")
-    if path.suffix.lower() not in suffixes:
+    if not path.name.lower().endswith(tuple(suffixes)):
         raise InputError(
             f"{path}: unknown kind of file {path.suffix!r}; {what} ends in {', '.join(suffixes)}."
         )
-    if found.st_size == 0:
+    if status.st_size == 0:
         raise InputError(f"{path}: the file is empty.")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path}: permission denied; make the file readable.")
-    return found.st_size
+    return status.st_size
 
 
 def machine_memory() -> int:

@@ -7,18 +7,26 @@ import csv
 import difflib
 import gzip
 import io
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
+from spikedrop.checks.columns import few as quoted_few
 from spikedrop.errors import InputError
+from spikedrop.files.checks import regular_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".csv", ".csv.gz", ".zip")
 MAX_LINE = 1 << 24  # characters of one line
 MAX_RATIO, SMALL = 200, 100_000_000  # an archive of more than SMALL bytes is packed no tighter
 MAX_BLANK = 1_000_000  # blank lines of a file of records
+few = partial(quoted_few, quoted=False)
 
 
 @contextlib.contextmanager
@@ -29,19 +37,8 @@ def open_table(path: Path) -> Iterator[BinaryIO]:
         InputError: no such file, a folder, an unknown extension, an empty file, not a zip archive,
             an archive with other than one member, or one that unpacks to far more than records do.
     """
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder. Give the path of a file of records in it.")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file. Give the path of a file of records.")
+    size = regular_file(path, SUFFIXES, "a file of records")
     name = path.name.lower()
-    if not name.endswith(SUFFIXES):
-        raise InputError(
-            f"{path}: unknown kind of file {path.suffix!r}; records are read from "
-            f"{', '.join(SUFFIXES)}. Rename or convert it."
-        )
-    size = path.stat().st_size
-    if size == 0:
-        raise InputError(f"{path}: the file is empty. Download it again.")
     with contextlib.ExitStack() as stack:
         if name.endswith(".zip"):
             with reading(path):
@@ -159,6 +156,21 @@ def header(path: Path, stream: TextIO, expected: Sequence[str]) -> list[str]:
     return names
 
 
+def frame(path: Path, needed: Sequence[str], types: Mapping[str, type]) -> pd.DataFrame:
+    """Read a whole table, with the types of some of its columns; names are those of `header`."""
+    import pandas as pd
+
+    with open_table(path) as stream, as_text(stream) as text, parsing(path):
+        names = header(path, text, needed)
+        kinds = {name: kind for name, kind in types.items() if name in names}
+        try:
+            return pd.read_csv(
+                text, names=names, header=None, index_col=False, dtype=kinds, low_memory=False
+            )
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame(columns=names)
+
+
 def separator(names: Sequence[str]) -> str | None:
     """Return what separates the columns of a header that commas do not split.
 
@@ -229,26 +241,16 @@ def parsing(path: Path) -> Iterator[None]:
     import pandas as pd
 
     try:
-        with reading(path):
+        with reading(path), warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
             yield
     except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
-        raise miscounted(path) or InputError(
+        from spikedrop.files.cells import find_fault
+
+        raise find_fault(path, ()) or InputError(
             f"{path}: the table cannot be split into columns ({' '.join(str(error).split())}). "
             "Look for a stray quote."
         ) from error
-
-
-def miscounted(path: Path) -> InputError | None:
-    """Return the error of the first record that has other than one cell per name."""
-    try:
-        found = records(path, strict=True)
-        _, names = next(found)
-        for line, record in found:
-            if not fits(record, names):
-                return cells_error(path, line, record, names)
-    except InputError as error:
-        return error
-    return None
 
 
 def fits(record: Sequence[str], names: Sequence[str]) -> bool:
@@ -287,15 +289,3 @@ def not_utf8(path: Path) -> str:
             ends = block.replace(b"\r\n", b"\n")
             number += ends.count(b"\n") + ends.count(b"\r")
     return ": the text is not UTF-8"
-
-
-def few(things: Iterable[object], most: int = 5) -> str:
-    """Join up to `most` things by commas and count the rest.
-
-    Examples:
-        >>> few([3, 1, 2], most=2)
-        '3, 1 and 1 more'
-    """
-    words = [str(thing) for thing in things]
-    rest = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + rest

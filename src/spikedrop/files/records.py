@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,19 @@ class Recorded(Run):
 
 
 def read_record(
-    file: Path | Traversable, build: Callable[[Any], Any], *, what: str, command: str
+    file: str | Path | None,
+    shipped: str,
+    build: Callable[[Any], Any],
+    *,
+    what: str,
+    command: str,
 ) -> Any:
     """Read a recorded run.
 
     Parameters
     ----------
-    file : path
+    file : path, optional
+        By default the one that comes with the package, `shipped`, a path inside it.
     build : callable
         Makes the record from what the file holds; a key it misses or a value of another type
         means that the file is another one.
@@ -71,29 +77,20 @@ def read_record(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_json(Path(folder, "run.json"), {"date": "2026-01-02"})
-    ...     read_record(Path(folder, "run.json"), lambda run: run["date"], what="", command="")
+    ...     file = Path(folder, "run.json")
+    ...     read_record(file, "", lambda run: run["date"], what="", command="")
     '2026-01-02'
     """
+    path = files("spikedrop") / shipped if file is None else Path(file)
     try:
-        return build(json.loads(file.read_text(encoding="utf-8")))
+        return build(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is not {what}: {error!r}. Run: {command}") from error
+        raise InputError(f"{path} is not {what}: {error!r}. Run: {command}") from error
 
 
-def read_recorded(file: str | Path | Traversable, command: str) -> Recorded:
-    """Read a recorded run, a JSON file of the keys date, commit, machine, command and rows.
-
-    Raises
-    ------
-    InputError
-        If `file` is not such a file; `command` says how to make one.
-    """
-    return read_record(
-        Path(file) if isinstance(file, str) else file,
-        lambda found: Recorded(*(found[key] for key in KEYS), tuple(found["rows"])),
-        what="a recorded run",
-        command=command,
-    )
+def recorded_rows(run: Mapping[str, Any]) -> Recorded:
+    """Return a run of the keys date, commit, machine, command and rows, for `read_record`."""
+    return Recorded(*(run[key] for key in KEYS), tuple(run["rows"]))
 
 
 def write_json(file: Path, value: object) -> None:

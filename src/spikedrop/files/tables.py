@@ -85,25 +85,17 @@ def _open_csv(path: Path, needed: Sequence[str], keep: set[str]) -> Table:
     import pandas as pd
 
     enough_memory(path, 4 * path.stat().st_size)  # "1," becomes a number of 8 bytes
-    with csvs.open_table(path) as stream, csvs.as_text(stream) as text, csvs.parsing(path):
-        names = csvs.header(path, text, needed)
-        if all(_is_number(name) for name in names):
-            raise InputError(f"{path}, line 1: holds numbers; put the names of the columns there.")
-        blank = [i + 1 for i, name in enumerate(names) if not name and i > 0]
-        if blank:
-            raise find_fault(path, ()) or InputError(
-                f"{path}, line 1: column {csvs.few(blank)} has no name. Name it, or look for a "
-                "comma at the end of each line, or a title above the names."
-            )
-        index = [name for i, name in enumerate(names) if not name or _ROW_NUMBERS.fullmatch(name)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            try:
-                frame = pd.read_csv(
-                    text, names=names, header=None, index_col=False, low_memory=False
-                )
-            except pd.errors.EmptyDataError:
-                frame = pd.DataFrame(columns=names)
+    frame = csvs.frame(path, needed, {})
+    names = [*frame]
+    if pd.to_numeric(pd.Series(names), errors="coerce").notna().all():
+        raise InputError(f"{path}, line 1: holds numbers; put the names of the columns there.")
+    blank = [i + 1 for i, name in enumerate(names) if not name and i > 0]
+    if blank:
+        raise find_fault(path, ()) or InputError(
+            f"{path}, line 1: column {csvs.few(blank)} has no name. Name it, or look for a comma "
+            "at the end of each line, or a title above the names."
+        )
+    index = [name for name in names if not name or _ROW_NUMBERS.fullmatch(name)]
     if frame.empty:
         raise InputError(f"{path}: the table has no rows.")
 
@@ -154,8 +146,8 @@ def _open_parquet(path: Path, needed: Sequence[str], keep: set[str]) -> Table:
             names = schema.names
             _check_names(path, names, needed)
             index = [name for name in names if _ROW_NUMBERS.fullmatch(name)]
-            told = schema.pandas_metadata or {}
-            index += [name for name in told.get("index_columns", ()) if isinstance(name, str)]
+            written = schema.pandas_metadata or {}
+            index += [name for name in written.get("index_columns", ()) if isinstance(name, str)]
             largest = max((about.row_group(i).total_byte_size for i in range(about.num_row_groups)),
                           default=0)  # fmt: skip
             enough_memory(path, max(8 * about.num_rows * len(names), largest))
@@ -239,14 +231,6 @@ def _check_names(path: Path, names: Sequence[str], needed: Sequence[str]) -> Non
     missing = [name for name in needed if name not in names]
     if missing:
         raise InputError(f"{path}: has no column {missing[0]!r}; there are {few(names)}.")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def one_line(error: BaseException) -> str:

@@ -1,5 +1,8 @@
 """Every figure the chapters show; each function takes `ax` and returns it."""
 
+from collections.abc import Iterable
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -50,6 +53,12 @@ def style() -> None:
             "axes.titlesize": "medium",
         },
     )
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """One colour per name: the book's for ANN and SNN, others in turn."""
+    spare = cycle(("wrong", "other", "truth"))
+    return {n: COLOURS[n.lower() if n in ("ANN", "SNN") else next(spare)] for n in names}
 
 
 def axes(ax: Axes | None = None) -> Axes:

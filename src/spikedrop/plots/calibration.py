@@ -8,17 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import stats
 
-from spikedrop.plots import COLOURS, axes
+from spikedrop.plots import COLOURS, axes, colours_of
 from spikedrop.scores.refusal import risk_of
-
-_KNOWN = {"ANN": COLOURS["ann"], "SNN": COLOURS["snn"]}
-_SPARE = (COLOURS["wrong"], COLOURS["other"], COLOURS["truth"])
-
-
-def _colours(names: Mapping[str, object]) -> dict[str, str]:
-    """One colour a name: the book's for ANN and SNN, others in turn."""
-    spare = iter(_SPARE * len(names))
-    return {name: _KNOWN.get(name) or next(spare) for name in names}
 
 
 def pit_histogram(
@@ -33,7 +24,7 @@ def pit_histogram(
     n = len(next(iter(values.values())))
     low, high = stats.binom.ppf([0.025, 0.975], n, 1 / bins) / n
     ax.axhspan(low, high, color=COLOURS["floor"], alpha=0.25, lw=0, label="95 % of chance")
-    colours = _colours(values)
+    colours = colours_of(values)
     for name, found in values.items():
         share, edges = np.histogram(found, bins=bins, range=(0, 1))
         ax.stairs(
@@ -66,7 +57,7 @@ def risk_coverage(
     50th of the records is left out: a mean of a few errors jumps.
     """
     ax = axes(ax)
-    colours = _colours(curves)
+    colours = colours_of(curves)
     ax.axhline(error.mean(), color=COLOURS["floor"], ls="--", lw=1, label="refuse at random")
     for name, (kept, risk) in curves.items():
         shown = kept >= 0.02
@@ -99,7 +90,7 @@ def spread_and_error(
     error. A distribution that says the same everywhere has its points on one spot of the x axis.
     """
     ax = axes(ax)
-    colours, top = _colours(predicted), 0.0
+    colours, top = colours_of(predicted), 0.0
     for name, sd in predicted.items():
         groups = np.array_split(np.argsort(sd, kind="stable"), 10)
         x = [np.sqrt(np.mean(sd[group] ** 2)) for group in groups if len(group)]
@@ -165,7 +156,7 @@ def coverage_of_divisions(
     ax.hist(100 * shares, bins=15, color=COLOURS["truth"], alpha=0.6, label="divisions")
     ax.axvline(100 * shares.mean(), color=COLOURS["truth"], lw=1.8, label="their mean")
     ax.axvline(100 * level, color=COLOURS["floor"], ls="--", lw=1.5, label="promised")
-    colours = _colours(others)
+    colours = colours_of(others)
     for name, share in others.items():
         ax.axvline(100 * share, color=colours[name], ls=":", lw=2, label=name)
     ax.set(xlabel="records inside their interval, mean over tested pairs (%)", ylabel="divisions")

@@ -11,8 +11,8 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 
-from spikedrop.checks.samples import aligned, as_samples
-from spikedrop.plots import COLOURS, axes, style
+from spikedrop.checks.samples import as_samples, both
+from spikedrop.plots import COLOURS, axes, colours_of, style
 
 
 def draw_by_draw(
@@ -20,9 +20,7 @@ def draw_by_draw(
 ) -> Axes:
     """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity."""
     ax = axes(ax)
-    taken = as_samples(ann, "ann", outputs="many")
-    other = aligned(taken, as_samples(snn, "snn", outputs="many"))
-    a, b = taken.all().ravel(), other.all().ravel()
+    a, b = (samples.all().ravel() for samples in both(ann, snn, ("ann", "snn"), least=1))
     low, high = np.quantile(np.concatenate([a, b]), [0.001, 0.999])
     pad = 0.05 * (high - low)
     lims = (low - pad, high + pad)
@@ -57,9 +55,7 @@ def densities(
     figure, panels = plt.subplots(
         rows, columns, figsize=(2.9 * columns, 2.1 * rows + 0.5), squeeze=False
     )
-    known = {"ANN": COLOURS["ann"], "SNN": COLOURS["snn"]}
-    spare = iter((COLOURS["wrong"], COLOURS["other"], COLOURS["truth"]))
-    colours = {name: known.get(name) or next(spare) for name in samples}
+    colours = colours_of(samples)
     taken = {name: as_samples(values, name) for name, values in samples.items()}
     for ax, i in zip(panels.flat, observations, strict=False):
         for name, values in taken.items():
@@ -86,26 +82,6 @@ def densities(
     figure.supxlabel(quantity)
     figure.supylabel("predictive density")
     return panels
-
-
-def error_histogram(
-    errors: Mapping[str, np.ndarray], ax: Axes | None = None, *, bar: float | None = None
-) -> Axes:
-    """Distribution over observations of the mean paired error, a curve a setting."""
-    ax = axes(ax)
-    for name, values in errors.items():
-        ordered = np.sort(values)
-        ax.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), where="post", label=name)
-    if bar is not None:
-        ax.axvline(bar, color=COLOURS["floor"], ls=":", lw=1)
-    ax.set(
-        xscale="log",
-        ylim=(0, 1),
-        xlabel="mean |SNN - ANN| of an observation (predictive sd)",
-        ylabel="share of observations below",
-    )
-    ax.legend(fontsize="small")
-    return ax
 
 
 def against_floor(

@@ -1,4 +1,4 @@
-"""Figures of the energy chapter: intervals of joules, and operations layer by layer."""
+"""Figures of the energy chapter: joules, operations, and what an error costs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from spikedrop.plots import COLOURS, axes, style
 
 if TYPE_CHECKING:
     from spikedrop.energy import Operations
+    from spikedrop.energy.planning import Plan
+
+PARTS = {"error": ("-", "best setting"), "conversion": ("--", "its conversion part"),
+         "sampling": (":", "its sampling part")}  # fmt: skip
+DEFAULT = "200 steps, 500 Hz"
 
 
 def joule_intervals(
@@ -64,4 +69,62 @@ def operations_by_layer(works: Mapping[str, Operations], ax: Axes | None = None)
     ax.set_xticks(range(len(layers)), layers)
     ax.set(yscale="log", xlabel="layer that does the work", ylabel="operations of one draw")
     ax.figure.legend(fontsize="small", loc="outside upper center", ncols=3)
+    return ax
+
+
+def budget_curve(plan: Plan, ax: Axes | None = None) -> Axes:
+    """Least error against the budget, its two parts, the default setting, and the plan.
+
+    `plan` is what `spikedrop.energy.planning.plan_budget` returns.
+    """
+    ax, curve = axes(ax), plan.curve
+    for column, (dash, label) in PARTS.items():
+        width = 2 if column == "error" else 1.2
+        ax.plot(curve["budget"], curve[column], dash, color=COLOURS["snn"], lw=width, label=label)
+    usual = curve.dropna(subset="default error")
+    if len(usual):
+        ax.plot(
+            usual["budget"], usual["default error"], "-", color=COLOURS["floor"], lw=2,
+            label=DEFAULT,
+        )  # fmt: skip
+        here = (usual["budget"] / plan.budget - 1).abs()
+        if here.min() < 1e-6:
+            row = usual.loc[here.idxmin()]
+            ax.plot(row["budget"], row["default error"], "s", color=COLOURS["floor"], ms=7)
+    label = f"plan: {plan.draws} draws of {plan.steps} steps, {plan.rate_hz:.0f} Hz"
+    ax.plot(plan.budget, plan.error, "o", color=COLOURS["snn"], ms=8, label=label)
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel=f"budget of one prediction ({plan.unit})",
+        ylabel=f"error of the {plan.quantity}\n(predictive sd)",
+    )
+    ax.set_ylim(bottom=curve["conversion"].min() / 12)  # room for the legend
+    ax.legend(fontsize="small", loc="lower left")
+    return ax
+
+
+def equal_cost(cells: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
+    """Error and its parts against time steps, at one firing rate and one cost.
+
+    `cells` is what `spikedrop.energy.planning.Tradeoff.spend` returns for one rate.
+    """
+    ax, cells = axes(ax), cells.sort_values("steps")
+    for column, colour in (("error", "snn"), ("conversion", "wrong"), ("sampling", "ann")):
+        dash = "-" if column == "error" else "--"
+        ax.plot(cells["steps"], cells[column], dash, color=COLOURS[colour], label=column)
+    best = cells.loc[cells["error"].idxmin()]
+    ax.plot(best["steps"], best["error"], "o", color=COLOURS["snn"], ms=8)
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="time steps of a presentation",
+        ylabel="error (predictive sd)",
+        title=title,
+    )
+    ticks = 2 ** np.arange(1, 12)
+    ticks = ticks[(ticks >= cells["steps"].min()) & (ticks <= cells["steps"].max())]
+    ax.set_xticks(ticks, ticks)
+    ax.set_xticks([], minor=True)
+    ax.legend(fontsize="small")
     return ax

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm, TwoSlopeNorm
 from matplotlib.patches import Patch
 
+from spikedrop.checks.arguments import one_of
 from spikedrop.data.baseline import Baseline
 from spikedrop.data.describe import growth_from_readings, replicate_noise
 from spikedrop.data.screen import Screen
@@ -208,8 +209,7 @@ def distribution(screens: Mapping[str, Screen], quantity: Quantity, ax: Axes | N
         "dose": (np.arange(-12.25, -2.5, 0.5), "log10 dose (molar)"),
         "replicate_sd": (np.linspace(0, 0.4, 41), "sd over repeats (growth fraction)"),
     }
-    if quantity not in choices:
-        raise InputError(f"quantity must be one of {', '.join(choices)}, not {quantity!r}.")
+    one_of("quantity", quantity, tuple(choices))
     ax = axes(ax)
     edges, label = choices[quantity]
     for place, (name, screen) in enumerate(screens.items()):

@@ -31,15 +31,15 @@ def verdict(comparison: Comparison, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     colours = {"within": COLOURS["truth"], "beyond": COLOURS["wrong"], "open": COLOURS["floor"]}
-    for i, one in enumerate(comparison.criteria):
-        low, size, high = (min(v / one.margin, FAR) for v in (one.low, one.estimate, one.high))
-        colour = colours[one.answer]
+    for i, c in enumerate(comparison.criteria):
+        low, size, high = (min(v / c.margin, FAR) for v in (c.low, c.estimate, c.high))
+        colour = colours[c.answer]
         ax.barh(i, high - low, left=low, height=0.5, color=colour, alpha=0.35)
         ax.plot(size, i, "o", color=colour, ms=5)
-        if one.high > FAR * one.margin:
+        if c.high > FAR * c.margin:
             ax.text(FAR, i, " >", va="center")
     ax.axvline(1, color="black", lw=1, ls=":")
-    ax.set_yticks(range(len(comparison.criteria)), [one.name for one in comparison.criteria])
+    ax.set_yticks(range(len(comparison.criteria)), [c.name for c in comparison.criteria])
     ax.invert_yaxis()
     ax.set(
         xscale="symlog",

@@ -1,9 +1,8 @@
-"""What every score does first: refuse what cannot be scored, and take the moments."""
+"""Observation noise that is handed in, checked, and the moments of draws and noise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Real
 
 import numpy as np
 
@@ -12,37 +11,12 @@ from spikedrop.checks.samples import (
     aligned,
     as_samples,
     matched,
-    observed,
     per_observation,
     plain,
 )
 from spikedrop.errors import InputError
 
 Noise = np.ndarray | Samples
-
-
-def pair(
-    samples: object, y: object, *, least: int = 1, name: str = "samples"
-) -> tuple[Samples, np.ndarray]:
-    """Return samples of one output and what was observed, float64 (observation,), checked."""
-    samples = as_samples(samples, name, least=least)
-    return samples, observed(y, samples)
-
-
-def finite(values: object, name: str, length: int | None = None) -> np.ndarray:
-    """Return numbers that belong to no samples as float64 (observation,), or raise `InputError`."""
-    values = np.asarray(plain(values, name)).astype(np.float64)
-    if values.ndim != 1 or not len(values) or length not in (None, len(values)):
-        raise InputError(
-            f"{name} has shape {values.shape}; expected (observation,)"
-            + (", at least one." if length is None else f", {length} of them.")
-        )
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"{name}: the values hold NaN or infinity, the first is observation "
-            f"{int(np.argmin(np.isfinite(values)))}: drop what was not measured."
-        )
-    return values
 
 
 def noise_of(noise_sd: object, samples: Samples, *, zero: bool) -> Noise:
@@ -86,13 +60,6 @@ def noiseless(noise: Noise) -> bool:
     if everywhere(noise, lambda v: v == 0).all():
         return True
     raise InputError("noise_sd is 0 in some places and positive in others: give one or other.")
-
-
-def level_of(level: float, name: str = "level") -> float:
-    """Return a nominal coverage, or raise `InputError`."""
-    if not isinstance(level, Real) or isinstance(level, bool) or not 0 < level < 1:
-        raise InputError(f"{name}={level!r}: a nominal coverage lies between 0 and 1.")
-    return float(level)
 
 
 def moments(values: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

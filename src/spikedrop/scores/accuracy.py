@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from spikedrop.checks.samples import aligned, as_samples, per_observation
+from spikedrop.checks.arguments import one_of
+from spikedrop.checks.samples import both, pair, per_observation
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import pair
 
 
 def r2(samples: xr.DataArray | np.ndarray, y: np.ndarray) -> float:
@@ -80,11 +80,8 @@ def ranking_agreement(
     >>> ranking_agreement(a, a**2), ranking_agreement(a, -a), ranking_agreement(a, -a, "sd")
     (1.0, -1.0, 1.0)
     """
-    if by not in ("mean", "sd"):
-        raise InputError(f"by={by!r}: rank by 'mean' or by 'sd'.")
-    least = 2 if by == "sd" else 1
-    x = as_samples(a, "a", least=least)
-    y = aligned(x, as_samples(b, "b", least=least))
+    one_of("by", by, ("mean", "sd"))
+    x, y = both(a, b, least=2 if by == "sd" else 1, outputs="one")
     ranked = _mean if by == "mean" else lambda values: values.std(axis=0, ddof=1)
     return tau(per_observation(ranked, x), per_observation(ranked, y))
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spikedrop.errors import InputError
-from spikedrop.scores._checks import level_of
+from spikedrop.checks.arguments import real_number, whole_number
 
 
 def paired_bootstrap(
@@ -59,11 +58,9 @@ def paired_bootstrap(
     >>> bool(1 < low < 2.5 < high < 4)
     True
     """
-    if observations < 2 or resamples < 2:
-        raise InputError(
-            f"observations={observations}, resamples={resamples}: a bootstrap needs two of each."
-        )
-    level, rng = level_of(level), np.random.default_rng(seed)
+    whole_number("observations", observations, least=2)
+    whole_number("resamples", resamples, least=2)
+    level, rng = real_number("level", level, above=0, below=1), np.random.default_rng(seed)
     # SciPy's bootstrap gives the same numbers, but warns about a score without an answer.
     found = [difference(rng.integers(0, observations, observations)) for _ in range(resamples)]
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 from scipy import special, stats
 
-from spikedrop.checks.samples import as_samples, per_observation
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import as_samples, one_axis, pair, per_observation
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import finite, level_of, moments, noise_of, noiseless, pair
+from spikedrop.scores._checks import moments, noise_of, noiseless
 
 LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
 
@@ -33,6 +34,19 @@ def predictive_moments(
     return per_observation(moments, samples, noise_of(noise_sd, samples, zero=True))
 
 
+def positive_moments(
+    samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray, what: str = "observation"
+) -> tuple[np.ndarray, np.ndarray]:
+    """`predictive_moments`, or `InputError` where the sd is 0; `what` is for the message."""
+    mean, sd = predictive_moments(samples, noise_sd)
+    if (sd == 0).any():
+        raise InputError(
+            f"{what} {int(np.argmin(sd))} has the same value in every draw and no noise, so there "
+            "is no sd. Give noise_sd."
+        )
+    return mean, sd
+
+
 def central_interval(
     samples: xr.DataArray | np.ndarray, noise_sd: float | np.ndarray = 0.0, level: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +62,7 @@ def central_interval(
     >>> low.round(3).tolist(), high.round(3).tolist()  # 1.645 x sqrt(2)
     ([-2.326], [2.326])
     """
-    level = level_of(level)
+    level = real_number("level", level, above=0, below=1)
     mean, sd = predictive_moments(samples, noise_sd)
     half = stats.norm.ppf((1 + level) / 2) * sd
     return mean - half, mean + half
@@ -84,7 +98,7 @@ def coverage(
     >>> coverage(np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0.0, 5.0]))
     0.5
     """
-    level = level_of(level)
+    level = real_number("level", level, above=0, below=1)
     return float(np.mean(absolute_z(samples, y, noise_sd) <= stats.norm.ppf((1 + level) / 2)))
 
 
@@ -200,7 +214,7 @@ def calibration_error(
 
 def sorted_levels(levels: Sequence[float]) -> list[float]:
     """Return nominal levels as a list, or raise `InputError` unless they increase in (0, 1)."""
-    found = [level_of(level) for level in levels]
+    found = [real_number("level", level, above=0, below=1) for level in levels]
     if not found or (np.diff(found) <= 0).any():
         raise InputError(f"levels={found[:6]}: give at least one, in increasing order.")
     return found
@@ -235,8 +249,8 @@ def bounds_of(
     lower: np.ndarray, upper: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return intervals and observations as float64 (observation,), or raise `InputError`."""
-    lower = finite(lower, "lower")
-    upper, y = finite(upper, "upper", len(lower)), finite(y, "y", len(lower))
+    lower = one_axis(lower, "lower")
+    upper, y = one_axis(upper, "upper", len(lower)), one_axis(y, "y", len(lower))
     if not (lower <= upper).all():
         where = int(np.argmin(lower <= upper))
         raise InputError(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.checks.arguments import whole_number
 from spikedrop.checks.samples import as_samples, matched, observed
 from spikedrop.errors import InputError
 from spikedrop.scores.information import of_probabilities, predictive_entropy
@@ -95,8 +96,7 @@ def reliability(
     0.9            2         0.9       0.5
     """
     mean, labels = _judged(samples, labels)
-    if not isinstance(bins, int) or bins < 1:
-        raise InputError(f"bins={bins}: give a whole number, at least 1.")
+    whole_number("bins", bins, least=1)
     confidence = mean.max(axis=1)
     # Rounded, so that a probability of 0.6 in float32 does not fall behind 0.6.
     place = np.clip(np.ceil(np.round(confidence * bins, 5)), 1, bins) / bins

@@ -12,10 +12,10 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from spikedrop.checks.samples import Samples, as_samples, observed
+from spikedrop.checks.arguments import real_number, whole_number
+from spikedrop.checks.samples import as_samples, observed, one_axis, pair
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import finite, level_of, pair
-from spikedrop.scores.calibration import bounds_of, predictive_moments
+from spikedrop.scores.calibration import bounds_of, positive_moments
 
 
 def conformal_interval(
@@ -100,7 +100,7 @@ def conformal_interval(
     >>> low.round(6).tolist(), high.round(6).tolist()
     ([-12.0], [22.0])
     """
-    level = level_of(level)
+    level = real_number("level", level, above=0, below=1)
     held = as_samples(held_out, "held_out", least=2)
     y = observed(y_held_out, held, "y_held_out")
     values = as_samples(samples, least=2)
@@ -113,14 +113,14 @@ def conformal_interval(
         if np.ndim(noise_sd):
             raise InputError("noise_sd is an array: give held_out_noise_sd for the other rows.")
         held_out_noise_sd = noise_sd
-    mean, sd = _mean_and_sd(held, held_out_noise_sd, "held-out row")
+    mean, sd = positive_moments(held, held_out_noise_sd, "held-out row")
     errors = np.abs(y - mean) / sd
     if groups is None:
         rank = conformal_rank(len(y), level)
         reach = np.sort(errors)[rank - 1]
     else:
         reach = group_quantile(errors, groups, level)
-    mean, sd = _mean_and_sd(values, noise_sd, "observation")
+    mean, sd = positive_moments(values, noise_sd)
     return mean - reach * sd, mean + reach * sd
 
 
@@ -193,7 +193,7 @@ def group_quantile(scores: np.ndarray, groups: np.ndarray, level: float) -> floa
     >>> group_quantile(np.arange(19.0), np.arange(19), 0.5)  # 19 groups of one: the 10th
     9.0
     """
-    scores, level = finite(scores, "scores"), level_of(level)
+    scores, level = one_axis(scores, "scores"), real_number("level", level, above=0, below=1)
     labels, group, size = np.unique(
         group_labels(groups, len(scores)), return_inverse=True, return_counts=True
     )
@@ -268,12 +268,8 @@ def divided_coverage(
         )
     rng, shares = np.random.default_rng(seed), []
     for _ in range(divisions):
-        chosen = rng.permutation(count)
-        if groups is None:
-            kept, others = np.split(chosen, [held_out])
-        else:
-            is_kept = np.isin(unit, chosen[:held_out])
-            kept, others = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
+        is_kept = np.isin(unit, rng.permutation(count)[:held_out])
+        kept, others = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
         low, high = conformal_interval(
             samples.take(kept),
             y[kept],
@@ -335,13 +331,13 @@ def coverage_limits(
     >>> coverage_limits(100, held_out=100)
     (0.81, 0.97)
     """
-    level, confidence = level_of(level), level_of(confidence, "confidence")
-    if observations < 1 or (held_out is not None and held_out < 1):
-        raise InputError(f"observations={observations}, held_out={held_out}: at least one each.")
+    level = real_number("level", level, above=0, below=1)
+    confidence = real_number("confidence", confidence, above=0, below=1)
+    whole_number("observations", observations, least=1)
     if held_out is None:
         chance = stats.binom(observations, level)
     else:
-        rank = conformal_rank(held_out, level)
+        rank = conformal_rank(whole_number("held_out", held_out, least=1), level)
         chance = stats.betabinom(observations, rank, held_out + 1 - rank)
     ends = chance.ppf([(1 - confidence) / 2, (1 + confidence) / 2]) / observations
     return float(ends[0]), float(ends[1])
@@ -367,16 +363,3 @@ def _meant(level: float) -> Fraction:
     exact = Fraction(level)
     meant = exact.limit_denominator(10**6)
     return exact if abs(meant - exact) > Fraction(1, 2**50) else meant  # 4 units in the last place
-
-
-def _mean_and_sd(
-    samples: Samples, noise_sd: float | np.ndarray, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean, and sd of draws and noise, each with axis (observation,)."""
-    mean, sd = predictive_moments(samples, noise_sd)
-    if (sd == 0).any():
-        raise InputError(
-            f"{what} {int(np.argmin(sd))} has the same value in every draw and no noise: there is "
-            "no sd for the interval to follow. Give noise_sd."
-        )
-    return mean, sd

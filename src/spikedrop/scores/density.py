@@ -6,10 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy import special, stats
 
-from spikedrop.checks.samples import per_observation
-from spikedrop.errors import InputError
-from spikedrop.scores._checks import noise_of, pair
-from spikedrop.scores.calibration import predictive_moments
+from spikedrop.checks.samples import pair, per_observation
+from spikedrop.scores._checks import noise_of
+from spikedrop.scores.calibration import positive_moments
 
 
 def log_likelihood(
@@ -98,10 +97,5 @@ def gaussian_log_densities(
     [-1.2655]
     """
     samples, y = pair(samples, y, least=2)
-    mean, sd = predictive_moments(samples, noise_sd)
-    if (sd == 0).any():
-        raise InputError(
-            f"observation {int(np.argmin(sd))} has the same value in every draw and no noise: it "
-            "has no density. Give noise_sd."
-        )
+    mean, sd = positive_moments(samples, noise_sd)
     return stats.norm.logpdf(y, loc=mean, scale=sd)

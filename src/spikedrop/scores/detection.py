@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spikedrop.checks.samples import aligned, as_samples
+from spikedrop.checks.samples import aligned, as_samples, one_axis
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import finite
 from spikedrop.scores.information import (
     mutual_information,
     of_probabilities,
@@ -53,9 +52,6 @@ def uncertainties(samples: Mapping[str, xr.DataArray | np.ndarray]) -> pd.DataFr
     if not taken:
         raise InputError("samples: give at least one, by its name.")
     for values in taken:
-        if values.observations != taken[0].observations:
-            sizes = {each.name: each.observations for each in taken}
-            raise InputError(f"observations: {sizes}; give samples of the same observations.")
         values = aligned(taken[0], values)
         if len(values) > 1:
             columns[f"entropy, {values.name}"] = predictive_entropy(values)
@@ -84,7 +80,7 @@ def detection_auc(familiar: np.ndarray, strange: np.ndarray) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    both = {"familiar": finite(familiar, "familiar"), "strange": finite(strange, "strange")}
+    both = {"familiar": one_axis(familiar, "familiar"), "strange": one_axis(strange, "strange")}
     label = np.repeat([0, 1], [len(values) for values in both.values()])
     return float(roc_auc_score(label, np.concatenate(list(both.values()))))
 

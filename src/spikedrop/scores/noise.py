@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy import optimize
 
-from spikedrop.checks.samples import as_samples, blocks, per_observation
+from spikedrop.checks.samples import as_samples, blocks, pair, per_observation
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import noise_of, pair
+from spikedrop.scores._checks import noise_of
 from spikedrop.scores.density import log_likelihood
 
 

@@ -10,9 +10,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from spikedrop.checks.arguments import real_number
-from spikedrop.checks.samples import plain
+from spikedrop.checks.samples import one_axis, plain
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import finite
 from spikedrop.scores.accuracy import r2_of_mean, rmse_of_mean
 
 COVERED = "rows covered"
@@ -27,7 +26,7 @@ def point_samples(predicted: np.ndarray) -> np.ndarray:
     >>> point_samples(np.array([0.5, 1.0])).tolist()
     [[0.5, 1.0], [0.5, 1.0]]
     """
-    return np.repeat(_predicted("predicted", predicted)[None], 2, axis=0)
+    return np.repeat(one_axis(predicted, "predicted", missing=True)[None], 2, axis=0)
 
 
 def point_table(
@@ -66,8 +65,8 @@ def point_table(
     exact           1.0  1.0  0.000000                1.0
     half            0.5 -1.0  0.707107                1.0
     """
-    y = finite(y, "y")
-    taken = {name: _predicted(name, values, len(y)) for name, values in methods.items()}
+    y = one_axis(y, "y")
+    taken = {n: one_axis(values, n, len(y), missing=True) for n, values in methods.items()}
     if beside is not None and beside not in taken:
         raise InputError(f"beside={beside!r} is not among the methods: {', '.join(taken)}.")
     rows = {}
@@ -138,13 +137,13 @@ def synergy_table(
     null model           1.0       NaN         0.5  0.183             0.17
     """
     threshold = real_number("threshold", threshold)
-    score = _predicted("score", score)
+    score = one_axis(score, "score", missing=True)
     measured = np.isfinite(score)
     if not measured.any():
         raise InputError("score: no observation has one; nothing was expected anywhere.")
     rows = {}
     for name, values in methods.items():
-        values = _predicted(name, values, len(score))[measured]
+        values = one_axis(values, name, len(score), missing=True)[measured]
         here = np.isfinite(values)
         p, t = values[here], score[measured][here]
         row = {
@@ -164,19 +163,6 @@ def synergy_table(
             row[f"AUC at {threshold:g}"] = float(roc_auc_score(hit, p))
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _predicted(name: str, values: object, length: int | None = None) -> np.ndarray:
-    """Return predictions as float64 (observation,), NaN allowed, or raise `InputError`."""
-    values = np.asarray(plain(values, name)).astype(np.float64)
-    if values.ndim != 1 or not len(values) or length not in (None, len(values)):
-        raise InputError(
-            f"{name} has shape {values.shape}; expected (observation,)"
-            + (", at least one." if length is None else f", {length} of them.")
-        )
-    if np.isinf(values).any():
-        raise InputError(f"{name}: observation {int(np.isinf(values).argmax())} is infinite.")
-    return values
 
 
 def _r2(predicted: np.ndarray, y: np.ndarray, here: np.ndarray) -> float:

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from spikedrop.checks.samples import per_observation
-from spikedrop.scores._checks import level_of, noise_of, noiseless, pair
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import pair, per_observation
+from spikedrop.scores._checks import noise_of, noiseless
 from spikedrop.scores.calibration import bounds_of
 
 SMALL = 2**16  # values of a block whose pairs of draws are formed: it stays in the cache
@@ -151,6 +152,6 @@ def interval_scores(
     """
     import scoringrules
 
-    level = level_of(level)
+    level = real_number("level", level, above=0, below=1)
     lower, upper, y = bounds_of(lower, upper, y)
     return np.atleast_1d(scoringrules.interval_score(y, lower, upper, 1 - level))

@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from spikedrop.scores._checks import level_of, pair
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import pair
 from spikedrop.scores.bootstrap import paired_bootstrap
 from spikedrop.scores.calibration import predictive_moments
 
@@ -139,7 +140,7 @@ def refusal_table(
     {'spread': 0.5, 'high mean': 3.0, 'low mean': 0.5, 'chance': 2.0, 'oracle': 0.5}
     """
     samples, y = pair(samples, y, least=2)
-    level_of(kept, "kept")
+    real_number("kept", kept, above=0, below=1)
     count = max(1, round(kept * len(y)))
     mean, sd = predictive_moments(samples, noise_sd)
     error = np.abs(y - mean)

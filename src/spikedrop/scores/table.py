@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spikedrop.checks.samples import aligned, as_samples
+from spikedrop.checks.arguments import real_number
+from spikedrop.checks.samples import aligned, as_samples, pair
 from spikedrop.errors import InputError
-from spikedrop.scores._checks import level_of, noise_of, pair
+from spikedrop.scores._checks import noise_of
 from spikedrop.scores.accuracy import r2, r2_of_mean, rmse, rmse_of_mean, tau
 from spikedrop.scores.bootstrap import paired_bootstrap
 from spikedrop.scores.calibration import (
@@ -172,7 +173,7 @@ def score_table(
     >>> float(table["SNN - ANN"].abs().max()), float(table["high"].max())
     (0.0, 0.0)
     """
-    level = level_of(level)
+    level = real_number("level", level, above=0, below=1)
     ann, y = pair(ann, y, least=2, name="ann")
     snn = aligned(ann, as_samples(snn, "snn", least=2))
     if y.min() == y.max():
@@ -184,7 +185,7 @@ def score_table(
     scores = scores_at(level)
 
     def difference(rows: np.ndarray) -> np.ndarray:
-        a, b = (one.rows(rows) for one in both)
+        a, b = (each.rows(rows) for each in both)
         return np.array([score.of(b) - score.of(a) for score in scores.values()])
 
     low, high = paired_bootstrap(

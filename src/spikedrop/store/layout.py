@@ -17,6 +17,7 @@ tell. A new store is made in a hidden folder beside its place and renamed, too.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -352,22 +353,13 @@ def _take(folder: Path) -> FileLock:
 
 def _remove_unfinished(path: Path) -> None:
     """Remove what processes have left that died while they made this store."""
-    for folder in path.parent.glob(f".{glob_escaped(path.name)}.*.new"):
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
         lock = FileLock(folder / SAMPLES / ".lock", timeout=0)
         try:
             with lock:
                 shutil.rmtree(folder, ignore_errors=True)
         except (Timeout, OSError):
             continue  # somebody is at work in it, or has just removed it
-
-
-def glob_escaped(name: str) -> str:
-    """Take a name literally in a pattern.
-
-    >>> glob_escaped("a[1]*.zarr")
-    'a[[]1][*].zarr'
-    """
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
 
 
 def remove_partial(layout: Layout) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from joblib import cpu_count
 
 from spikedrop.checks.arguments import whole_number
 from spikedrop.errors import InputError
@@ -38,7 +39,7 @@ def local_client(workers: int) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ImportError:
         raise InputError("Dask is needed: pip install 'spikedrop[cluster]'.") from None
-    threads = str(max(1, _cores() // workers))
+    threads = str(max(1, cpu_count() // workers))
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NUMBA_NUM_THREADS")
     with (
         LocalCluster(
@@ -54,10 +55,3 @@ def local_client(workers: int) -> Iterator[Client]:
         Client(cluster) as client,
     ):
         yield client
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -51,15 +51,15 @@ def bits_samples(
         ``("SNN", None)`` with weights in floating point, then for each number of bits
         ``("quantised ANN", 8)``, the integers without spikes, and ``("chip", 8)``.
     """
-    one = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
+    settings = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
     samples: dict[Key, xr.DataArray] = {
-        ("ANN", None): sample_ann(network, x, **one),
-        ("SNN", None): sample_snn(network, conversion, x, steps=steps, **one),
+        ("ANN", None): sample_ann(network, x, **settings),
+        ("SNN", None): sample_snn(network, conversion, x, steps=steps, **settings),
     }
     for b in bits:
         chip = quantise(network, conversion, bits=b, steps=steps)
-        samples["quantised ANN", b] = sample_integers(chip, x, **one)
-        samples["chip", b] = sample_chip(chip, x, steps=steps, **one)
+        samples["quantised ANN", b] = sample_integers(chip, x, **settings)
+        samples["chip", b] = sample_chip(chip, x, steps=steps, **settings)
     return samples
 
 
@@ -93,14 +93,11 @@ def judged(ann: xr.DataArray, samples: Mapping[object, xr.DataArray]) -> pd.Data
     """
     rows = []
     for values in samples.values():
-        found = compare(ann, values, paired=True)
+        verdict = compare(ann, values, paired=True)
         rows.append(
             {
-                "error": found.error.mean,
-                "error p95": found.error.p95,
-                "bias": found.error.bias,
-                "sd ratio": found.error.sd_ratio,
-                "verdict": found.verdict,
+                **verdict.error.columns(),
+                "verdict": verdict.verdict,
                 "spikes": values.attrs.get("spikes_per_presentation", np.nan),
             }
         )
@@ -121,12 +118,12 @@ def neuron_table(
     The rows go from the charge-keeping neuron to NengoLoihi's (`spikedrop.chip.hard_reset`);
     columns as in `judged`.
     """
-    one = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
+    settings = {"draws": draws, "seed": seed, "scope": scope, "progress": False}
     neurons = {
         "keeps charge, subtracts": chip,
         "keeps charge, empties": replace(chip, reset="zero"),
         "stops at 0, subtracts": replace(chip, floor=0),
         "stops at 0, empties": hard_reset(chip),
     }
-    samples = {name: sample_chip(one_, x, steps=steps, **one) for name, one_ in neurons.items()}
-    return judged(sample_ann(chip.network, x, **one), samples)
+    samples = {k: sample_chip(v, x, steps=steps, **settings) for k, v in neurons.items()}
+    return judged(sample_ann(chip.network, x, **settings), samples)

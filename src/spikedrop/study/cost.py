@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from spikedrop.checks.arguments import real_number
 from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.files.records import read_record
@@ -113,14 +113,11 @@ def cost_table(
         time of the products over the sampler's (higher is better; above 1 it is faster than they).
     """
     pairs, rows = draws * len(x), {}
-    one = {"draws": draws, "seed": seed, "progress": False}
-    ann = median_seconds(lambda: sample_ann(network, x, **one), repeats)
+    settings = {"draws": draws, "seed": seed, "progress": False}
+    ann = median_seconds(lambda: sample_ann(network, x, **settings), repeats)
     rows["ANN"] = {"us per draw": 1e6 * ann / pairs, "against the ANN": 1.0}
     for name, (conversion, steps) in conversions.items():
-
-        def job(conversion: Conversion = conversion, steps: int = steps) -> object:
-            return sample_snn(network, conversion, x, steps=steps, **one)
-
+        job = partial(sample_snn, network, conversion, x, steps=steps, **settings)
         seconds = median_seconds(job, repeats)
         rows[name] = {
             "steps": steps,
@@ -178,25 +175,22 @@ def scale_table(
     1000000.0   1         0.010  0.005      0.004            0.111111
                 10        0.001  0.005      0.004            1.111111
     """
-    numbers = [presentations_per_second, *predictions, *workers]
-    if not all(np.isfinite(n) and n > 0 for n in numbers) or not price_per_hour >= 0:
-        raise InputError(
-            f"rate {presentations_per_second}, predictions {list(predictions)} and workers "
-            f"{list(workers)} must be positive, the price {price_per_hour} not negative."
-        )
-    rows = {}
-    for total in predictions:
-        for count in workers:
-            seconds = total / (presentations_per_second * count)
-            rows[float(total), int(count)] = {
-                "hours": seconds / 3600,
-                "cost": count * seconds / 3600 * price_per_hour,
-                "gigabytes": 4 * total / 1e9,
-                "megabytes per second": 4 * total / seconds / 1e6,
-            }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index = pd.MultiIndex.from_tuples(rows, names=["predictions", "workers"])
-    return table
+    real_number("presentations_per_second", presentations_per_second, above=0)
+    real_number("price_per_hour", price_per_hour, least=0)
+    for name, numbers in (("predictions", predictions), ("workers", workers)):
+        for number in numbers:
+            real_number(name, number, above=0)
+    levels = [np.asarray(predictions, float), np.asarray(workers, int)]
+    index = pd.MultiIndex.from_product(levels, names=["predictions", "workers"])
+    total, count = (index.get_level_values(name).to_numpy() for name in index.names)
+    seconds = total / (presentations_per_second * count)
+    columns = {
+        "hours": seconds / 3600,
+        "cost": count * seconds / 3600 * price_per_hour,
+        "gigabytes": 4 * total / 1e9,
+        "megabytes per second": 4 * total / seconds / 1e6,
+    }
+    return pd.DataFrame(columns, index=index)
 
 
 @dataclass(frozen=True)
@@ -241,11 +235,10 @@ class Benchmark:
         >>> read_benchmark().figure("error_2700_rate_coded")["unit"]
         'predictive sd'
         """
-        for entry in self.figures:
-            if entry["name"] == name:
-                return entry
-        names = [str(entry["name"]) for entry in self.figures]
-        raise InputError(f"figure {name!r} is not in this benchmark; it has {names}.")
+        by_name = {entry["name"]: entry for entry in self.figures}
+        if name not in by_name:
+            raise InputError(f"figure {name!r} is not in this benchmark; it has {[*by_name]}.")
+        return by_name[name]
 
     def answer(self, name: str) -> str:
         """Say whether a figure's bar was ``reached`` or ``missed``; `InputError` without a bar."""
@@ -301,12 +294,9 @@ def read_benchmark(file: str | Path | None = None) -> Benchmark:
     >>> bool(read_benchmark().table()["met"].isin(["yes", "no", ""]).all())
     True
     """
-    path = files("spikedrop.study") / "benchmark.json" if file is None else Path(file)
-    return read_record(
-        path,
-        lambda found: Benchmark(
-            found["date"], found["commit"], found["machine"], tuple(found["figures"])
-        ),
-        what="a benchmark",
-        command="make bench",
-    )
+
+    def build(run: Mapping[str, Any]) -> Benchmark:
+        return Benchmark(run["date"], run["commit"], run["machine"], tuple(run["figures"]))
+
+    shipped = "study/benchmark.json"
+    return read_record(file, shipped, build, what="a benchmark", command="make bench")

@@ -66,13 +66,8 @@ def running_example(
     work: str | Path,
     seed: int,
     records: int | None = None,
-    hidden: Sequence[int] = (512, 512, 512),
-    dropout: float = 0.1,
-    epochs: int = 60,
     by: str = "rows",
-    member: int = 0,
-    noise: Noise = "constant",
-    target: Target = "growth",
+    **training: object,
 ) -> Example:
     """Open the screen, split it, and train the network, or load it if `work` has it.
 
@@ -86,31 +81,13 @@ def running_example(
         Pair records; by default all real ones, or as many simulated ones as `open_screen` makes.
     seed : int
         Of the simulated screen or the choice of records, the split and the training.
-    hidden, dropout, epochs : see `spikedrop.training.keras.train`
     by : str
         What the split holds out, see `spikedrop.data.split`.
-    member : int
-        Another member trains the same network from another start on the same rows.
-    noise : str
-        A constant noise to be chosen afterwards, or one that the network predicts, see
-        `spikedrop.training.keras.train`.
-    target : str
-        What the network predicts: the growth of a pair, or its synergy score.
+    **training : see `trained_example`
     """
     screen = open_screen(data, seed=seed, n_records=records)
     parts = split(screen.pairs, by, seed=seed, validation=0.06)
-    return trained_example(
-        screen,
-        parts,
-        work=work,
-        seed=seed,
-        hidden=hidden,
-        dropout=dropout,
-        epochs=epochs,
-        member=member,
-        noise=noise,
-        target=target,
-    )
+    return trained_example(screen, parts, work=work, seed=seed, **training)
 
 
 def trained_example(
@@ -129,8 +106,21 @@ def trained_example(
     """Train the example's network on any split of a screen, or load it if `work` has it.
 
     Its inputs are descriptors, doses, expression, and the growth under each drug alone as the
-    training records tell it (``alone_by`` of `fit_design`). See `running_example` for the
-    arguments; ``parts.test`` is not looked at.
+    training records tell it (``alone_by`` of `fit_design`). ``parts.test`` is not looked at.
+
+    Parameters
+    ----------
+    screen : Screen
+    parts : Split
+    work, seed : see `running_example`
+    hidden, dropout, epochs : see `spikedrop.training.keras.train`
+    member : int
+        Another member trains the same network from another start on the same rows.
+    noise : str
+        A constant noise to be chosen afterwards, or one that the network predicts, see
+        `spikedrop.training.keras.train`.
+    target : str
+        What the network predicts: the growth of a pair, or its synergy score.
     """
     by, y = parts.by, target_of(screen, target)
     if target == "score":
@@ -143,7 +133,7 @@ def trained_example(
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + parts.train.tobytes())
     digest.update(repr((tuple(hidden), dropout, epochs, seed, member)).encode())
 
-    def trained_as(kind: str, **how: object) -> keras.Model:
+    def trained_as(kind: str, **settings: object) -> keras.Model:
         name = kind + ("-score" if target == "score" else "")
         return train(
             x[parts.train],
@@ -155,7 +145,7 @@ def trained_example(
             epochs=epochs,
             swap=design.swap,
             file=Path(work) / f"{name}-{by}-{member}-{digest.hexdigest()[:16]}.keras",
-            **how,
+            **settings,
         )
 
     model = trained_as("network")

@@ -83,15 +83,7 @@ def fidelity_table(
                 network, x_train, rate_hz=rate_hz, neuron=neuron, synapse_s=synapse_s
             )
             for t in steps:
-                snn = sample_snn(
-                    network,
-                    conversion,
-                    x,
-                    draws=draws,
-                    seed=seed,
-                    steps=t,
-                )
-                error = paired_error(ann, snn)
+                snn = sample_snn(network, conversion, x, draws=draws, seed=seed, steps=t)
                 rows.append(
                     {
                         "setting": setting_name(neuron, synapse_s, rate_hz),
@@ -99,10 +91,7 @@ def fidelity_table(
                         "synapse (ms)": np.nan if synapse_s is None else synapse_s * 1e3,
                         "rate (Hz)": rate_hz,
                         "steps": t,
-                        "error": error.mean,
-                        "error p95": error.p95,
-                        "bias": error.bias,
-                        "sd ratio": error.sd_ratio,
+                        **paired_error(ann, snn).columns(),
                         "spikes": snn.attrs["spikes_per_presentation"],
                     }
                 )
@@ -216,7 +205,14 @@ def rounding_gap(
     draws = whole_number("draws", draws, least=2)
     x = check_inputs(network, x).astype(np.float64)
     check_draws(network, draws, "draw")
-    double = replace(network, layers=tuple(_double(layer) for layer in network.layers))
+
+    def double_precision(layer: Layer) -> Layer:
+        if layer.weights is None:
+            return layer
+        weights, bias = layer.weights.astype(np.float64), layer.bias.astype(np.float64)
+        return replace(layer, weights=weights, bias=bias)
+
+    double = replace(network, layers=tuple(map(double_precision, network.layers)))
     pairs = []
     for draw in range(draws):
         masks = network_masks(network, seed, draw)
@@ -224,14 +220,6 @@ def rounding_gap(
         pairs.append((simulate(double, conversion, x, masks, steps=steps)[0], rounded))
     spiking, rounded = np.swapaxes(pairs, 0, 1)
     return float(np.abs(spiking - rounded).max() / rounded.std(axis=0, ddof=1).mean())
-
-
-def _double(layer: Layer) -> Layer:
-    if layer.weights is None:
-        return layer
-    return replace(
-        layer, weights=layer.weights.astype(np.float64), bias=layer.bias.astype(np.float64)
-    )
 
 
 def hold_table(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from spikedrop.errors import InputError
+from spikedrop.checks.arguments import real_number
 from spikedrop.network.graph import Layer, Network
 
 
@@ -34,11 +34,6 @@ def posterior(
     return noise_precision * covariance @ x.T @ y, covariance
 
 
-def _check_rate(rate: float) -> None:
-    if not 0 <= rate < 1:
-        raise InputError(f"rate={rate}: a dropout rate is at least 0 and below 1.")
-
-
 def dropout_fit(
     x: np.ndarray, y: np.ndarray, rate: float, *, prior_precision: float, noise_precision: float
 ) -> np.ndarray:
@@ -57,7 +52,7 @@ def dropout_fit(
     >>> float(dropout_fit(x, y, 0.5, prior_precision=0, noise_precision=1)[0])
     0.5
     """
-    _check_rate(rate)
+    real_number("rate", rate, least=0, below=1)
     gram = x.T @ x
     penalty = rate / (1 - rate) * np.diag(np.diag(gram))
     penalty += prior_precision / noise_precision * np.eye(len(gram))
@@ -76,7 +71,7 @@ def dropout_moments(
     >>> float(mean[0]), float(variance[0])
     (3.0, 5.0)
     """
-    _check_rate(rate)
+    real_number("rate", rate, least=0, below=1)
     return x @ weights, rate / (1 - rate) * (x**2 @ weights**2)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from spikedrop.checks.arguments import whole_number
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
@@ -67,23 +68,22 @@ def members_table(
     >>> bool(table["mean error"].is_monotonic_decreasing)
     True
     """
-    if min(members) < 2 or sets < 1 or reference < 10 * max(members):
-        raise InputError(
-            f"members={tuple(members)}, sets={sets}, reference={reference}: use sets of at least "
-            "2, at least one of each size, and a reference of ten times the largest."
-        )
+    for size in members:
+        whole_number("members", size, least=2)
+    whole_number("sets", sets, least=1)
+    whole_number("reference", reference, least=10 * max(members))
     endless = Network(network.layers, network.outputs)
     draws = sample_ann(endless, x, draws=reference, seed=seed, progress=False)
     mean, sd = draws.mean("draw"), draws.std("draw", ddof=1)
     if not (sd > 0).all():
         raise InputError("dropout moves some output not at all, so there is no sd to compare with.")
-    found = {k: ([], []) for k in members}
+    errors = {k: ([], []) for k in members}
     for number in range(sets):
         # draw s of a stored set is mask s, so the first K draws are the set of size K
-        some = sample_ann(endless, x, draws=max(members), seed=seed + 1 + number, progress=False)
-        for k, (off, width) in found.items():
-            off.append(float((abs(some[:k].mean("draw") - mean) / sd).mean()))
-            width.append(float(abs(some[:k].std("draw", ddof=1) / sd - 1).mean()))
+        drawn = sample_ann(endless, x, draws=max(members), seed=seed + 1 + number, progress=False)
+        for k, (off, width) in errors.items():
+            off.append(float((abs(drawn[:k].mean("draw") - mean) / sd).mean()))
+            width.append(float(abs(drawn[:k].std("draw", ddof=1) / sd - 1).mean()))
     return pd.DataFrame(
         {
             "members": k,
@@ -92,5 +92,5 @@ def members_table(
             "mean error expected": np.sqrt(2 / (np.pi * k)),
             "sd error expected": np.sqrt(1 / (np.pi * (k - 1))),
         }
-        for k, (off, width) in found.items()
+        for k, (off, width) in errors.items()
     )

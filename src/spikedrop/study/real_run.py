@@ -1,7 +1,7 @@
 """Chapters that were run on real screen records, and what they found: it comes with the package.
 
 The book's own run is on a simulated screen unless it is pointed to real records. So that its pages
-can show both, ``python -m book.real_run`` executes the chapters on real records and writes what
+can show both, ``python -m book.build real`` executes the chapters on real records and writes what
 they recorded into ``real_run.json``.
 """
 
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 
-from spikedrop.errors import InputError
 from spikedrop.files.records import Run, read_record
 
 Value = float | str | None
@@ -48,7 +46,7 @@ def beside_recorded(
     rows : mapping
         What a value is, in words, to its recorded name and its value in this run.
     file : path, optional
-        See `read_real_run`.
+        See `read_real_runs`.
 
     Returns
     -------
@@ -62,7 +60,7 @@ def beside_recorded(
     >>> table.loc["verdict"].tolist()
     ['different', 'equivalent']
     """
-    run = _read(file).get(chapter)
+    run = read_real_runs(file).get(chapter)
     recorded = run.results if run else {}
     when = f"real records, run on {run.date}" if run else "real records"
     return pd.DataFrame(
@@ -74,45 +72,18 @@ def beside_recorded(
     )
 
 
-def recorded_chapters(file: str | Path | None = None) -> list[str]:
-    """Return the names of the chapters that are recorded; see `read_real_run` for `file`.
+def read_real_runs(file: str | Path | None = None) -> dict[str, RealRun]:
+    """Read what chapters found on real records; by default as it comes with the package.
 
-    >>> "05_comparison" in recorded_chapters()
-    True
-    """
-    return sorted(_read(file))
+    Raises `InputError` if `file` is not such a file.
 
-
-def read_real_run(chapter: str, file: str | Path | None = None) -> RealRun:
-    """Read what a chapter found on real records; by default as it comes with the package.
-
-    Parameters
-    ----------
-    chapter : str
-        Its file name without suffix.
-    file : path, optional
-
-    Raises
-    ------
-    InputError
-        If `file` is not such a file, or holds no record of the chapter.
-
-    Examples
-    --------
-    >>> read_real_run("05_comparison").results["verdict_paired"]
+    >>> read_real_runs()["05_comparison"].results["verdict_paired"]
     'equivalent'
     """
-    runs = _read(file)
-    if chapter not in runs:
-        raise InputError(f"chapter {chapter!r} is not recorded; those that are: {sorted(runs)}.")
-    return runs[chapter]
-
-
-def _read(file: str | Path | None) -> dict[str, RealRun]:
-    path = files("spikedrop.study") / "real_run.json" if file is None else Path(file)
     return read_record(
-        path,
-        lambda found: {name: RealRun(chapter=name, **run) for name, run in found.items()},
+        file,
+        "study/real_run.json",
+        lambda runs: {name: RealRun(chapter=name, **run) for name, run in sorted(runs.items())},
         what="a recorded run",
-        command="python -m book.real_run",
+        command="python -m book.build real",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +10,13 @@ import pandas as pd
 
 from spikedrop.data import Baseline, Screen, Split, naive_mean, recorded_null, training_null
 from spikedrop.errors import InputError
+from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.scores import (
     coverage,
+    fit_noise_sd,
     fitted_point,
+    method_table,
     point_table,
     rmse,
     sharpness,
@@ -180,11 +183,10 @@ def null_methods(
     }
     methods = {}
     for name, model in models.items():
-        before, now = (
-            model(screen, replace(parts, test=which)) for which in (parts.validation, rows)
-        )
-        if before.covered.any():
-            methods[name] = fitted_point((before.predicted, before.measured), now.predicted)
+        held_out = model(screen, replace(parts, test=parts.validation))
+        if held_out.covered.any():
+            predicted = model(screen, replace(parts, test=rows)).predicted
+            methods[name] = fitted_point((held_out.predicted, held_out.measured), predicted)
     return methods
 
 
@@ -234,21 +236,42 @@ def truth_table(
     known = "true_growth_fraction" in records
     columns = {}
     for name, (samples, noise_sd) in methods.items():
-        column = {
-            "fitted noise": noise_sd,
-            "sd of draws": sharpness(samples),
-            "error": rmse(samples, measured),
-        }
         assay = own = inside = np.nan
         if known:
             true = records["true_growth_fraction"].to_numpy(float)
             assay = np.sqrt(np.mean(records["noise_sd_fraction"] ** 2))
             own, inside = rmse(samples, true), coverage(samples, true)
-        column |= {
+        columns[name] = {
+            "fitted noise": noise_sd,
+            "sd of draws": sharpness(samples),
+            "error": rmse(samples, measured),
             "assay noise": assay,
             "own error": own,
             "assay noise and own error": np.hypot(assay, own),
             "truth inside the draws' 90 % interval": inside,
         }
-        columns[name] = column
     return pd.DataFrame(columns).astype(float)
+
+
+def rate_table(
+    network: Network,
+    validation: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    *,
+    rates: Sequence[float],
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Scores of the same weights sampled at other dropout rates, index the rate.
+
+    `validation` and `test` are pairs (inputs, observations); the noise of every rate is chosen on
+    the first. See `method_table` for the columns.
+    """
+    methods = {}
+    for rate in rates:
+        other = network.with_dropout(rate)
+        held_out = sample_ann(other, validation[0], draws=draws, seed=seed)
+        samples = sample_ann(other, test[0], draws=draws, seed=seed)
+        methods[rate] = (samples, fit_noise_sd(held_out, validation[1]))
+    table = method_table(methods, test[1]).drop(columns="rows covered")
+    return table.rename_axis("dropout rate")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from spikedrop.decisions import (
     regret,
 )
 from spikedrop.errors import InputError
-from spikedrop.files.records import Recorded, read_recorded
+from spikedrop.files.records import Recorded, read_record, recorded_rows
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.study.controls import six_controls
 from spikedrop.study.pairs import PairModel, fit_pairs, naive_scores, pair_numbers, pair_truth
@@ -274,20 +274,6 @@ def after_the_last_round(
     }
 
 
-def search_rows(table: pd.DataFrame) -> list[dict[str, object]]:
-    """Return a table of `search_table` as one row per policy and round, repetitions in lists.
-
-    `recorded_search` reads these rows; values are rounded to six decimals.
-    """
-    rows = []
-    for (policy, number), part in table.groupby(["policy", "round"], sort=False):
-        part = part.sort_values("repeat")
-        row = {"policy": policy, "round": int(number), "tested": int(part["tested"].iloc[0])}
-        lists = {value: part[value].round(6).tolist() for value in ("regret", "found")}
-        rows.append({**row, **lists})
-    return rows
-
-
 def recorded_search(file: str | Path | None = None) -> tuple[Recorded, pd.DataFrame]:
     """Read a recorded series of searches, and its table, as `search_table` returns it.
 
@@ -298,13 +284,14 @@ def recorded_search(file: str | Path | None = None) -> tuple[Recorded, pd.DataFr
     >>> sorted(table.columns)
     ['found', 'policy', 'regret', 'repeat', 'round', 'tested']
     """
-    path = files("spikedrop.study") / "recorded_search.json" if file is None else file
-    command = "python -m benchmarks.decisions --record"
-    recorded = read_recorded(path, command)
-    try:
+
+    def build(run: Mapping[str, Any]) -> tuple[Recorded, pd.DataFrame]:
+        recorded = recorded_rows(run)
         table = pd.DataFrame(recorded.rows)
         table["repeat"] = [list(range(len(values))) for values in table["regret"]]
         table = table.explode(["repeat", "regret", "found"], ignore_index=True)
         return recorded, table.astype({"repeat": int, "regret": float, "found": float})
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a recorded search: {error!r}. Run: {command}") from error
+
+    command = "python -m benchmarks.decisions --record"
+    shipped = "study/recorded_search.json"
+    return read_record(file, shipped, build, what="a recorded search", command=command)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikedrop.checks.arguments import whole_number
 from spikedrop.errors import InputError
-from spikedrop.files.writing import written
 from spikedrop.network.graph import Network
 from spikedrop.network.quiet import import_keras, keras_defaults, retracing_unmentioned
+from spikedrop.training.keras import load_or_train
 
 if TYPE_CHECKING:
     import keras
@@ -126,10 +127,7 @@ def digits_example(
     InputError
         If too few images are left to train on.
     """
-    if not 1 <= observations <= DIGITS - 10:
-        raise InputError(
-            f"observations={observations}: of {DIGITS} digits give at least one and leave ten."
-        )
+    whole_number("observations", observations, least=1, below=DIGITS - 9)
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -227,23 +225,18 @@ def _trained(
     name: str,
 ) -> keras.Model:
     """Train by Adam in batches of 32, or load what was trained on the same rows before."""
-    if epochs < 1:
-        raise InputError(f"epochs={epochs} must be at least 1.")
-    import_keras()
-    import keras
+    whole_number("epochs", epochs, least=1)
+    keras = import_keras()
+
+    def fitted() -> keras.Model:
+        model = build()
+        model.compile(keras.optimizers.Adam(learning_rate), loss)
+        rng = np.random.default_rng([seed, 1])
+        # All passes as one epoch: the order follows from the seed, and Keras shuffles nothing.
+        order = np.concatenate([rng.permutation(len(y)) for _ in range(epochs)])
+        with retracing_unmentioned():
+            model.fit(x[order], y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
+        return model
 
     digest = hashlib.sha256(x.tobytes() + y.tobytes() + repr((epochs, seed)).encode())
-    file = work / f"{name}-{digest.hexdigest()[:16]}.keras"
-    if file.exists():
-        return keras.saving.load_model(file, compile=False)
-    model = build()
-    model.compile(keras.optimizers.Adam(learning_rate), loss)
-    rng = np.random.default_rng([seed, 1])
-    # All passes as one epoch: the order of rows follows from the seed, and Keras shuffles nothing.
-    order = np.concatenate([rng.permutation(len(y)) for _ in range(epochs)])
-    with retracing_unmentioned():
-        model.fit(x[order], y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with written(file) as part:  # a torn file must not be loaded later
-        model.save(part)
-    return model
+    return load_or_train(work / f"{name}-{digest.hexdigest()[:16]}.keras", fitted)

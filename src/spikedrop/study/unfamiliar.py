@@ -7,25 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from sklearn.metrics import roc_auc_score
 
+from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import as_samples
 from spikedrop.conversion import calibrate
 from spikedrop.data import Screen, Split, split
 from spikedrop.errors import InputError
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
-from spikedrop.scores import predictive_moments, rmse
+from spikedrop.scores import detection_auc, predictive_moments, rmse
 from spikedrop.study.example import Example, trained_example
-
-
-def spread(samples: xr.DataArray | np.ndarray, name: str = "samples") -> np.ndarray:
-    """Predictive sd, axis (observation,); 0 is allowed, unlike in `compare.predictive_sd`.
-
-    >>> spread(np.array([[0.1, 0.0], [0.1, 2.0]])).round(4).tolist()
-    [0.0, 1.4142]
-    """
-    return predictive_moments(as_samples(samples, name, least=2))[1]
 
 
 def unfamiliarity_auc(
@@ -33,9 +24,7 @@ def unfamiliarity_auc(
 ) -> float:
     """Chance that an unfamiliar observation has a larger predictive sd than a familiar one.
 
-    The area under the ROC curve of the predictive sd as a score (Hendrycks & Gimpel 2017,
-    arXiv:1610.02136, for this use of it). Higher is better: 1 tells the two apart without fail,
-    0.5 not at all, and below 0.5 the network is surest of what it has never seen.
+    `spikedrop.scores.detection_auc` of the predictive sd.
 
     Parameters
     ----------
@@ -48,11 +37,11 @@ def unfamiliarity_auc(
     >>> unfamiliarity_auc(familiar, np.array([[0.0], [2.0]]))
     0.5
     """
-    sd = [spread(familiar, "familiar"), spread(unfamiliar, "unfamiliar")]
+    both = {"familiar": familiar, "unfamiliar": unfamiliar}
+    sd = [predictive_moments(as_samples(s, name, least=2))[1] for name, s in both.items()]
     if max(part.max() for part in sd) == 0:
         raise InputError("no observation has any spread; is every dropout rate 0?")
-    label = np.repeat([0, 1], [len(part) for part in sd])
-    return float(roc_auc_score(label, np.concatenate(sd)))
+    return detection_auc(*sd)
 
 
 def hold_back(parts: Split, share: float, *, seed: int) -> tuple[Split, np.ndarray]:
@@ -64,8 +53,7 @@ def hold_back(parts: Split, share: float, *, seed: int) -> tuple[Split, np.ndarr
     >>> len(rest.train), len(familiar), len(np.intersect1d(rest.train, familiar))
     (8, 2, 0)
     """
-    if not 0 < share < 1:
-        raise InputError(f"share={share} must be between 0 and 1.")
+    real_number("share", share, above=0, below=1)
     order = np.random.default_rng(seed).permutation(parts.train)
     count = max(1, round(share * len(order)))
     if count >= len(order):
@@ -132,7 +120,7 @@ def unfamiliar_row(example: Example, samples: dict) -> dict[str, float]:
     row: dict[str, float] = {}
     for name, a, b in zip(("ANN", "SNN"), old, new, strict=True):
         row[f"AUROC, {name}"] = unfamiliarity_auc(a, b)
-        ratio = np.median(spread(b)) / np.median(spread(a))
+        ratio = np.divide(*(np.median(predictive_moments(s)[1]) for s in (b, a)))
         row[f"sd ratio, {name}"] = float(ratio)
     errors = [rmse(old[0], example.y[known]), rmse(new[0], example.y[novel])]
     row["RMSE ratio"] = errors[1] / errors[0]

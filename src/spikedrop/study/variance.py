@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spikedrop.checks.arguments import whole_number
 from spikedrop.checks.samples import BLOCK, by_name, plain
 from spikedrop.conversion import Conversion
 from spikedrop.engines.reference import simulate
@@ -180,9 +181,8 @@ def random_charge(network: Network, seed: int, number: int) -> dict[str, np.ndar
     InputError
         If `seed` or `number` is negative.
     """
-    if seed < 0 or number < 0:
-        raise InputError(f"seed={seed} and number={number} must not be negative.")
-    generator = np.random.default_rng([seed, number])
+    key = [whole_number("seed", seed), whole_number("number", number)]
+    generator = np.random.default_rng(key)
     return {
         layer.name: generator.random((1, *network.shapes[layer.name]), np.float32)
         for layer in network.hidden
@@ -219,18 +219,15 @@ def nested_samples(
     x = check_inputs(network, x)
     check_draws(network, masks, "draw")
     settle = conversion.settle(steps) if settle is None else settle
-    if charges < 1 or steps < 1 or not 0 <= settle < steps:
-        raise InputError(
-            f"charges={charges}, steps={steps}, settle={settle}: need at least one charge and one "
-            "step after settling."
-        )
+    whole_number("charges", charges, least=1)
+    whole_number("settle", settle, below=whole_number("steps", steps, least=1))
     snn, ann = [], []
     shown = np.concatenate([x] * charges)
     for m in range(masks):
         mask = network_masks(network, seed, m)
         drawn = [random_charge(network, seed, m * charges + k) for k in range(charges)]
         start = {
-            name: np.repeat(np.concatenate([one[name] for one in drawn]), len(x), axis=0)
+            name: np.repeat(np.concatenate([charge[name] for charge in drawn]), len(x), axis=0)
             for name in drawn[0]
         }
         readout, _ = simulate(
@@ -258,20 +255,15 @@ def variance_table(
     fixed mask and size of the mean error, as root mean squares over observations in units of the
     ANN's predictive sd. ``repeatability``: share of the variance that a fixed mask fixes.
     """
-    rows = []
+    rows, settings = [], {"masks": masks, "charges": charges, "seed": seed}
     for t in steps:
-        parts = variance_components(
-            *nested_samples(
-                network, conversion, x, masks=masks, charges=charges, seed=seed, steps=t
-            )
-        )
-        shares = parts.shares()
+        parts = variance_components(*nested_samples(network, conversion, x, **settings, steps=t))
         if not (parts.mask > 0).all():
             raise InputError("an observation has the same value under every mask.")
         rows.append(
             {
                 "steps": t,
-                **shares.mean(),
+                **parts.shares().mean(),
                 "charge sd": float(np.sqrt(np.mean(parts.charge / parts.mask))),
                 "bias": float(np.sqrt(np.mean(parts.bias**2 / parts.mask))),
                 "repeatability": float(np.mean(parts.repeatability)),

@@ -1,7 +1,8 @@
 """Fit a small dense network with dropout in plain NumPy: no start-up, nothing to compile.
 
 `spikedrop.training.keras.train` fits larger networks with Keras, whose start and compilation take
-seconds for each shape of network and data. Tables of some thousand rows are fitted before that.
+seconds for each shape of network and data. Tables of some thousand rows are fitted before that,
+which is why there is an AdamW of our own, with Keras's constants.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import softmax
 
+from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Layer, Network
 
@@ -22,28 +24,24 @@ Head = Literal["linear", "softmax"]
 Params = list[tuple[np.ndarray, np.ndarray]]
 
 
-def whole(least: int = 1, **settings: object) -> None:
-    """Refuse settings that are not whole numbers of at least `least`.
-
-    >>> whole(epochs=2.5)
-    Traceback (most recent call last):
-    spikedrop.errors.InputError: epochs=2.5; give a whole number, at least 1.
-    """
-    for name, value in settings.items():
-        number = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not number or value < least:
-            raise InputError(f"{name}={value!r}; give a whole number, at least {least}.")
-
-
-def check_rates(learning_rate: object, weight_decay: object) -> None:
-    """Refuse what is not a positive learning rate, or not a weight decay of at least zero."""
-    for name, value, least in (
-        ("learning_rate", learning_rate, "a positive"),
-        ("weight_decay", weight_decay, "a not negative"),
-    ):
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not number or not np.isfinite(value) or value < 0 or (name[0] == "l" and value == 0):
-            raise InputError(f"{name}={value!r}; give {least}, finite number.")
+def check_settings(
+    hidden: Sequence[int],
+    dropout: float,
+    epochs: int = 1,
+    batch_size: int = 1,
+    learning_rate: float = 1.0,
+    weight_decay: float = 0.0,
+) -> None:
+    """Refuse settings that no training can use; see `fit_network`."""
+    if np.ndim(hidden) != 1 or not len(hidden):
+        raise InputError(f"hidden={hidden!r}: give a tuple of at least one layer of whole units.")
+    for i, units in enumerate(hidden):
+        whole_number(f"hidden[{i}]", units, least=1)
+    real_number("dropout", dropout, least=0, below=1)
+    whole_number("epochs", epochs, least=1)
+    whole_number("batch_size", batch_size, least=1)
+    real_number("learning_rate", learning_rate, above=0)
+    real_number("weight_decay", weight_decay, least=0)
 
 
 def fit_network(
@@ -102,13 +100,7 @@ def fit_network(
     >>> bool(np.abs(predict(network, x) - np.abs(x)).max() < 0.05)
     True
     """
-    units = np.asarray(hidden)
-    if units.ndim != 1 or not units.size or units.dtype.kind not in "iu" or units.min() < 1:
-        raise InputError(f"hidden={hidden!r}: give a tuple of at least one layer of whole units.")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout={dropout}: the rate must be at least 0 and below 1.")
-    whole(epochs=epochs, batch_size=batch_size)
-    check_rates(learning_rate, weight_decay)
+    check_settings(hidden, dropout, epochs, batch_size, learning_rate, weight_decay)
     x, y = x.astype(np.float32), y.astype(np.float32)
     batch_size = min(batch_size, len(x))
     batches = len(x) // batch_size

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from tqdm import tqdm
 
+from spikedrop.checks.arguments import one_of, whole_number
 from spikedrop.checks.columns import check_spread, few, frame_values, names_of
 from spikedrop.errors import InputError
 from spikedrop.files.writing import written
@@ -20,7 +21,7 @@ from spikedrop.network.quiet import (
     keras_defaults,
     retracing_unmentioned,
 )
-from spikedrop.training.dense import check_rates, whole
+from spikedrop.training.dense import check_settings
 from spikedrop.training.noise_head import add_noise_head
 
 if TYPE_CHECKING:
@@ -49,14 +50,8 @@ def build_model(
     >>> build_model(4, hidden=(8,), seed=0).count_params()
     49
     """
-    if not len(hidden):
-        raise InputError("hidden=(): give at least one layer of at least one unit.")
-    for i, units in enumerate(hidden):
-        whole(**{f"hidden[{i}]": units})
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout={dropout}: the rate must be at least 0 and below 1.")
-    if noise not in ("constant", "heteroscedastic"):
-        raise InputError(f"noise={noise!r}; use 'constant' or 'heteroscedastic'.")
+    check_settings(hidden, dropout)
+    one_of("noise", noise, get_args(Noise))
     import_keras()
     import keras
 
@@ -143,11 +138,9 @@ def train(
     """
     if file is not None and Path(file).suffix != ".keras":
         raise InputError(f"{file}: the model file must end in .keras.")
-    whole(epochs=epochs, batch_size=batch_size)
-    whole(0, patience=patience, seed=seed)
-    if seed > 2**62:
-        raise InputError(f"seed={seed}; give a whole number of at most 2**62.")
-    check_rates(learning_rate, weight_decay)
+    check_settings(hidden, dropout, epochs, batch_size, learning_rate, weight_decay)
+    whole_number("patience", patience)
+    whole_number("seed", seed, below=2**62)
     names = names_of(x) or ()
     x, y = _rows("training", x, y, names)
     validation = _rows("validation", *validation, names, learnt=False)
@@ -158,78 +151,92 @@ def train(
         )
     if swap is not None and not np.array_equal(np.sort(swap), np.arange(x.shape[1])):
         raise InputError(f"swap must be a permutation of the {x.shape[1]} columns of x.")
-    _check_mean(mean, x.shape[1], noise)
-    if file is not None and Path(file).exists():
-        model = load_keras(file)
-        if model.input_shape != (None, x.shape[1]):
-            raise InputError(
-                f"{file} holds a network with inputs {model.input_shape[1:]}, but x has "
-                f"{x.shape[1]} columns: delete the file or name another."
-            )
-        outputs = 1 if noise == "constant" else 2
-        if model.output_shape != (None, outputs):
-            raise InputError(
-                f"{file} holds a network with outputs {model.output_shape[1:]}, but "
-                f"noise={noise!r} has {outputs}: delete the file or name another."
-            )
-        kept = getattr(model, "feature_names_in_", names)
-        if names and tuple(kept) != names:
-            raise InputError(
-                f"{file} holds a network of the inputs {few(kept)}, but x has {few(names)}: give "
-                "the columns in that order, delete the file or name another."
-            )
-        return model
-    if swap is not None:
-        x, y = np.concatenate([x, x[:, swap]]), np.concatenate([y, y])
     if mean is not None:
+        if noise != "heteroscedastic":
+            raise InputError("mean is a trained network for noise='heteroscedastic'; leave it out.")
+        if (mean.input_shape, mean.output_shape) != ((None, x.shape[1]), (None, 1)):
+            raise InputError(
+                f"mean has inputs {mean.input_shape[1:]} and outputs {mean.output_shape[1:]}; "
+                f"expected ({x.shape[1]},) and (1,), as `train` returns it with noise='constant'."
+            )
+
+    def fitted() -> keras.Model:
+        shown = (x, y)  # with `swap`, every row in both orders
+        if swap is not None:
+            shown = np.concatenate([x, x[:, swap]]), np.concatenate([y, y])
         model = mean
-    else:
-        model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed)
-        _fit(
-            model,
-            x,
-            y,
-            validation,
-            seed=seed,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            patience=patience,
-            verbose=verbose,
-            progress=progress,
+        if model is None:
+            keras = import_keras()
+            model = build_model(x.shape[1], hidden=hidden, dropout=dropout, seed=seed)
+            batches, steps = _batches(*shown, epochs, batch_size, seed)
+            schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
+            model.compile(keras.optimizers.AdamW(schedule, weight_decay=weight_decay), "mse")
+            bar = tqdm(total=epochs, desc="train", unit=" epochs", disable=not progress or None)
+            with retracing_unmentioned(), bar:
+                model.fit(
+                    batches,
+                    validation_data=validation,
+                    validation_batch_size=4096,
+                    epochs=epochs,
+                    steps_per_epoch=steps,
+                    shuffle=False,  # the data set shuffles itself, from the seed
+                    verbose=verbose,
+                    callbacks=[
+                        keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
+                        keras.callbacks.TerminateOnNaN(),
+                        keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update()),
+                    ],
+                )
+            if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+                raise InputError(f"the training diverged: {learning_rate=} is too high.")
+        if noise == "heteroscedastic":
+            model = add_noise_head(model, *shown, validation, seed=seed)
+        if names:
+            model.feature_names_in_ = names
+        return model
+
+    model = load_or_train(file, fitted)
+    outputs = 1 if noise == "constant" else 2
+    for what, shape, needed, why in (
+        ("inputs", model.input_shape, x.shape[1], f"x has {x.shape[1]} columns"),
+        ("outputs", model.output_shape, outputs, f"noise={noise!r} has {outputs}"),
+    ):
+        if shape != (None, needed):
+            raise InputError(
+                f"{file} holds a network with {what} {shape[1:]}, but {why}: delete the file or "
+                "name another."
+            )
+    kept = getattr(model, "feature_names_in_", names)
+    if names and tuple(kept) != names:
+        raise InputError(
+            f"{file} holds a network of the inputs {few(kept)}, but x has {few(names)}: give the "
+            "columns in that order, delete the file or name another."
         )
-    if noise == "heteroscedastic":
-        model = add_noise_head(model, x, y, validation, seed=seed)
-    if names:
-        model.feature_names_in_ = names
-    if file is not None:
-        file = Path(file)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with written(file) as part:  # a torn file must not be loaded later
-            save_named(model, part, Columns(names) if names else None)
     return model
 
 
-def _fit(
-    model: keras.Model,
-    x: np.ndarray,
-    y: np.ndarray,
-    validation: tuple[np.ndarray, np.ndarray],
-    *,
-    seed: int,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    patience: int,
-    verbose: int,
-    progress: bool,
-) -> None:
-    """Fit a model of one output; arguments as in `train`, rows shown in both orders already."""
-    tf = import_tensorflow()
-    import keras
+def load_or_train(file: str | Path | None, fit: Callable[[], keras.Model]) -> keras.Model:
+    """Load a model from `file`; if there is none, fit it and write it, whole or not at all.
 
+    With the names of its inputs, if it has a ``feature_names_in_``. Without `file`, only fit.
+    """
+    file = None if file is None else Path(file)
+    if file is not None and file.exists():
+        return load_keras(file)
+    model = fit()
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        names = getattr(model, "feature_names_in_", None)
+        with written(file) as part:  # a torn file must not be loaded later
+            save_named(model, part, Columns(tuple(names)) if names else None)
+    return model
+
+
+def _batches(
+    x: np.ndarray, y: np.ndarray, epochs: int, batch_size: int, seed: int
+) -> tuple[tf.data.Dataset, int]:
+    """Return the shuffled batches of all epochs, and the number of them in an epoch."""
+    tf = import_tensorflow()
     batch_size = min(batch_size, len(x))
     steps = len(x) // batch_size  # an epoch; rows that fill no batch wait for the next shuffle
     inputs, targets = tf.constant(x), tf.constant(y)
@@ -240,34 +247,7 @@ def _fit(
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
 
     rows = tf.data.Dataset.range(epochs).flat_map(shuffled)
-    rows = rows.map(lambda i: (tf.gather(inputs, i), tf.gather(targets, i))).prefetch(2)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps),
-            weight_decay=weight_decay,
-        ),
-        loss="mse",
-    )
-    with (
-        retracing_unmentioned(),
-        tqdm(total=epochs, desc="train", unit=" epochs", disable=None if progress else True) as bar,
-    ):
-        model.fit(
-            rows,
-            validation_data=validation,
-            validation_batch_size=4096,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            shuffle=False,  # the data set shuffles itself, from the seed
-            verbose=verbose,
-            callbacks=[
-                keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True),
-                keras.callbacks.TerminateOnNaN(),
-                keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: bar.update()),
-            ],
-        )
-    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-        raise InputError(f"the training diverged: learning_rate={learning_rate} is too high.")
+    return rows.map(lambda i: (tf.gather(inputs, i), tf.gather(targets, i))).prefetch(2), steps
 
 
 def fold_scaling(
@@ -293,20 +273,6 @@ def fold_scaling(
     first.set_weights([weights / x_sd[:, None], bias - (x_mean / x_sd) @ weights])
     weights, bias = (np.asarray(w, np.float64) for w in last.get_weights())
     last.set_weights([weights * y_sd, bias * y_sd + y_mean])
-
-
-def _check_mean(mean: keras.Model | None, inputs: int, noise: Noise) -> None:
-    """Refuse a network that cannot be given a noise head."""
-    if mean is None:
-        return
-    if noise != "heteroscedastic":
-        raise InputError("mean is a trained network for noise='heteroscedastic'; leave it out.")
-    shapes = (mean.input_shape, mean.output_shape)
-    if shapes != ((None, inputs), (None, 1)):
-        raise InputError(
-            f"mean has inputs {shapes[0][1:]} and outputs {shapes[1][1:]}; expected ({inputs},) "
-            "and (1,), as `train` returns it with noise='constant'."
-        )
 
 
 def _rows(

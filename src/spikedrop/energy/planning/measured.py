@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spikedrop.comparison.draws import as_draws, predictive_sd
+from spikedrop.checks.samples import as_samples
+from spikedrop.comparison.draws import predictive_sd
 from spikedrop.conversion import Neuron, calibrate
 from spikedrop.energy.planning.pilot import check_pilot, scope_of
 from spikedrop.energy.planning.quantities import check_quantity, value
@@ -54,7 +55,8 @@ def measured_errors(
         check_quantity(quantity, y)
     x = check_pilot(network, x, y, draws, ann_draws)
     how = {"scope": scope_of(network), "progress": False}
-    truth = as_draws(sample_ann(network, x, draws=ann_draws, seed=seed, **how), "ann", outputs=True)
+    ann = sample_ann(network, x, draws=ann_draws, seed=seed, **how)
+    truth = as_samples(ann, "ann", outputs="many").all()
     centre, sd = truth.mean(axis=0), predictive_sd(truth, "ann")
     truth = (truth - centre) / sd
     observed = None if y is None else (np.asarray(y, float).ravel() - centre) / sd
@@ -64,7 +66,7 @@ def measured_errors(
         conversion = calibrate(network, x_train, rate_hz=rate, neuron=neuron)
         many = max(draws, REPEATS * int(group["draws"].max()))
         snn = sample_snn(network, conversion, x, draws=many, seed=seed + 1, steps=int(steps), **how)
-        pool = (as_draws(snn, "snn", outputs=True) - centre) / sd
+        pool = (as_samples(snn, "snn", outputs="many").all() - centre) / sd
         for row in group.itertuples():
             size, repeats = row.draws, many // row.draws
             cut = pool[: size * repeats].reshape(repeats, size, -1).swapaxes(0, 1)

@@ -10,7 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from spikedrop.checks.arguments import one_of, real_number, whole_number
-from spikedrop.comparison.draws import as_draws, predictive_sd
+from spikedrop.checks.samples import as_samples
+from spikedrop.comparison.draws import predictive_sd
 from spikedrop.conversion import MAX_RADIX_STEPS, NEURONS, WINDOWED, Neuron, calibrate
 from spikedrop.energy import Operations, count_operations
 from spikedrop.errors import InputError
@@ -151,7 +152,8 @@ def run_pilot(
     steps, rates_hz = settings_of(neuron, steps, rates_hz)
     scope = scope_of(network)
     how = {"seed": seed, "scope": scope, "progress": False}
-    pool = as_draws(sample_ann(network, x, draws=ann_draws, **how), "ann", outputs=True)
+    ann = sample_ann(network, x, draws=ann_draws, **how)
+    pool = as_samples(ann, "ann", outputs="many").all()
     centre, sd = pool.mean(axis=0), predictive_sd(pool, "ann")
     snn, operations, seconds = {}, {}, {}
     hidden = None if progress is None else not progress
@@ -166,7 +168,7 @@ def run_pilot(
             start = time.perf_counter()
             samples = sample_snn(network, conversion, x, draws=draws, steps=t, **how)
             seconds[t, rate] = (time.perf_counter() - start) / (draws * len(x))
-        snn[t, rate] = (as_draws(samples, "snn", outputs=True) - centre) / sd
+        snn[t, rate] = (as_samples(samples, "snn", outputs="many").all() - centre) / sd
     observed = None if y is None else (np.asarray(y, float).ravel() - centre) / sd
     return Pilot(
         neuron, steps, rates_hz, (pool - centre) / sd, snn, observed, operations, seconds

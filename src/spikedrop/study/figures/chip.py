@@ -1,4 +1,4 @@
-"""Figures of the chip: what few bits do to the predictive distribution."""
+"""Figures of the chip: few bits, and a fixed set of masks."""
 
 from __future__ import annotations
 
@@ -55,3 +55,31 @@ def bits_densities(
     shown = {"ANN": samples["ANN", None]}
     shown |= {f"chip, {b} bits": s for (name, b), s in samples.items() if name == "chip"}
     return densities(dict(list(shown.items())[:4]), observations, columns=columns)
+
+
+def error_against_members(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Error of the mean and of the sd against the number of stored masks.
+
+    `table` is that of `spikedrop.study.members.members_table`; thin lines are what normal
+    predictions would give.
+    """
+    ax = axes(ax)
+    for name, label, colour, marker in (
+        ("mean error", "mean, in predictive sd", COLOURS["ann"], "o"),
+        ("sd error", "sd, share of itself", COLOURS["snn"], "s"),
+    ):
+        ax.plot(table["members"], table[name], marker=marker, color=colour, label=label)
+        ax.plot(table["members"], table[f"{name} expected"], color=colour, lw=0.8, ls=":")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="stored masks",
+        ylabel="error against masks without end",
+    )
+    ax.set_xticks(table["members"], [str(k) for k in table["members"]])
+    low, high = ax.get_ylim()
+    marks = [mark for mark in (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0) if low <= mark <= high]
+    ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
+    ax.minorticks_off()
+    ax.legend(fontsize="small")
+    return ax

@@ -110,13 +110,3 @@ def calibration(
     )
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
-
-
-def spread_against_rate(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Plot test scores against the dropout rate used at prediction (index of `table`)."""
-    ax = axes(ax)
-    for column in table.columns:
-        ax.plot(table.index, table[column], marker="o", ms=4, label=column)
-    ax.set(xlabel="dropout rate at prediction", ylabel="growth (fraction)")
-    ax.legend()
-    return ax

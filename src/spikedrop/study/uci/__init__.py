@@ -7,11 +7,15 @@
 """
 
 from spikedrop.study.uci.protocol import Protocol, fit_rows, fit_split, run_split
-from spikedrop.study.uci.published import PUBLISHED, SOURCES, published_name
+from spikedrop.study.uci.published import (
+    PUBLISHED,
+    SOURCES,
+    format_table,
+    published_name,
+    table_cells,
+)
 from spikedrop.study.uci.reading import RegressionSet, find_sets, read_set
-from spikedrop.study.uci.recorded import Recorded, read_recorded
-from spikedrop.study.uci.run import run_set, split_results
-from spikedrop.study.uci.table import format_table, table_cells
+from spikedrop.study.uci.run import Recorded, read_recorded, run_set, split_results
 
 __all__ = [
     "PUBLISHED",

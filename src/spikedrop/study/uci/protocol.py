@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.conversion import Conversion, calibrate
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
@@ -14,18 +15,11 @@ from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.scores import fit_noise_sd, log_likelihood, rmse
 from spikedrop.study.uci.reading import RegressionSet
-from spikedrop.study.uci.training import Weights, member_network, train_members
+from spikedrop.study.uci.training import member_network, train_members
 
 MANY_ROWS = 4000  # from here on one fold is held out alone, and batches are four times as large
-LEAST = {
-    "layers": 1,
-    "folds": 2,
-    "train_steps": 1,
-    "validation_draws": 1,
-    "draws": 1,
-    "steps": 1,
-    "seed": 0,
-}
+LEAST = {"folds": 2, "seed": 0}
+LEAST |= dict.fromkeys(("layers", "train_steps", "validation_draws", "draws", "steps"), 1)
 
 
 @dataclass(frozen=True)
@@ -69,11 +63,9 @@ class Protocol:
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         for name, least in LEAST.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name}={getattr(self, name)}: must be at least {least}.")
+            whole_number(name, getattr(self, name), least=least)
         for name in ("learning_rate", "rate_hz"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)}: must be positive.")
+            real_number(name, getattr(self, name), above=0)
         if not self.decays or min(self.decays) < 0:
             raise InputError(f"decays={self.decays}: give at least one, and none below 0.")
         if not all(0 < rate < 1 for rate in self.more_rates):
@@ -191,7 +183,13 @@ def fit_rows(
         members = list(range(i, len(held) * len(pairs), len(pairs)))
         if not all(np.isfinite(w[members]).all() for w, _ in weights):
             continue  # diverged
-        samples = _held_out(weights, members, rate, [inputs[rows] for rows in held], protocol)
+        # Every held-out row by the member that has not seen it, axes (draw, row).
+        sampled = {"draws": protocol.validation_draws, "seed": protocol.seed, "progress": False}
+        parts = [
+            sample_ann(member_network(weights, member, rate), inputs[rows], **sampled)
+            for member, rows in zip(members, held, strict=True)
+        ]
+        samples = np.concatenate(parts, axis=1)[:, :, 0]
         observed = targets[np.concatenate(held)]
         noise = fit_noise_sd(samples, observed)
         choices.append((log_likelihood(samples, observed, noise), noise, rate, decay))
@@ -210,39 +208,9 @@ def fit_rows(
         **settings,
     )
     network = member_network(weights, 0, rate)
-    return Fitted(
-        network=network,
-        conversion=calibrate(network, inputs, rate_hz=protocol.rate_hz),
-        mean_x=mean_x,
-        sd_x=sd_x,
-        mean_y=mean_y,
-        sd_y=sd_y,
-        noise_sd=noise * sd_y,
-        rate=rate,
-        decay=decay,
-        validation=best - float(np.log(sd_y)),
-    )
-
-
-def _held_out(
-    weights: Weights,
-    members: list[int],
-    rate: float,
-    held: list[np.ndarray],
-    protocol: Protocol,
-) -> np.ndarray:
-    """Sample every held-out row by the member that has not seen it: axes (draw, row)."""
-    parts = [
-        sample_ann(
-            member_network(weights, member, rate),
-            rows,
-            draws=protocol.validation_draws,
-            seed=protocol.seed,
-            progress=False,
-        )
-        for member, rows in zip(members, held, strict=True)
-    ]
-    return np.concatenate(parts, axis=1)[:, :, 0]
+    conversion = calibrate(network, inputs, rate_hz=protocol.rate_hz)
+    scaling, validation = (mean_x, sd_x, mean_y, sd_y), best - float(np.log(sd_y))
+    return Fitted(network, conversion, *scaling, noise * sd_y, rate, decay, validation)
 
 
 def fit_split(data: RegressionSet, split: int, protocol: Protocol) -> Fitted:

@@ -1,8 +1,13 @@
-"""Published test scores of permanent dropout on the UCI sets, as they are compared with."""
+"""Published test scores of permanent dropout on the UCI sets, and measured ones beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+SCORES = ("rmse", "log_likelihood")
+COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seconds")
+Cells = list[tuple[str, ...]]
 
 
 class Source(NamedTuple):
@@ -99,3 +104,70 @@ def published_name(folder: str) -> str | None:
     ('wine', 'boston', None)
     """
     return next((name for name in PUBLISHED if folder.lower().startswith(name)), None)
+
+
+def table_cells(rows: Sequence[dict[str, object]]) -> Cells:
+    """Return the cells of `format_table`, row by row, the names of the columns first.
+
+    Runs of one set with different numbers of layers stand below one another.
+    """
+    cells: Cells = [COLUMNS]
+    runs = dict.fromkeys((row["set"], row["layers"]) for row in rows)
+    for name in dict.fromkeys(name for name, _ in runs):
+        depths = [layers for of, layers in runs if of == name]
+        for layers in depths:
+            ann, snn = (row for row in rows if (row["set"], row["layers"]) == (name, layers))
+            for row in (ann, snn):
+                scores = (_with_error(row[key], row[f"{key}_se"]) for key in SCORES)
+                cells.append(
+                    (
+                        name if row is ann and layers == depths[0] else "",
+                        row["network"].upper(),
+                        str(layers),
+                        *scores,
+                        str(row["splits"]),
+                        f"{row['seconds']:.0f}" if "seconds" in row else "",
+                    )
+                )
+            apart = (_difference(snn, key) for key in SCORES)
+            cells.append(("", "SNN - ANN", str(layers), *apart, str(snn["splits"]), ""))
+        for key, (rmse, log_likelihood) in PUBLISHED.get(published_name(name), {}).items():
+            source = SOURCES[key]
+            scores = (f"{rmse}", f"{log_likelihood:.2f}")
+            cells.append(("", source.label, str(source.layers), *scores, "", ""))
+    return cells
+
+
+def format_table(rows: Sequence[dict[str, object]]) -> str:
+    """Lay out the rows of `run_set` with what is published for their sets, and the sources.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As `run_set` returns them, both networks of a run after one another.
+
+    Returns
+    -------
+    str
+        Scores with their standard errors over splits, and the hidden layers of each network.
+        ``SNN - ANN`` is the mean difference over splits, and in brackets the same in standard
+        errors of that *paired* difference.
+    """
+    cells = table_cells(rows)
+    widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    notes = [f"{source.label}: {source.reference}." for source in SOURCES.values()]
+    return "\n".join([*lines, "", *notes])
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.3f} ± {error:.3f}" if abs(value) >= 0.1 else f"{value:.5f} ± {error:.5f}"
+
+
+def _difference(snn: dict[str, object], key: str) -> str:
+    difference, error = snn[f"{key}_difference"], snn[f"{key}_difference_se"]
+    return f"{difference:+.5f}" + (f" ({difference / error:+.2f} se)" if error else "")

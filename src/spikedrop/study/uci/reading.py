@@ -81,20 +81,20 @@ def find_sets(path: str | Path, names: Sequence[str] | None = None) -> dict[str,
     if not path.is_dir():
         raise InputError(f"{path}: no such folder. Name the folder that holds the sets.")
     folders = [path] if _data_folder(path) else sorted(f for f in path.iterdir() if f.is_dir())
-    found = {f.resolve().name: _data_folder(f) for f in folders if _data_folder(f)}
-    if not found:
+    sets = {f.resolve().name: _data_folder(f) for f in folders if _data_folder(f)}
+    if not sets:
         raise InputError(f"{path}: no folder with a file data.txt in it. Name the sets' folder.")
     if names is None:
-        return found
+        return sets
     if not names:
-        raise InputError(f"no set is named; here are {', '.join(found)}.")
+        raise InputError(f"no set is named; here are {', '.join(sets)}.")
     chosen = {}
     for name in names:
-        fits = [name] if name in found else [f for f in found if published_name(f) == name]
+        fits = [name] if name in sets else [f for f in sets if published_name(f) == name]
         if len(fits) != 1:
             what = f"several folders ({', '.join(fits)})" if fits else "no folder"
-            raise InputError(f"{path}: {name!r} fits {what}; here are {', '.join(found)}.")
-        chosen[name] = found[fits[0]]
+            raise InputError(f"{path}: {name!r} fits {what}; here are {', '.join(sets)}.")
+        chosen[name] = sets[fits[0]]
     return chosen
 
 
@@ -130,48 +130,37 @@ def read_set(name: str, folder: Path) -> RegressionSet:
         )
         for part in ("train", "test")
     )
-    for i in range(n_splits):
-        both = np.intersect1d(train[i], test[i])
+    for i, rows in enumerate(train):
+        both, file = np.intersect1d(rows, test[i]), folder / f"index_train_{i}.txt"
         if len(both):
             raise InputError(
-                f"{folder / f'index_test_{i}.txt'}: row {both[0]} is also in "
-                f"index_train_{i}.txt, so the test would not be one."
+                f"{folder / f'index_test_{i}.txt'}: row {both[0]} is also in {file.name}, so the "
+                "test would not be one."
             )
-        if len(train[i]) < LEAST_ROWS:
+        if len(rows) < LEAST_ROWS:
             raise InputError(
-                f"{folder / f'index_train_{i}.txt'}: {len(train[i])} rows; "
-                f"at least {LEAST_ROWS} are needed to train and to validate."
+                f"{file}: {len(rows)} rows; at least {LEAST_ROWS} are needed to train and to "
+                "validate."
             )
-        if np.ptp(data[train[i], target]) == 0:
-            raise InputError(
-                f"{folder / f'index_train_{i}.txt'}: the target has one value in all these rows."
-            )
-    return RegressionSet(
-        name=name,
-        x=data[:, features],
-        y=data[:, target],
-        train=train,
-        test=test,
-        dropout_rates=tuple(rates.tolist()),
-        n_hidden=n_hidden,
-    )
+        if np.ptp(data[rows, target]) == 0:
+            raise InputError(f"{file}: the target has one value in all these rows.")
+    x, y, rates = data[:, features], data[:, target], tuple(rates.tolist())
+    return RegressionSet(name, x, y, train, test, rates, n_hidden)
 
 
 def _data_folder(folder: Path) -> Path | None:
-    for place in (folder, folder / "data"):
-        if (place / "data.txt").is_file():
-            return place
-    return None
+    places = (folder, folder / "data")
+    return next((place for place in places if (place / "data.txt").is_file()), None)
 
 
 def _table(file: Path) -> np.ndarray:
     """Read numbers between blanks, axes (line, column); empty lines do not count."""
     try:
         lines = file.read_text(encoding="ascii").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file. Fetch the set again.") from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}).") from None
+        missing = isinstance(error, FileNotFoundError)
+        why = "no such file" if missing else f"cannot be read ({error.strerror})"
+        raise InputError(f"{file}: {why}. Fetch the set again.") from None
     except UnicodeDecodeError:
         raise InputError(f"{file}: not a text file of numbers. Fetch the set again.") from None
     rows: list[list[float]] = []

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
 from spikedrop.errors import InputError
-from spikedrop.files.records import write_json
+from spikedrop.files.records import Recorded, read_record, recorded_rows, write_json
 from spikedrop.study.uci.protocol import Protocol, run_split
 from spikedrop.study.uci.reading import RegressionSet
 
@@ -87,22 +87,36 @@ def split_results(
         raise InputError(f"splits={splits}: {data.name} has {len(data.train)}.")
     if jobs < 1 and jobs != -1:
         raise InputError(f"jobs={jobs}: run at least one split at a time, or -1 for one a core.")
-    folder = Path(work) / _key(data, protocol)
+    key = json.dumps([VERSION, data.digest, asdict(protocol)], sort_keys=True)
+    folder = Path(work) / hashlib.sha256(key.encode()).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}).") from None
-    files = [folder / f"split_{i:02d}.json" for i in range(count)]
-    results = {i: result for i, file in enumerate(files) if (result := _kept(file)) is not None}
+    kept = [folder / f"split_{i:02d}.json" for i in range(count)]
+    results = {i: result for i, file in enumerate(kept) if (result := _kept(file)) is not None}
     waiting = [i for i in range(count) if i not in results]
     hidden = None if progress is None else not progress
     with tqdm(
         total=count, initial=len(results), desc=data.name, unit="split", disable=hidden
     ) as bar:
-        for i, result in _run(data, protocol, waiting, files, jobs):
+        for i, result in _run(data, protocol, waiting, kept, jobs):
             results[i] = result
             bar.update()
     return [results[i] for i in range(count)]
+
+
+def read_recorded(file: str | Path | None = None) -> Recorded:
+    """Read a recorded run; by default the one that comes with the package.
+
+    It was made by ``python -m benchmarks.uci``. Its rows are as `run_set` returns them, both
+    networks of a run after one another. Raises `InputError` if `file` is not such a file.
+
+    >>> sorted({row["network"] for row in read_recorded().rows})
+    ['ann', 'snn']
+    """
+    shipped, command = "study/uci/recorded.json", "python -m benchmarks.uci"
+    return read_record(file, shipped, recorded_rows, what="a recorded run", command=command)
 
 
 def summary(
@@ -115,17 +129,17 @@ def summary(
     >>> row["rmse"], row["rmse_se"], row["seconds"]  # s is the square root of 2
     (2.0, 1.0, 2.0)
     """
-    values = {key: np.array([result[network][key] for result in results]) for key in SCORES}
     row: dict[str, object] = {"set": name, "network": network}
     for key in ("rmse", "log_likelihood"):
-        row[key] = float(values[key].mean())
-        row[f"{key}_se"] = _standard_error(values[key])
-    return {**row, "splits": len(results), "seconds": float(values["seconds"].sum())}
+        row |= _averaged(key, [result[network][key] for result in results])
+    seconds = sum(result[network]["seconds"] for result in results)
+    return {**row, "splits": len(results), "seconds": seconds}
 
 
-def _standard_error(values: np.ndarray) -> float:
-    spread = values.std(ddof=1) if len(values) > 1 else 0.0
-    return round(float(spread / np.sqrt(len(values))), 12)
+def _averaged(key: str, values: Sequence[float]) -> dict[str, float]:
+    """Mean, and its standard error (0 for one split), under ``key`` and ``key_se``."""
+    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return {key: float(np.mean(values)), f"{key}_se": round(float(error), 12)}
 
 
 def summaries(
@@ -147,15 +161,9 @@ def summaries(
     for row in rows:
         row["layers"] = layers
     for key in ("rmse", "log_likelihood"):
-        apart = np.array([result["snn"][key] - result["ann"][key] for result in results])
-        rows[1][f"{key}_difference"] = float(apart.mean())
-        rows[1][f"{key}_difference_se"] = _standard_error(apart)
+        apart = [result["snn"][key] - result["ann"][key] for result in results]
+        rows[1] |= _averaged(f"{key}_difference", apart)
     return rows
-
-
-def _key(data: RegressionSet, protocol: Protocol) -> str:
-    text = json.dumps([VERSION, data.digest, asdict(protocol)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _kept(file: Path) -> dict[str, object] | None:
@@ -169,11 +177,11 @@ def _kept(file: Path) -> dict[str, object] | None:
 
 
 def _run(
-    data: RegressionSet, protocol: Protocol, waiting: list[int], files: list[Path], jobs: int
+    data: RegressionSet, protocol: Protocol, waiting: list[int], kept: list[Path], jobs: int
 ) -> Iterator[tuple[int, dict[str, object]]]:
     """Run the waiting splits; yield each with its number when it is done."""
-    tasks = [delayed(_run_and_keep)(data, i, protocol, files[i]) for i in waiting]
-    jobs = min(os.cpu_count() or 1 if jobs == -1 else jobs, len(tasks))
+    tasks = [delayed(_run_and_keep)(data, i, protocol, kept[i]) for i in waiting]
+    jobs = min(cpu_count() if jobs == -1 else jobs, len(tasks))
     if jobs <= 1:
         yield from (function(*args) for function, args, _ in tasks)
     else:

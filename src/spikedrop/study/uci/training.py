@@ -2,7 +2,8 @@ r"""Train many small networks at once: one compiled program, a leading axis of m
 
 Every member has its own weights, rows, dropout rate and weight decay; all share the initial
 weights, the order of rows and the random numbers behind the masks, so that they differ by what is
-compared and by nothing else.
+compared and by nothing else. Keras's AdamW has one weight decay for all weights, and so cannot take
+the step of many members at once.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 
 from spikedrop.network.graph import Layer, Network
 from spikedrop.network.quiet import import_tensorflow
+from spikedrop.training.dense import BETA1, BETA2, EPSILON
 
 CHUNK = 500  # steps the program runs at a time
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
@@ -37,13 +38,8 @@ def train_members(
 ) -> Weights:
     r"""Fit ReLU networks with dropout after each hidden layer by mean squared error.
 
-    Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101) and a learning
-    rate :math:`\eta_t` that falls along a cosine to zero,
-
-    .. math:: w \leftarrow w - \eta_t \left( \hat m_t / (\sqrt{\hat v_t} + \epsilon)
-              + \lambda w \right),
-
-    on batches of `batch_size` rows; what fills no batch waits for the next shuffle.
+    Adam as in `spikedrop.training.dense.fit_network`, with its decoupled weight decay and its
+    cosine, on batches of `batch_size` rows; what fills no batch waits for the next shuffle.
 
     Parameters
     ----------
@@ -78,7 +74,12 @@ def train_members(
     program = _compiled((len(x), members, *sizes, batch_size, min(CHUNK, steps)))
     x, y = x.astype(np.float32), y.astype(np.float32)
     rates, decays = (np.asarray(a, np.float32)[:, None, None] for a in (rates, decays))
-    order = _batches(n, batch_size, rng)
+
+    def shuffled() -> Iterator[np.ndarray]:
+        while True:
+            yield from rng.permutation(n)[: n // batch_size * batch_size].reshape(-1, batch_size)
+
+    order = shuffled()
     chunk = min(CHUNK, steps)
     for start in range(0, steps, chunk):
         batches = np.stack([next(order) for _ in range(chunk)])
@@ -98,11 +99,6 @@ def member_network(weights: Weights, member: int, rate: float) -> Network:
         for i, (w, b) in enumerate(weights)
     ]
     return Network.chain(tuple(layers[:-1]), layers[-1])
-
-
-def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    while True:
-        yield from rng.permutation(n)[: n // size * size].reshape(-1, size)
 
 
 @lru_cache(maxsize=16)
