@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import xarray as xr
+    from matplotlib.figure import Figure as Drawing
 
     from spikedrop.comparison import Comparison
 

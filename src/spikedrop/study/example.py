@@ -84,7 +84,6 @@ def running_example(
         Pair records; by default all real ones, or as many simulated ones as `open_screen` makes.
     seed : int
         Of the simulated screen or the choice of records, the split and the training.
-    hidden, dropout, epochs : see `spikedrop.training.keras.train`
     by : str
         What the split holds out, see `spikedrop.data.split`.
     member : int

@@ -11,6 +11,10 @@ Cells = list[tuple[str, ...]]
 
 __all__ = ["published_name"]
 
+SCORES = ("rmse", "log_likelihood")
+COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seconds")
+Cells = list[tuple[str, ...]]
+
 
 class Source(NamedTuple):
     """Where a column of figures comes from: label of its rows, hidden layers, reference."""
