@@ -6,6 +6,7 @@ names, of other lengths and of other types.
 """
 
 import inspect
+import re
 from dataclasses import astuple, dataclass, is_dataclass, replace
 from importlib import import_module
 
@@ -244,7 +245,7 @@ def test_every_public_function_that_takes_samples_is_listed():
             own = getattr(value, "__module__", "").startswith(module.__name__)
             if inspect.isfunction(value) and own and not name.startswith("_"):
                 for parameter in inspect.signature(value).parameters.values():
-                    if "DataArray" in str(parameter.annotation):
+                    if re.search("SamplesLike|DataArray", str(parameter.annotation)):
                         names.add(name)
     assert len(names) > 50
     assert names - RARE <= set(TAKERS)
