@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import xarray as xr
-    from matplotlib.figure import Figure as Drawing
 
     from spikedrop.comparison import Comparison
 

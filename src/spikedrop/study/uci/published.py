@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 SCORES = ("rmse", "log_likelihood")
 COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seconds")
-Cells = list[tuple[str, ...]]
-
-__all__ = ["published_name"]
+__all__ = ["format_table", "published_name", "table_cells"]
 
 SCORES = ("rmse", "log_likelihood")
 COLUMNS = ("set", "network", "layers", "RMSE", "log likelihood", "splits", "seconds")
