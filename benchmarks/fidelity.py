@@ -17,7 +17,7 @@ from benchmarks.work import BACKEND, FOLDER, SEED, figure
 from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.neurons import Readout, neuron_of
-from spikedrop.sampling.allocation import allocate
+from spikedrop.sampling.neuron_scales import allocate
 from spikedrop.study.example import Example, running_example
 
 

@@ -28,9 +28,9 @@ SEED = 0
 
 def write(path: Path, draws: int, rows: int, gap: float) -> None:
     """Write a store: y + N(0, 1), the same draws for all gaps, `gap` times another added."""
+    from spikedrop.store.job import Grid
     from spikedrop.store.layout import created
     from spikedrop.store.layout import write as write_chunk
-    from spikedrop.store.work import Grid
 
     attributes = {"kind": "ann", "seed": SEED, "scope": "row", "inputs_sha256": "made up"}
     grid = Grid((draws, rows, 1), tuple(map(min, CHUNK, (draws, rows, 1))))

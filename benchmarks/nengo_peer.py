@@ -19,7 +19,10 @@ import numpy as np
 
 from benchmarks.work import Job, random_job, seconds
 from spikedrop.engines.backends import Presentation, backend_of
-from spikedrop.engines.nengo_neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.engines.nengo_neuron_types import (
+    ChargeKeepingRectifiedLinear,
+    register_with_nengo_dl,
+)
 from spikedrop.masks import network_masks, stacked_masks
 
 Run = Callable[[], object]

@@ -14,7 +14,7 @@ import numpy as np
 
 import spikedrop as sd
 from benchmarks.work import BACKEND, SEED, Job, figure, interleaved, random_job
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 
 FULL_DRAWS = 10_000  # of the memory measure
 

@@ -14,10 +14,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 STACK = f"""
 import sys
 assert sys.prefix == {sys.prefix!r}, "the kernel runs in " + sys.prefix
-import spikedrop, spikedrop.network.quiet
-spikedrop.network.quiet.import_tensorflow()
+import spikedrop, spikedrop.network.keras_import
+spikedrop.network.keras_import.import_tensorflow()
 import keras, tensorflow, tf_keras, nengo, numpy, papermill, jupyter_book, seaborn
-from spikedrop.engines.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_dl_import import import_nengo_dl
 nengo_dl = import_nengo_dl()
 assert keras.__version__.startswith("3."), keras.__version__
 assert nengo_dl.__version__ == "3.6.0", nengo_dl.__version__

@@ -21,8 +21,8 @@ import numpy as np
 from spikedrop.chip import hard_reset, host_biases, quantise, sample_chip, sample_integers
 from spikedrop.chip.reference import simulate as simulate_chip
 from spikedrop.engines import compiled as engine
+from spikedrop.engines.capabilities import PROGRAMS, refusal
 from spikedrop.engines.reference import simulate
-from spikedrop.engines.registry import PROGRAMS, refusal
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Network

@@ -11,9 +11,9 @@ from spikedrop.chip.quantise import quantise
 from spikedrop.conversion import Conversion, calibrate
 from spikedrop.energy import count_operations, energy, energy_table
 from spikedrop.energy.planning import measured_errors, plan_budget
+from spikedrop.engines.capabilities import PROGRAMS
 from spikedrop.engines.compiled import load
 from spikedrop.engines.reference import decode, neurons, simulate
-from spikedrop.engines.registry import PROGRAMS
 from spikedrop.errors import InputError, StoreError
 from spikedrop.masks import network_masks
 from spikedrop.neurons import (
@@ -28,8 +28,8 @@ from spikedrop.neurons import (
 )
 from spikedrop.nir import to_nir
 from spikedrop.plots import spikes as figures
-from spikedrop.sampling.allocation import allocate
 from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.neuron_scales import allocate
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.store import open_samples, sample_to_store
 from spikedrop.study.rounded import round_activation

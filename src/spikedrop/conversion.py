@@ -28,7 +28,7 @@ class Conversion:
     ----------
     scales_hz : tuple of float or numpy.ndarray
         Firing-rate scale of every hidden layer: hertz per unit of activation. An array, axes of
-        the layer's values, gives every neuron its own (see `spikedrop.sampling.allocation`).
+        the layer's values, gives every neuron its own (see `spikedrop.sampling.neuron_scales`).
     neuron : str
         A name in `spikedrop.neurons.NEURONS`, whose classes give the equations. Of this package:
         ``charge_keeping``, ``rectified`` (Nengo's), ``integrate_first`` and ``radix``; tables and

@@ -8,7 +8,7 @@ import pytest
 import spikedrop as sd
 from spikedrop import chip
 from spikedrop.errors import InputError
-from spikedrop.sampling.allocation import allocate
+from spikedrop.sampling.neuron_scales import allocate
 from spikedrop.store import local_client
 from tests.store_jobs import CONVERSION, NETWORK, X
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from spikedrop.data import growth_from_readings, load_almanac
-from spikedrop.data.almanac import COLUMNS
+from spikedrop.data.nci_almanac import COLUMNS
 from spikedrop.errors import InputError
 
 ROW = {

@@ -18,7 +18,7 @@ from spikedrop.data import (
     simulate_screen,
     split,
 )
-from spikedrop.data.almanac import COLUMNS
+from spikedrop.data.nci_almanac import COLUMNS
 from spikedrop.errors import InputError
 
 DRUGS = "NSC,NAME,SMILES,rdkit.a,rdkit.b\n740,Alpha,CCO,1.5,2\n752,Beta,CC,,3\n"

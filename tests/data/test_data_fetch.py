@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from spikedrop.data import DownloadError, fetch_almanac
-from spikedrop.data.almanac import COLUMNS
+from spikedrop.data.nci_almanac import COLUMNS
 from spikedrop.errors import InputError
 
 NAME = "ComboDrugGrowth_Nov2017.zip"

@@ -7,7 +7,6 @@ from spikedrop.conversion import calibrate
 from spikedrop.energy import (
     Counts,
     against,
-    constants,
     count_ann_operations,
     count_operations,
     devices,
@@ -18,9 +17,10 @@ from spikedrop.energy import (
     register_device,
     same_silicon,
 )
+from spikedrop.energy import prices as constants
 from spikedrop.energy.bills import runs
-from spikedrop.energy.constants import DEVICES, price
 from spikedrop.energy.planning import plan_budget
+from spikedrop.energy.prices import DEVICES, price
 from spikedrop.errors import InputError
 from spikedrop.plots import energy as figures
 from tests.networks import chain, inputs

@@ -14,7 +14,6 @@ from spikedrop.energy import (
     Counts,
     Operations,
     break_even,
-    constants,
     count_ann_operations,
     count_operations,
     devices,
@@ -25,7 +24,8 @@ from spikedrop.energy import (
     sample_quantised,
     sharing_table,
 )
-from spikedrop.energy.constants import DEVICES, price, price_table
+from spikedrop.energy import prices as constants
+from spikedrop.energy.prices import DEVICES, price, price_table
 from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import energy as figures

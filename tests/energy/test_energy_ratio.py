@@ -19,7 +19,7 @@ from spikedrop.energy import (
     same_silicon,
 )
 from spikedrop.energy.bills import MASK_BIT, Price, bills, price_range
-from spikedrop.energy.constants import DEVICES, devices, price
+from spikedrop.energy.prices import DEVICES, devices, price
 from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError
 from spikedrop.plots import COLOURS

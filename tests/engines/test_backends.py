@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from spikedrop.conversion import calibrate
-from spikedrop.engines.nengo_dl_door import import_nengo_dl
-from spikedrop.engines.nengo_neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.engines.nengo_dl_import import import_nengo_dl
+from spikedrop.engines.nengo_neuron_types import (
+    ChargeKeepingRectifiedLinear,
+    register_with_nengo_dl,
+)
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, network_masks
 from spikedrop.network import Layer, Network
-from spikedrop.network.quiet import native_stderr_silenced
+from spikedrop.network.keras_import import native_stderr_silenced
 from spikedrop.sampling.snn import sample_snn
 from spikedrop.study.converter import converter_sd_ratio
 from tests.networks import SIMULATORS, open_simulator
@@ -340,10 +343,10 @@ def attempt(name, hidden, work):
     del sys.modules[hidden]
 
 def backends():
-    import spikedrop.engines.nengo_neurons
+    import spikedrop.engines.nengo_neuron_types
 
 def door():
-    from spikedrop.engines.nengo_dl_door import import_nengo_dl
+    from spikedrop.engines.nengo_dl_import import import_nengo_dl
     import_nengo_dl()
 
 attempt("nengo", "nengo", backends)
@@ -367,11 +370,11 @@ def test_tensorflow_starts_in_silence_and_a_resolved_tf_keras_is_an_error():
     found, stderr = run_python(
         """
 import json, os, sys
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 tf = import_tensorflow()
 said = {"version": tf.__version__, "level": os.environ["TF_CPP_MIN_LOG_LEVEL"]}
 said["keras"] = tf.keras.Model.__module__
-from spikedrop.engines.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_dl_import import import_nengo_dl
 try:
     import_nengo_dl()
 except ImportError as error:

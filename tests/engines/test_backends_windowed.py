@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spikedrop.conversion import Conversion, calibrate
-from spikedrop.engines.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_dl_import import import_nengo_dl
 from spikedrop.engines.nengo_windowed import (
     IntegrateFirstRectifiedLinear,
     RadixRectifiedLinear,

@@ -78,7 +78,7 @@ COMMANDS = """
 import os
 import numpy as np
 from spikedrop.cli import app
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 import_tensorflow()
 import keras, numba
 
@@ -147,7 +147,7 @@ def test_numba_that_was_imported_before_knows_the_folder(run):
 
 
 NENGO = """
-from spikedrop.engines.nengo_door import nengo
+from spikedrop.engines.nengo_import import nengo
 print(nengo.rc["decoder_cache"]["enabled"])
 """
 NAMELESS = """
@@ -155,7 +155,7 @@ import os, pwd
 os.path.expanduser = lambda path: path  # as for a user whom the system does not know
 from spikedrop.errors import InputError
 try:
-    import spikedrop.engines.nengo_door
+    import spikedrop.engines.nengo_import
 except InputError as error:
     print(error)
 """

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from spikedrop.engines import compiled as engine
-from spikedrop.engines.registry import PROGRAMS, refusal
+from spikedrop.engines.capabilities import PROGRAMS, refusal
 from spikedrop.errors import SaturationWarning
 from spikedrop.network.topology import driven_by_neurons
 from tests.fuzzing import (

@@ -8,7 +8,7 @@ import pytest
 from spikedrop.chip import quantise, sample_chip
 from spikedrop.conversion import Conversion, calibrate
 from spikedrop.engines.backends import BACKENDS
-from spikedrop.engines.registry import PROGRAMS, refusal
+from spikedrop.engines.capabilities import PROGRAMS, refusal
 from spikedrop.errors import InputError, NotFiniteError, SaturationWarning
 from spikedrop.network import Layer, Network
 from spikedrop.network.forward import forward

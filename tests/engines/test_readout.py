@@ -9,8 +9,8 @@ from spikedrop.chip import quantise
 from spikedrop.comparison import paired_error
 from spikedrop.conversion import Conversion, calibrate
 from spikedrop.energy import count_operations
+from spikedrop.engines.capabilities import PROGRAMS
 from spikedrop.engines.reference import simulate
-from spikedrop.engines.registry import PROGRAMS
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network

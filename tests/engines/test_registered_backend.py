@@ -15,8 +15,8 @@ from spikedrop.engines.backends import (
     one_draw_at_a_time,
     register_backend,
 )
+from spikedrop.engines.capabilities import PROGRAMS
 from spikedrop.engines.reference import simulate
-from spikedrop.engines.registry import PROGRAMS
 from spikedrop.errors import InputError
 from tests.networks import dropped_weights, random_network, towers
 from tests.networks import inputs as of_network

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spikedrop.engines.backends import BACKENDS, backend_of
-from spikedrop.engines.registry import refusal
+from spikedrop.engines.capabilities import refusal
 from spikedrop.neurons import NEURONS
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn

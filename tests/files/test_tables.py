@@ -12,7 +12,7 @@ import pytest
 
 from spikedrop.checks.columns import check_spread
 from spikedrop.data import load_almanac, load_features
-from spikedrop.data.almanac import COLUMNS
+from spikedrop.data.nci_almanac import COLUMNS
 from spikedrop.errors import InputError, InputWarning
 from spikedrop.files import csvs, read_column, read_rows, read_table
 from spikedrop.files.cells import fault_of

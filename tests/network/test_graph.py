@@ -13,8 +13,8 @@ from spikedrop.network import Layer
 from spikedrop.network.forward import forward
 from spikedrop.network.layers import linear
 from spikedrop.neurons import NEURONS
-from spikedrop.sampling.allocation import allocate
 from spikedrop.sampling.ann import predict, sample_ann
+from spikedrop.sampling.neuron_scales import allocate
 from spikedrop.sampling.snn import sample_snn
 from tests.networks import (
     GRAPHS,

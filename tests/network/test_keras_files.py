@@ -210,7 +210,7 @@ def test_a_seed_trains_the_same_whatever_floatx_is_set(floatx, here):
 
 
 def test_keras_with_another_backend_is_one_true_line(monkeypatch):
-    from spikedrop.network.quiet import import_keras
+    from spikedrop.network.keras_import import import_keras
 
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(InputError, match=r"backend 'jax'.*set KERAS_BACKEND=tensorflow"):

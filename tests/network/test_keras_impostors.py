@@ -8,8 +8,8 @@ import pytest
 
 from spikedrop.errors import InputError
 from spikedrop.network import Network
+from spikedrop.network.keras_import import import_keras
 from spikedrop.network.keras_layers import SAME
-from spikedrop.network.quiet import import_keras
 from spikedrop.sampling.ann import predict
 
 keras = import_keras()

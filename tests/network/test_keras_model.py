@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikedrop.network import Network
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.sampling.ann import predict
 
 import_tensorflow()

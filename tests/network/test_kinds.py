@@ -10,7 +10,7 @@ from spikedrop.conversion import calibrate
 from spikedrop.energy import count_ann_operations, count_operations, energy
 from spikedrop.energy.planning import plan_budget
 from spikedrop.engines import compiled
-from spikedrop.engines.registry import EVERY
+from spikedrop.engines.capabilities import EVERY
 from spikedrop.engines.xla import MAPS
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks

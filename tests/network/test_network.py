@@ -7,7 +7,7 @@ import pytest
 
 from spikedrop.errors import InputError
 from spikedrop.network import Layer, Network
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.sampling.ann import predict
 
 import_tensorflow()

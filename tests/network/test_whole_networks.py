@@ -8,7 +8,7 @@ from spikedrop.conversion import calibrate
 from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
 from spikedrop.network import Network
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 from tests.networks import open_simulator

@@ -10,8 +10,8 @@ from spikedrop.errors import InputError
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.network.forward import forward
-from spikedrop.sampling.allocation import HEADROOM, allocate
 from spikedrop.sampling.ann import sample_ann
+from spikedrop.sampling.neuron_scales import HEADROOM, allocate
 from spikedrop.sampling.snn import sample_snn
 
 

@@ -96,7 +96,7 @@ def test_moments_of_the_linear_case(rate):
 @pytest.fixture(scope="module")
 def keras_draws():
     """Return a Keras model, inputs, and 600 draws of ``model(x, training=True)``."""
-    from spikedrop.network.quiet import import_tensorflow
+    from spikedrop.network.keras_import import import_tensorflow
 
     import_tensorflow()
     import keras

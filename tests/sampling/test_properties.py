@@ -14,8 +14,8 @@ from spikedrop.engines.compiled import chunks
 from spikedrop.masks import layer_mask, stacked_masks
 from spikedrop.network import Layer, Network
 from spikedrop.store import open_samples, sample_to_store
+from spikedrop.store.job import Grid
 from spikedrop.store.layout import read_layout
-from spikedrop.store.work import Grid
 
 FAMILIES = ("unit", "gaussian", "weights")
 SEEDS = st.integers(0, 2**64 - 1)

@@ -13,8 +13,8 @@ from spikedrop.conversion import calibrate
 from spikedrop.errors import InputError
 from spikedrop.network import Layer, Network
 from spikedrop.store import open_samples, sample_to_store
+from spikedrop.store.job import CHUNK_VALUES, make_grid, make_job
 from spikedrop.store.layout import read_layout
-from spikedrop.store.work import CHUNK_VALUES, make_grid, make_job
 from tests.networks import SIMULATORS
 from tests.store_jobs import (
     CONVERSION,
@@ -50,7 +50,7 @@ def test_other_backends_fill_it_with_their_own_bits(tmp_path, monkeypatch, backe
     job = JOB | {"draws": 3}
     x = X[:140] if backend == "nengo" else X
     expected = sd.sample_snn(NETWORK, x=x, **settings, **job)
-    monkeypatch.setattr("spikedrop.store.work.SLOW_DRAWS", 2)
+    monkeypatch.setattr("spikedrop.store.job.SLOW_DRAWS", 2)
     path = tmp_path / "a"
     sample_to_store(path, NETWORK, x, chunk=77, **settings, **job)
     assert read_layout(path).grid.chunk[:2] == (2, 128)  # whole blocks
@@ -65,7 +65,7 @@ def test_other_backends_fill_it_with_their_own_bits(tmp_path, monkeypatch, backe
 
 
 def test_draws_are_cut_too_and_windowed_neurons_are_sampled(tmp_path, monkeypatch):
-    monkeypatch.setattr("spikedrop.store.work.CHUNK_DRAWS", 4)
+    monkeypatch.setattr("spikedrop.store.job.CHUNK_DRAWS", 4)
     conversion = calibrate(NETWORK, X, neuron="radix")
     settings = {"conversion": conversion, "steps": 8}
     sample_to_store(tmp_path / "a", NETWORK, X, chunk=128, **settings, **JOB)

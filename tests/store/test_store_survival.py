@@ -14,9 +14,9 @@ import pytest
 import spikedrop as sd
 from spikedrop.errors import InputError, StoreError
 from spikedrop.store import open_samples, sample_to_store
+from spikedrop.store.job import make_job
 from spikedrop.store.layout import locked, read_layout
 from spikedrop.store.run import fill, unfinished
-from spikedrop.store.work import make_job
 from tests.store_jobs import (
     DRAWS,
     JOB,

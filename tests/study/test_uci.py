@@ -6,7 +6,7 @@ from scipy import stats
 
 import spikedrop as sd
 from spikedrop.errors import InputError
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.study import uci
 from spikedrop.study.uci import protocol
 from spikedrop.study.uci.protocol import Fitted

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spikedrop.errors import InputError
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.training.keras import build_model, load_or_train, train
 
 tf = import_tensorflow()

@@ -10,7 +10,7 @@ import numpy as np
 from spikedrop.checks.arguments import of_type, whole_number
 from spikedrop.chip.network import BIAS_SHIFTS, ChipLayer, ChipNetwork, ChipReadout
 from spikedrop.conversion import Conversion
-from spikedrop.engines.registry import PROGRAMS, refusal
+from spikedrop.engines.capabilities import PROGRAMS, refusal
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_network
@@ -258,7 +258,7 @@ def host_currents(
 
 
 def _check(network: Network, conversion: Conversion, steps: int) -> None:
-    """Refuse what the chip model cannot run; see `spikedrop.engines.registry`."""
+    """Refuse what the chip model cannot run; see `spikedrop.engines.capabilities`."""
     if why := refusal(PROGRAMS["chip"], network, conversion):
         raise InputError(why)
     if len(conversion.scales_hz) != len(network.hidden):

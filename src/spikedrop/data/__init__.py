@@ -1,6 +1,5 @@
 """Drug-pair screens: real records, a simulated screen, features, splits and design matrices."""
 
-from spikedrop.data.almanac import load_almanac
 from spikedrop.data.baseline import (
     Baseline,
     all_baselines,
@@ -22,6 +21,7 @@ from spikedrop.data.describe import (
 from spikedrop.data.design import Design, fit_design
 from spikedrop.data.features import attach_features, load_features, open_screen, rdkit_features
 from spikedrop.data.fetch import DownloadError, fetch_almanac
+from spikedrop.data.nci_almanac import load_almanac
 from spikedrop.data.screen import LoadReport, Screen
 from spikedrop.data.simulate import expected_growth, noise_sd, simulate_screen
 from spikedrop.data.single_growth import (

@@ -11,7 +11,7 @@ import pandas as pd
 
 from spikedrop.checks.arguments import one_of, whole_number
 from spikedrop.checks.columns import check_whole
-from spikedrop.data.almanac import clean_name, load_almanac
+from spikedrop.data.nci_almanac import clean_name, load_almanac
 from spikedrop.data.screen import Screen
 from spikedrop.data.simulate import simulate_screen
 from spikedrop.errors import InputError

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from spikedrop.data.almanac import COLUMNS
+from spikedrop.data.nci_almanac import COLUMNS
 from spikedrop.errors import InputError
 from spikedrop.files import csvs
 from spikedrop.files.writing import written

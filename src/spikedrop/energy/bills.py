@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from spikedrop.checks.arguments import one_of, whole_number
-from spikedrop.energy.constants import DEVICES, device_of, devices, price
 from spikedrop.energy.counts import Counts, Operations
+from spikedrop.energy.prices import DEVICES, device_of, devices, price
 from spikedrop.errors import InputError
 
 Memory = Literal["none", "chip", "dram"]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from spikedrop.energy.bills import Memory, bills, price_range, runs
-from spikedrop.energy.constants import devices, limits, price
 from spikedrop.energy.counts import Counts, Operations
+from spikedrop.energy.prices import devices, limits, price
 from spikedrop.errors import InputError
 
 
@@ -49,10 +49,10 @@ def energy(
     work : Operations or Counts
         Counts are those of one draw.
     device : str
-        One of `spikedrop.energy.constants.devices`. A spiking network needs a device with a price
+        One of `spikedrop.energy.prices.devices`. A spiking network needs a device with a price
         for ``synaptic``, an artificial one for ``mac``, a quantised or bit-serial one of neurons
         that integrate first a device whose neurons are not fixed
-        (`spikedrop.energy.constants.Device`). The multiply-accumulates of a constant
+        (`spikedrop.energy.prices.Device`). The multiply-accumulates of a constant
         input are priced as synaptic operations where there is no ``mac``.
     draws : int
     shared : bool

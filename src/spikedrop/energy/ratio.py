@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from spikedrop.energy.bills import Bill, Memory, bills, price_range, runs
-from spikedrop.energy.constants import device_of, devices
 from spikedrop.energy.counts import Operations
 from spikedrop.energy.joules import energy
+from spikedrop.energy.prices import device_of, devices
 from spikedrop.errors import InputError
 
 FAIR = ("45nm int8", "45nm int4")

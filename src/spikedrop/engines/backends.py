@@ -15,9 +15,9 @@ import numpy as np
 
 from spikedrop.checks.arguments import of_type, one_of
 from spikedrop.conversion import Conversion
+from spikedrop.engines.capabilities import PROGRAMS, Program, Simulator
 from spikedrop.engines.compiled import load, run_snn
 from spikedrop.engines.reference import simulate
-from spikedrop.engines.registry import PROGRAMS, Program, Simulator
 from spikedrop.engines.saturation import Shares
 from spikedrop.network.graph import Network
 
@@ -242,7 +242,7 @@ def backend_for(conversion: Conversion) -> str:
     return "engine" if kinds is None or conversion.neuron in kinds else "numpy"
 
 
-_DOOR = "spikedrop.engines.nengo_door"
+_DOOR = "spikedrop.engines.nengo_import"
 for _backend in (
     Backend("engine", _engine, PROGRAMS["timed"], PROGRAMS["windows"], stacks=True),
     Backend("numpy", one_draw_at_a_time(_numpy), PROGRAMS["numpy"], PROGRAMS["numpy"]),

@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikedrop.engines.registry import EVERY, PROGRAMS, refusal
+from spikedrop.engines.capabilities import EVERY, PROGRAMS, refusal
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
-from spikedrop.network.quiet import import_tensorflow
 from spikedrop.network.topology import driven_by_neurons
 from spikedrop.neurons import step_weights
 

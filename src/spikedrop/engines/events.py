@@ -31,7 +31,7 @@ from numba.extending import intrinsic
 
 from spikedrop.conversion import Conversion
 from spikedrop.engines.caches import njit
-from spikedrop.engines.registry import PROGRAMS, refusal
+from spikedrop.engines.capabilities import PROGRAMS, refusal
 from spikedrop.network.graph import Network
 from spikedrop.network.topology import neurons_in_a_row
 from spikedrop.neurons import Readout, step_weights
@@ -93,7 +93,7 @@ def wire(
     """Prepare a network in which the current of the layers `changing` changes in time.
 
     `gains` holds spikes per step for one unit of activation, one number or one per unit. Returns
-    None where this file cannot run the network; see `spikedrop.engines.registry`.
+    None where this file cannot run the network; see `spikedrop.engines.capabilities`.
     """
     if refusal(PROGRAMS["events"], network, conversion):
         return None

@@ -23,15 +23,18 @@ import numpy as np
 
 from spikedrop.checks.arguments import one_of
 from spikedrop.conversion import Conversion
-from spikedrop.engines.nengo_door import nengo
-from spikedrop.engines.nengo_neurons import ChargeKeepingRectifiedLinear, register_with_nengo_dl
+from spikedrop.engines.capabilities import Simulator
+from spikedrop.engines.nengo_import import nengo
+from spikedrop.engines.nengo_neuron_types import (
+    ChargeKeepingRectifiedLinear,
+    register_with_nengo_dl,
+)
 from spikedrop.engines.nengo_windowed import (
     IntegrateFirstRectifiedLinear,
     RadixRectifiedLinear,
     register_windowed_with_nengo_dl,
 )
 from spikedrop.engines.reference import averaged
-from spikedrop.engines.registry import Simulator
 from spikedrop.engines.saturation import Shares, share
 from spikedrop.network.graph import Network
 from spikedrop.network.kinds import kind_of

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.network.layers import Layer
-from spikedrop.network.quiet import import_tensorflow
 from spikedrop.network.topology import differ_between_draws, neurons_read, upstream
 from spikedrop.neurons import Radix
 

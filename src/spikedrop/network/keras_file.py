@@ -21,8 +21,8 @@ import numpy as np
 from spikedrop.errors import InputError
 from spikedrop.files.checks import enough_memory, regular_file
 from spikedrop.network.convertible import LAYERS, why_not
+from spikedrop.network.keras_import import import_keras
 from spikedrop.network.named import columns_in
-from spikedrop.network.quiet import import_keras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,10 +17,10 @@ from scipy.special import expit, softmax
 
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
+from spikedrop.network.keras_import import import_keras
 from spikedrop.network.keras_layers import DROPOUT, refuse
 from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer, linear
-from spikedrop.network.quiet import import_keras
 
 if TYPE_CHECKING:
     import keras

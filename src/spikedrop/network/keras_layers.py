@@ -13,8 +13,8 @@ import numpy as np
 
 from spikedrop.errors import InputError
 from spikedrop.network.convertible import ACTIVATIONS, LAYERS, why_not, why_not_activation
+from spikedrop.network.keras_import import import_keras, import_tensorflow
 from spikedrop.network.layers import Family, Layer
-from spikedrop.network.quiet import import_keras, import_tensorflow
 
 if TYPE_CHECKING:
     import keras

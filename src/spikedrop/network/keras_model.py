@@ -18,10 +18,10 @@ from spikedrop.errors import InputError
 from spikedrop.network.convertible import instead_of_operation
 from spikedrop.network.graph import Network
 from spikedrop.network.keras_guard import Call, ends, same_values
+from spikedrop.network.keras_import import import_keras
 from spikedrop.network.keras_layers import READERS, check_layer, refuse, shadowed
 from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import Layer
-from spikedrop.network.quiet import import_keras
 from spikedrop.network.topology import readers
 
 if TYPE_CHECKING:

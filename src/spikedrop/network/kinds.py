@@ -2,7 +2,7 @@
 
 A kind is registered once, by `register_kind`. The plain forward pass, the reference and the masks
 ask it for its map; what else runs networks asks for the matrix of that map where it has no code
-for the kind, or refuses it by name (`spikedrop.engines.registry`, `spikedrop.nir`).
+for the kind, or refuses it by name (`spikedrop.engines.capabilities`, `spikedrop.nir`).
 """
 
 # Methods of the kinds do what those of `Kind` say, of which not all must be written.

@@ -15,8 +15,8 @@ from spikedrop.checks.accepted import Inputs
 from spikedrop.checks.arguments import of_type, one_of, whole_number
 from spikedrop.conversion import Conversion
 from spikedrop.engines.backends import Presentation, Ran, backend_of
+from spikedrop.engines.capabilities import refusal
 from spikedrop.engines.compiled import chunks
-from spikedrop.engines.registry import refusal
 from spikedrop.engines.saturation import REMEDY
 from spikedrop.errors import InputError
 from spikedrop.masks import BLOCK_ROWS, Scope

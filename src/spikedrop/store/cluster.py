@@ -23,8 +23,8 @@ from spikedrop.errors import InputError, StoreError
 from spikedrop.network.inputs import check_rows
 from spikedrop.store.fingerprint import versions
 from spikedrop.store.inputs import is_dask, read_rows
+from spikedrop.store.job import Job, opened
 from spikedrop.store.layout import Layout, write
-from spikedrop.store.work import Job, opened
 
 __all__: list[str] = []
 

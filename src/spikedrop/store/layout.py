@@ -40,7 +40,7 @@ from zarr.codecs import BytesCodec, Crc32cCodec
 from zarr.errors import ZarrUserWarning
 
 from spikedrop.errors import InputError, StoreError
-from spikedrop.store.work import Grid
+from spikedrop.store.job import Grid
 
 __all__ = ["Layout", "read_layout"]
 

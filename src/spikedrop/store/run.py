@@ -19,6 +19,7 @@ from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_rows
 from spikedrop.store.damage import chunk_fault, mend_coordinates, refuse_folder
 from spikedrop.store.inputs import as_source, check_all, read_rows
+from spikedrop.store.job import Grid, Job, make_grid, make_job, opened
 from spikedrop.store.layout import (
     Layout,
     created,
@@ -28,7 +29,6 @@ from spikedrop.store.layout import (
     write,
     writing,
 )
-from spikedrop.store.work import Grid, Job, make_grid, make_job, opened
 
 if TYPE_CHECKING:
     from distributed import Client

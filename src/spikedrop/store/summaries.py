@@ -11,9 +11,9 @@ import xarray as xr
 from spikedrop.checks.samples import as_samples, observed
 from spikedrop.errors import InputError
 from spikedrop.scores import coverage, crps_values, log_densities, rmse
+from spikedrop.store.job import Grid
 from spikedrop.store.layout import read_layout
 from spikedrop.store.reading import opened
-from spikedrop.store.work import Grid
 
 __all__ = ["summarize"]
 

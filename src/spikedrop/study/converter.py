@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from spikedrop.comparison import predictive_sd
-from spikedrop.engines.nengo_dl_door import import_nengo_dl
+from spikedrop.engines.nengo_dl_import import import_nengo_dl
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.sampling.ann import sample_ann

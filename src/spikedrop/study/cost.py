@@ -17,7 +17,7 @@ from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.files.records import read_record
 from spikedrop.network.graph import Network
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.sampling.snn import sample_snn
 

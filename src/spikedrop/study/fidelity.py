@@ -20,9 +20,9 @@ from spikedrop.masks import network_masks
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.layers import Layer
-from spikedrop.sampling.allocation import allocate
 from spikedrop.sampling.ann import predict, sample_ann
 from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.neuron_scales import allocate
 from spikedrop.sampling.sampler import Sampler, draw_by_draw, first
 from spikedrop.sampling.snn import Hold, sample_snn
 from spikedrop.study.rounded import forward_rounded
@@ -142,7 +142,7 @@ def accuracy_per_spike(
     rates_hz, steps
         Neurons that fire while they integrate run at these rates for `steps` steps: Nengo's
         rectified one behind a synapse of 5 ms, and the charge-keeping one: as it is, with a
-        firing-rate scale per neuron (`spikedrop.sampling.allocation.allocate`), with a readout
+        firing-rate scale per neuron (`spikedrop.sampling.neuron_scales.allocate`), with a readout
         that weights its steps (``readout="parabola"`` of `Conversion`), and with both.
     windows
         Steps of the charge-keeping neuron at the highest rate, and window lengths of

@@ -13,7 +13,7 @@ import numpy as np
 from spikedrop.checks.arguments import whole_number
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
-from spikedrop.network.quiet import import_keras, keras_defaults, retracing_unmentioned
+from spikedrop.network.keras_import import import_keras, keras_defaults, retracing_unmentioned
 from spikedrop.training.keras import load_or_train
 
 if TYPE_CHECKING:

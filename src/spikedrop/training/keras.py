@@ -16,13 +16,13 @@ from spikedrop.checks.columns import check_spread, few, frame_values, names_of
 from spikedrop.errors import InputError
 from spikedrop.files.writing import written
 from spikedrop.network.keras_file import load_keras
-from spikedrop.network.named import Columns, save_named
-from spikedrop.network.quiet import (
+from spikedrop.network.keras_import import (
     import_keras,
     import_tensorflow,
     keras_defaults,
     retracing_unmentioned,
 )
+from spikedrop.network.named import Columns, save_named
 from spikedrop.training.dense import check_settings
 from spikedrop.training.noise_head import add_noise_head
 
@@ -97,7 +97,7 @@ def train(
     """Train by mean squared error with AdamW, cosine decay and early stopping.
 
     In float32 with Keras's default settings, whatever keras.json or `keras.config` say, so that
-    a seed trains the same network everywhere (`spikedrop.network.quiet.keras_defaults`).
+    a seed trains the same network everywhere (`spikedrop.network.keras_import.keras_defaults`).
 
     With `noise` ``heteroscedastic`` the trained network gets the logarithm of the noise variance as
     a second output (`spikedrop.training.noise_head.add_noise_head`) and its mean stays what it was;

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikedrop.network.graph import Network
-from spikedrop.network.quiet import import_keras, keras_defaults
+from spikedrop.network.keras_import import import_keras, keras_defaults
 from spikedrop.sampling.ann import sample_ann
 from spikedrop.scores.density import log_likelihood
 from spikedrop.scores.noise import fit_noise_factor, mean_and_noise

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from spikedrop.network.graph import Layer, Network
-from spikedrop.network.quiet import import_tensorflow
+from spikedrop.network.keras_import import import_tensorflow
 from spikedrop.training.dense import BETA1, BETA2, EPSILON
 
 __all__: list[str] = []

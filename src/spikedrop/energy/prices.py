@@ -1,6 +1,6 @@
 """Published joules of one operation, each with its source.
 
-``constants.csv`` has one row per figure: ``device``, ``operation``, ``joules``, ``source``,
+``prices.csv`` has one row per figure: ``device``, ``operation``, ``joules``, ``source``,
 ``year``, ``doi_or_url``, ``conflicting`` (whether published figures of one thing contradict each
 other) and ``note``, which says where the figure was read if not in the source itself.
 Operations are
@@ -68,7 +68,7 @@ class Device:
 
 
 def _shipped() -> dict[str, Device]:
-    """Read the devices of ``constants.csv`` that have a price of one of the two operations."""
+    """Read the devices of ``prices.csv`` that have a price of one of the two operations."""
     traits: dict[str, dict] = {
         "spinnaker": {"gated": True},
         "spinnaker2": {"gated": True},
@@ -77,7 +77,7 @@ def _shipped() -> dict[str, Device]:
         "45nm int4": {"bits": (4, 24), "process": "45nm"},
     }
     known = {}
-    for name, rows in _read("constants.csv").groupby("device", sort=False):
+    for name, rows in _read("prices.csv").groupby("device", sort=False):
         ends = rows.groupby("operation", sort=False)["joules"].agg(["min", "max"])
         prices = {row.Index: (float(row.min), float(row.max)) for row in ends.itertuples()}
         if "mac" in prices or "synaptic" in prices:
@@ -207,7 +207,7 @@ def constants() -> pd.DataFrame:
     >>> loihi["joules"].tolist()
     [2.36e-11, 2.71e-11]
     """
-    table = _read("constants.csv")
+    table = _read("prices.csv")
     own = [
         (d.name, operation, joules, d.source, d.year, d.doi_or_url, "no", "registered")
         for d in DEVICES.values()

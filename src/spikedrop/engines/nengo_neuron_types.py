@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikedrop.engines.nengo_dl_door import import_nengo_dl
-from spikedrop.engines.nengo_door import nengo
+from spikedrop.engines.nengo_dl_import import import_nengo_dl
+from spikedrop.engines.nengo_import import nengo
 
 
 class ChargeKeepingRectifiedLinear(nengo.RectifiedLinear):

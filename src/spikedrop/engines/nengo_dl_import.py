@@ -14,7 +14,7 @@ import types
 import warnings
 from typing import Any
 
-from spikedrop.network.quiet import import_tensorflow, native_stderr_silenced
+from spikedrop.network.keras_import import import_tensorflow, native_stderr_silenced
 
 
 def import_nengo_dl() -> types.ModuleType:
