@@ -174,14 +174,25 @@ def test_a_kind_with_synapses_counts_the_weights_that_its_matrix_has(difference)
 
 
 def test_unknown_doubled_and_impossible_kinds_are_refused(difference):
-    one = np.ones((1, 1), "float32")
+    eye, zero = np.eye(3, dtype="float32"), np.zeros(3, "float32")
     layers = (
-        Layer("x", op="input", shape=(1,)),
-        Layer("h", one, one[0], sources=("x",), activation="relu"),
+        Layer("x", op="input", shape=(3,)),
+        Layer("h", eye, zero, sources=("x",), activation="relu"),
         Layer("y", op="derivative", sources=("h",)),
     )
     with pytest.raises(InputError, match=r"layer 'y' has op='derivative'; use input, dense"):
         Network(layers, ("y",))
+
+    class Largest(Difference):
+        def linear(self, layer, below, amount=1.0):
+            return below[0].max(axis=-1, keepdims=True)
+
+    KINDS["derivative"] = Largest("derivative")
+    with pytest.raises(
+        InputError, match=r"'y' \(derivative\) is of a kind whose map is not affine"
+    ):
+        Network(layers, ("y",))
+    del KINDS["derivative"]
     with pytest.raises(InputError, match="'difference' is registered: choose another"):
         register_kind(Difference())
     with pytest.raises(InputError, match="has synapses and reads"):

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from spikedrop.errors import InputError
-from spikedrop.network.kinds import kind_of
+from spikedrop.network.kinds import check_affine, kind_of
 from spikedrop.network.layers import Family, Layer
 from spikedrop.network.topology import readers
 
@@ -155,6 +155,7 @@ class Network:
             below, kind = [found[source] for source in layer.sources], kind_of(layer)
             kind.check(layer, below)
             found[layer.name] = kind.shape(layer, below)
+            check_affine(layer, below)
         for layer in self.layers:
             if layer.dropout and layer.family == "channel" and len(found[layer.name]) < 2:
                 raise InputError(

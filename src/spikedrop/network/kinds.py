@@ -171,6 +171,21 @@ def kind_of(layer: Layer) -> Kind:
     return KINDS[layer.op]
 
 
+def check_affine(layer: Layer, shapes: Shapes) -> None:
+    """Refuse a layer of a kind from elsewhere whose map is not affine, by random inputs."""
+    kind, rng = kind_of(layer), np.random.default_rng(0)
+    if type(kind).__module__ == __name__:
+        return
+    a, b = ([rng.normal(size=(32, *shape)) for shape in shapes] for _ in range(2))
+    both, silent = [x + y for x, y in zip(a, b, strict=True)], [0 * x for x in a]
+    a, b, both, silent = (kind.linear(layer, below) for below in (a, b, both, silent))
+    if not np.allclose(a + b, both + silent, rtol=1e-5, atol=1e-5):
+        raise InputError(
+            f"layer {layer.name!r} ({layer.op}) is of a kind whose map is not affine: neurons add "
+            "what arrives, so that it cannot be converted."
+        )
+
+
 @dataclass(frozen=True)
 class Input(Kind):
     """Reads nothing: its values are handed in."""
