@@ -7,6 +7,7 @@ from spikedrop.conversion import calibrate
 from spikedrop.energy import (
     Counts,
     against,
+    constants,
     count_ann_operations,
     count_operations,
     devices,
@@ -17,7 +18,6 @@ from spikedrop.energy import (
     register_device,
     same_silicon,
 )
-from spikedrop.energy import prices as constants
 from spikedrop.energy.bills import runs
 from spikedrop.energy.planning import plan_budget
 from spikedrop.energy.prices import DEVICES, price

@@ -14,6 +14,7 @@ from spikedrop.energy import (
     Counts,
     Operations,
     break_even,
+    constants,
     count_ann_operations,
     count_operations,
     devices,
@@ -24,7 +25,6 @@ from spikedrop.energy import (
     sample_quantised,
     sharing_table,
 )
-from spikedrop.energy import prices as constants
 from spikedrop.energy.prices import DEVICES, price, price_table
 from spikedrop.energy.ratio import FAIR
 from spikedrop.errors import InputError

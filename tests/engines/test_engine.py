@@ -203,7 +203,7 @@ def test_without_dropout_the_engine_is_the_plain_network():
 @pytest.mark.parametrize(
     ("neuron", "change", "says"),
     [
-        ("radix", {"steps": 21}, "radix.*20"),
+        ("radix", {"steps": 21}, "at most 20 for neuron=.radix"),
         ("radix", {"steps": 8, "settle": 2}, "settle=2.*nothing to settle"),
         ("integrate_first", {"hold": "step"}, "hold='step'"),
     ],

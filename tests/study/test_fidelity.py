@@ -83,7 +83,7 @@ def test_neurons_that_integrate_first_have_no_gap_to_their_rounded_network(neuro
     network, settings = small_chain(), {"draws": 3, "seed": 0, "steps": steps}
     conversion = calibrate(network, inputs(200), neuron=neuron)
     assert rounding_gap(network, conversion, inputs(10), **settings) < 1e-6
-    with pytest.raises(InputError, match="fires while it integrates"):
+    with pytest.raises(InputError, match="is not known to round its activation"):
         rounding_gap(network, calibrate(network, inputs(200)), inputs(10), **settings)
     with pytest.raises(InputError, match="draws=1"):
         rounding_gap(network, conversion, inputs(10), draws=1, seed=0, steps=steps)

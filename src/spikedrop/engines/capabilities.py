@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikedrop.network.graph import Network
+from spikedrop.network.kinds import KINDS
 from spikedrop.network.layers import Family, Layer
 from spikedrop.network.topology import neurons_read, places
 from spikedrop.neurons import NEURONS
@@ -182,6 +183,8 @@ def refusal(
         )
     stands, received = places(network.layers), neurons_read(network.layers)
     for layer in network.layers:
+        if layer.op not in KINDS:
+            return f"layer {layer.name!r} has op={layer.op!r}, a kind that nobody has registered."
         if layer.dropout and layer.family == "weights" and layer.name in redrawn:
             return _drops(program, layer, received)
         takes = getattr(program, stands[layer.name])

@@ -17,7 +17,7 @@ from spikedrop.network.layers import Layer
 if TYPE_CHECKING:
     from spikedrop.network.graph import Network
 
-#: Two branches, one of them with a further layer of neurons, meet in a sum: for the examples.
+# Two branches, one of them with a further layer of neurons, meet in a sum: for the examples.
 EXAMPLE = (
     Layer("x", op="input", shape=(2,), dropout=0.5),
     Layer("a", sources=("x",), activation="relu"),
