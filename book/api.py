@@ -31,7 +31,7 @@ PARTS = {
     "energy": "operations, prices and joules; a budget planned",
     "decisions": "what to measure next, with regret and agreement counted",
     "estimators": "the spiking network as a scikit-learn estimator",
-    "study": "what the chapters alone compute and draw",
+    "study": "what only the chapters compute and draw",
     "cli": "the command line",
 }
 

@@ -1,4 +1,4 @@
-"""Execute the chapters with papermill: two side by side, those that measure time alone at the end.
+"""Execute the chapters with papermill: two at a time, timed ones by themselves at the end.
 
 A chapter needs none that another has left: a network that two of them train is trained by one, and
 the other waits for it (`spikedrop.training.keras.train`).

@@ -83,7 +83,7 @@ class Neuron(ABC):
     def kind(self) -> Kind:
         """Kind of network that these neurons make, a rate code (``SNN``), quantised or bit-serial.
 
-        What a windowed neuron sends is a function of its charge alone, a rounded activation: such
+        What a windowed neuron sends depends only on its charge and is a rounded activation: such
         networks equal an artificial one (`spikedrop.study.rounded`), and tables and figures do not
         count them among the spiking networks.
         """

@@ -43,9 +43,9 @@ def kernel_equivalence(
     r"""How far apart are the laws, by their maximum mean discrepancy (MMD)?
 
     The MMD is the length of the difference of two mean feature vectors, and
-    `spikedrop.comparison.gap` bounds such lengths. An MMD says nothing to anybody, so it is told as
-    a shift: the distance, in predictive sd and the same at every observation, by which the law of
-    `a` would have to be moved for the same MMD. Beyond one sd nothing is told.
+    `spikedrop.comparison.gap` bounds such lengths. An MMD has no unit of its own, so it is stated
+    as a shift: the distance, in predictive sd and the same at every observation, by which the law
+    of `a` would have to be moved for the same MMD. Beyond one sd nothing is stated.
 
     Parameters
     ----------

@@ -184,7 +184,7 @@ def refusal(
     stands, received = places(network.layers), neurons_read(network.layers)
     for layer in network.layers:
         if layer.op not in KINDS:
-            return f"layer {layer.name!r} has op={layer.op!r}, a kind that nobody has registered."
+            return f"layer {layer.name!r} has op={layer.op!r}, a kind that is not registered."
         if layer.dropout and layer.family == "weights" and layer.name in redrawn:
             return _drops(program, layer, received)
         takes = getattr(program, stands[layer.name])

@@ -103,7 +103,7 @@ class Kind(ABC):
     def weights_met(self, layer: Layer, shape: Shape) -> np.ndarray:
         """Return how many weights each value that the layer reads meets; axes of that value.
 
-        Asked of kinds with synapses alone.
+        Asked only of kinds with synapses.
         """
         (matrix,), _ = self.matrices(layer, [shape])
         return (matrix != 0).sum(axis=1).astype(float).reshape(shape)
@@ -127,7 +127,7 @@ class Kind(ABC):
         """Return the factor of the layer's values, of those of the values it reads.
 
         Arrays that broadcast to the values; None is a factor of 1, and, returned, says that there
-        is no one factor.
+        is no single factor.
         """
 
 
@@ -165,7 +165,7 @@ def register_kind(kind: Kind) -> Kind:
 
 
 def kind_of(layer: Layer) -> Kind:
-    """Return the kind of a layer; raise `InputError` if nobody has registered it."""
+    """Return the kind of a layer; raise `InputError` if it is not registered."""
     if layer.op not in KINDS:
         raise InputError(f"layer {layer.name!r} has op={layer.op!r}; use {', '.join(KINDS)}.")
     return KINDS[layer.op]

@@ -75,7 +75,7 @@ class Job:
 
     def attributes(self, inputs_sha256: str) -> dict[str, Any]:
         """Return what is written beside the samples: all that they follow from, plain values."""
-        told: dict[str, Any] = {
+        attributes: dict[str, Any] = {
             "kind": self.kind,
             "seed": self.seed,
             "scope": self.scope,
@@ -86,7 +86,7 @@ class Job:
         }
         if self.conversion is not None:
             conversion = self.conversion
-            told |= {
+            attributes |= {
                 "conversion_sha256": fingerprint.of_conversion(conversion),
                 "steps": self.steps,
                 "settle": self.settle,
@@ -97,10 +97,10 @@ class Job:
                 "scales_hz": [float(np.mean(scale)) for scale in conversion.scales_hz],
             }
             if conversion.synapse_s is not None:
-                told["synapse_s"] = float(conversion.synapse_s)
+                attributes["synapse_s"] = float(conversion.synapse_s)
             if conversion.readout != "mean":
-                told["readout"] = conversion.readout
-        return told
+                attributes["readout"] = conversion.readout
+        return attributes
 
 
 def make_job(

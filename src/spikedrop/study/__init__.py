@@ -1,3 +1,3 @@
-"""What the chapters alone compute and draw: running example, controls, studies, figures."""
+"""What only the chapters compute and draw: running example, controls, studies, figures."""
 
 __all__: list[str] = []

@@ -141,7 +141,7 @@ def _rescaled(network: Network, factor: Callable[[Layer], float], why: str) -> N
         if changed and not kind_of(layer).has_weights:
             raise InputError(
                 f"layer {layer.name!r} ({layer.op}) reads {changed[0].name!r}, which {why}: the "
-                "factor is taken out of weights alone."
+                "factor can be taken out only of weights."
             )
         scale = np.float32(np.prod([factor(source) for source in changed]))
         layers.append(replace(layer, weights=layer.weights * scale) if changed else layer)
