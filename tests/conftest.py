@@ -105,14 +105,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Run what needs the chapters last, so that a fault in the package shows within seconds.
 
     With several processes, which take whole files, the run of the chapters begins first, since it
-    is the longest, and what looks at the site comes last, when it is there.
+    is the longest. What looks at the site comes when it is there, and many small files after it, so
+    that no process waits at the end.
     """
     if backend := config.getoption("--backend"):
         of_backend(config, items, backend)
     several = hasattr(config, "workerinput")
     slow = {"fast_run", "fast_site"}
     places = {"test_book.py": -1, "test_site.py": 1, "test_browser.py": 1}
+    small = {"scores", "store", "study", "training"}
     if several:
-        items.sort(key=lambda item: places.get(item.path.name, 0))
+        items.sort(
+            key=lambda item: places.get(
+                item.path.name, 2 if small.intersection(item.path.parts) else 0
+            )
+        )
     else:
         items.sort(key=lambda item: bool(slow & set(getattr(item, "fixturenames", ()))))

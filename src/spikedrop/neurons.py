@@ -188,8 +188,8 @@ class IntegrateFirst(Neuron):
 
     .. math::
 
-        v_0 = c + \sum_{t=1}^{T} J_t\,\mathrm{dt}, \qquad n_t = [v_{t-1} \ge 1], \qquad
-        v_t = v_{t-1} - n_t, \qquad t = 1 \dots T
+        v_0 = c + \sum_{t=1}^{T} J_t\,\mathrm{dt}, \\
+        n_t = [v_{t-1} \ge 1], \qquad v_t = v_{t-1} - n_t, \qquad t = 1 \dots T
 
     with v the charge in units of the threshold, c the initial charge, :math:`J_t` the current in
     thresholds per second at step t of the window before, dt the time step in seconds,
@@ -228,8 +228,8 @@ class Radix(IntegrateFirst):
 
     .. math::
 
-        v_0 = c + \frac{2^T}{T} \sum_{t=1}^{T} J_t\,\mathrm{dt}, \qquad
-        n_t = [v_{t-1} \ge 2^{T-t}], \qquad v_t = v_{t-1} - 2^{T-t}\, n_t, \qquad t = 1 \dots T
+        v_0 = c + \frac{2^T}{T} \sum_{t=1}^{T} J_t\,\mathrm{dt}, \\
+        n_t = [v_{t-1} \ge 2^{T-t}], \quad v_t = v_{t-1} - 2^{T-t}\, n_t, \quad t = 1 \dots T
 
     with the symbols of `IntegrateFirst`; v is in quanta, of which full scale has :math:`2^T`. It
     equals an artificial network whose activations are rounded to T bits and multiplied one bit
