@@ -321,7 +321,7 @@ def bad_graphs():
     padded |= {"padding": 2, "dilation": 1, "groups": 1}
     return {
         "loop through": loop,
-        "'nowhere', which is no node": lost,
+        "'nowhere', which is not a node": lost,
         r"'n' \(LIF\) cannot be read": hand_made(n=nir.LIF(two, two, 0 * two, two)),
         "takes 3 values and gets 2": hand_made(w=affine),
         "resets to 0.5": hand_made(n=nir.IF(two, two, 0.5 * two)),

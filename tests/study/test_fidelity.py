@@ -9,7 +9,8 @@ from spikedrop.conversion import Conversion, calibrate
 from spikedrop.errors import InputError
 from spikedrop.network import Network
 from spikedrop.network.layers import Layer
-from spikedrop.study.fidelity import hold_table, mean_shifts, rounding_gap, spikes_seen
+from spikedrop.study.fidelity import rounding_gap
+from spikedrop.study.redrawn import hold_table, mean_shifts, spikes_seen
 from tests.networks import six_inputs as inputs
 from tests.networks import small_chain
 

@@ -96,7 +96,7 @@ class ChipNetwork:
 
     A spike is one bit: at most one a neuron and step. Charge beyond that waits, and a neuron driven
     beyond one threshold a step fires at every step: activations above ``1 / (scale dt)`` are lost.
-    A mask is a gate: a dropped neuron goes on firing, and nothing receives it.
+    A mask is a gate: a dropped neuron still fires, and nothing receives it.
 
     The defaults (k = 0, d = 0, no floor, subtraction) are the charge-keeping neuron. Other fields
     describe other hardware: see `spikedrop.chip.hard_reset` for that of NengoLoihi.

@@ -73,8 +73,8 @@ def quantise(
     Raises
     ------
     InputError
-        If a layer's dropout is no gate of an axon, the neuron is another one, or no exponent keeps
-        the charge inside the membrane.
+        If a layer's dropout is not a gate of an axon, the neuron is another one, or no exponent
+        keeps the charge inside the membrane.
 
     Examples
     --------

@@ -181,5 +181,5 @@ def plain(value: Any) -> Any:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Seed of everything random.")]
 Target = Annotated[
-    str | None, typer.Option(help="Column of the table that is no input, such as the target.")
+    str | None, typer.Option(help="Column of the table that is not an input, such as the target.")
 ]

@@ -42,7 +42,7 @@ def uci(
     """Score permanent dropout and its spiking twin on UCI regression, by the published protocol.
 
     Dropout rate, weight decay and noise precision are chosen on held-out training rows of each
-    split; test rows are used for the scores alone, which are printed beside the published ones,
+    split; test rows are used only for the scores, which are printed beside the published ones,
     each with its number of hidden layers.
 
     Example: spikedrop uci data/uci --sets concrete,wine --json scores.json

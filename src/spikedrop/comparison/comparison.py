@@ -55,9 +55,9 @@ class Comparison:
     criteria : tuple of Criterion
         All must be within their margins.
     difference : GlobalTest or None
-        Unpaired alone.
+        Only unpaired.
     error : PairedError or None
-        Paired alone.
+        Only paired.
     samples : tuple of Samples
         What was compared, as it was handed in.
     a, b : numpy.ndarray

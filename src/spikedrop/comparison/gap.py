@@ -115,7 +115,7 @@ class Gap:
         """Probability of seeing so little, were the vector so long.
 
         Less than noise alone adds on average counts as that much: a sample that happens to agree
-        better than its size allows is no ground for a tighter bound.
+        better than its size allows is not a reason for a tighter bound.
         """
         seen = max(self.seen, self.trace)
         return float(np.mean((length + self.along) ** 2 + self.across <= seen))

@@ -68,8 +68,8 @@ def compare(
     that is often a tenth below that of the law, and a difference is as much larger in it: near a
     margin *different* is then said more often than `level`.
 
-    Below `fewest_draws` nothing is equivalent, and a difference is shown by the error of a draw, by
-    draws far off and by the exact test alone, because the other bounds ask for means of many draws.
+    Below `fewest_draws` nothing is equivalent, and a difference is shown only by the error of a
+    draw, by draws far off and by the exact test: the other bounds ask for means of many draws.
 
     A fault that strikes few draws may strike none of those at hand. What n draws cannot exclude
     stands in the reason: about 3/n of them.
@@ -124,7 +124,7 @@ def compare(
     claim = Claim(margin, level, level / CRITERIA, bool(paired), seed)
     x, z = both(a, b, paired=claim.paired)
     if y is None and np.any(noise_sd):
-        raise InputError("noise_sd without y: it takes part in the score of y alone.")
+        raise InputError("noise_sd without y: it takes part only in the score of y.")
     predictive_sd(x)
     criteria = (
         *((mean_error(x, z, claim),) if paired else ()),

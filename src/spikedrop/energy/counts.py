@@ -25,7 +25,7 @@ with :math:`T_i` the time steps in which neuron i is at work. The conventions:
   chip must be told to look away. Dropped single weights are not there and are not counted; weights
   that happen to be zero are.
 - Neuron updates: every neuron, dropped ones too, at every step. One that integrates first is at
-  work in the window in which it listens and in those in which it fires, and idle in all others;
+  work in the window in which it integrates and in those in which it fires, and idle in all others;
   where branches of different depth meet, the shallower fires again (`spikedrop.neurons`),
   and its spikes are counted again.
 - The readout adds up what arrives, which is synaptic; it has no neurons to update. One that

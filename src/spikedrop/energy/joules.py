@@ -61,7 +61,8 @@ def energy(
         Whether the device skips multiply-accumulates whose input is zero.
     memory : {"none", "chip", "dram"}
         Add the reading of weights, and of membranes, from a memory on the chip (8 kB to 1 MB) or
-        from another chip; for devices of bare arithmetic alone, the prices of others hold theirs.
+        from another chip; only for devices with prices of bare arithmetic, as those of others
+        include it.
         An artificial network reads a weight at least once a prediction, if all draws run side by
         side, and at most once a multiply-accumulate. A spike reads its weights for itself: once a
         synaptic operation, and a membrane is read and written once an update.

@@ -112,7 +112,7 @@ class Loaded:
     ----------
     network : Network
     conversion : Conversion or None
-        None for the classical network alone.
+        None where only the classical network runs.
     bare : tuple of Layer
         Its layers without their arrays and rates.
     tensors : tuple

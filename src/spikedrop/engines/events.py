@@ -10,7 +10,7 @@ layer behind them receives, in every draw, nearly the same charge:
 .. math:: \sum_i n_i m_i W_i = \sum_i n_i \bar m_i W_i + \sum_i n_i (m_i - \bar m_i) W_i
 
 with :math:`\bar m_i` the mask of a unit that is kept. The first sum is shared by all draws; the
-second has the dropped units alone.
+second has only the dropped units.
 
 Compiled by Numba and spread over threads. Each presentation is worked on alone, so its bits do not
 depend on which others there are. For one network and one chunk of work; see

@@ -144,7 +144,7 @@ def _read_npy(path: Path) -> np.ndarray:
                 f"{path}: holds pickled Python objects, which are not loaded, because they can "
                 "carry code; save an array of numbers."
             ) from error
-        raise InputError(f"{path}: is no sound .npy array ({one_line(error)}).") from error
+        raise InputError(f"{path}: is not a sound .npy array ({one_line(error)}).") from error
     if array.dtype.kind not in "fiub":
         raise InputError(f"{path}: has type {array.dtype}; expected real numbers.")
     if array.offset + array.nbytes != path.stat().st_size:

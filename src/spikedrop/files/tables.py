@@ -186,7 +186,7 @@ def _open_parquet(path: Path, needed: Sequence[str], keep: set[str]) -> Table:
 def _unsound(path: Path, error: BaseException) -> InputError:
     if isinstance(error, InputError):
         return error
-    return InputError(f"{path}: is no sound Parquet file ({one_line(error)}).")
+    return InputError(f"{path}: is not a sound Parquet file ({one_line(error)}).")
 
 
 def _check_type(path: Path, field: pa.Field) -> None:

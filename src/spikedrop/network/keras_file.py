@@ -1,7 +1,7 @@
 """Read a `.keras` file from anywhere: nothing in it runs, and it takes no more than it holds.
 
 The archive, the list of layers and the weights' file are looked at before Keras is imported. What
-is then built are layers of a known list alone, and each of their weights is counted against the
+is then built are only layers of a known list, and each of their weights is counted against the
 weights that the file really holds before it takes memory.
 """
 
@@ -167,7 +167,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(f"{path}: does not fit into memory.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(f"{path}: is no sound .keras archive ({_short(error)}).") from error
+        raise InputError(f"{path}: is not a sound .keras archive ({_short(error)}).") from error
     except Exception as error:  # Keras and HDF5 raise of every kind on what they cannot read
         raise InputError(f"{path}: cannot be read as a Keras model ({_short(error)}).") from error
 
@@ -180,7 +180,7 @@ def _short(error: BaseException) -> str:
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
-    """Look at the archive's list alone: names, kinds, sizes."""
+    """Look only at the archive's list: names, kinds, sizes."""
     members = archive.infolist()
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
@@ -275,7 +275,7 @@ def _checked(path: Path, value: Any) -> Any:
         if module in WHERE and isinstance(kind, str) and (fault := why_not(kind)):
             raise InputError(f"{path}: layer {name!r} ({kind}) {fault}")
         raise InputError(
-            f"{path}: {kind!r} of {module!r} is no part of Keras that a convertible model has; "
+            f"{path}: {kind!r} of {module!r} is not a part of Keras that a convertible model has; "
             "code and classes of your own are not loaded."
         )
     if not isinstance(inside, dict):

@@ -49,7 +49,7 @@ class Layer:
         every unit is multiplied by noise of mean 1 and variance p/(1-p); or single weights of a
         dense layer (DropConnect). See `spikedrop.masks`.
     shape : tuple of int
-        Of one observation; for ``input`` alone, elsewhere it follows.
+        Of one observation; only for ``input``, elsewhere it follows.
     window, strides : tuple of int
         Of ``average_pool`` and ``conv`` (whose window is that of its weights).
     padding : {"valid", "same"}

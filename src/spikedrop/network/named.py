@@ -79,8 +79,8 @@ def columns_in(path: Path, archive: zipfile.ZipFile) -> Columns | None:
         return None
     if not isinstance(about, dict) or KEY not in about:
         return None
-    told = about[KEY] if isinstance(about[KEY], dict) else {}
-    inputs, target = told.get("inputs"), told.get("target")
+    names = about[KEY] if isinstance(about[KEY], dict) else {}
+    inputs, target = names.get("inputs"), names.get("target")
     words = isinstance(inputs, list) and all(isinstance(name, str) for name in inputs)
     if not words or not inputs or not (target is None or isinstance(target, str)):
         raise InputError(

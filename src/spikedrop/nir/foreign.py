@@ -1,4 +1,4 @@
-"""NIR graphs that others made, read by their nodes alone."""
+"""NIR graphs that others made, read only by their nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DT = 0.001  # seconds a step, where a file does not say
 
 
 def read_foreign(graph: nir.NIRGraph) -> tuple[Network, Conversion]:
-    """Read a graph without our metadata, from its nodes alone."""
+    """Read a graph without our metadata, from its nodes only."""
     warnings.warn(
         "this NIR graph does not say how its neurons reset: NIR's definition sets them to "
         "v_reset, and they are read as neurons that subtract the threshold and keep negative "
@@ -47,7 +47,7 @@ def _in_order(graph: nir.NIRGraph) -> Iterator[str]:
     """Names of the nodes, each after those it reads; refuse a loop."""
     unknown = {name for edge in graph.edges for name in edge} - set(graph.nodes)
     if unknown:
-        raise InputError(f"an edge names {sorted(unknown)[0]!r}, which is no node of the graph.")
+        raise InputError(f"an edge names {sorted(unknown)[0]!r}, which is not a node of the graph.")
     waits = Counter(b for _, b in graph.edges)
     after: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for a, b in graph.edges:

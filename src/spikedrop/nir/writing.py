@@ -243,7 +243,7 @@ class Writer:
         if len(set(weights.shape[:rank])) > 1:
             raise InputError(
                 f"layer {name!r} has a window of {weights.shape[:rank]}, and the package nir "
-                "infers shapes from its first side alone: use a square window."
+                "infers shapes from its first side only: use a square window."
             )
         kind = self.nir.Conv1d if rank == 1 else self.nir.Conv2d
         padding = _padding(name, layer, weights.shape[:rank], strides, shape[:-1])

@@ -60,7 +60,7 @@ def densities(
     columns: int = 3,
     quantity: str = "growth (fraction)",
 ) -> np.ndarray:
-    """Predictive densities of several samples on one axis, a panel an observation.
+    """Predictive densities of several samples on one axis, a panel per observation.
 
     `samples` maps a name (``ANN``, ``SNN``, ...) to axes (draw, observation, 1); `truth`, axis
     (observation,), is marked by a line; `quantity` is what is predicted, with its unit.

@@ -84,7 +84,7 @@ def membrane_traces(
 def rate_code(
     activations: Sequence[np.ndarray], decoded: Mapping[str, Sequence[np.ndarray]]
 ) -> np.ndarray:
-    """Activation of the ANN against what the spikes stand for, a panel a layer and neuron.
+    """Activation of the ANN against what the spikes stand for, a panel per layer and neuron.
 
     `activations` and every value of `decoded` hold one array a hidden layer, axis (unit,).
 
@@ -189,7 +189,7 @@ def converter_spread(
 ) -> Axes:
     r"""Spread that is left against steps, one line per column of `table`; 1 is faithful.
 
-    With `spikes_seen`, the N of `spikedrop.study.fidelity.spikes_seen` at the same steps, the law
+    With `spikes_seen`, the N of `spikedrop.study.redrawn.spikes_seen` at the same steps, the law
     :math:`1 / \sqrt{N}` is drawn beside :math:`1 / \sqrt{T}`.
 
     Examples

@@ -68,7 +68,7 @@ def sample_snn(
     hold : {"presentation", "step"}, or a mapping
         ``step`` redraws the masks at every time step. For the samples of the artificial network
         with permanent dropout that is wrong, and kept as a control: the masks average out, and the
-        spread shrinks (`spikedrop.study.fidelity.spikes_seen`). Time steps as draws are another
+        spread shrinks (`spikedrop.study.redrawn.spikes_seen`). Time steps as draws are another
         method, for networks trained on spikes (AOT-SNN, arXiv:2304.10191, arXiv:2412.00278). A
         mapping from names of layers redraws the masks of some: ``{"dense_2": "step"}``.
     backend : {"engine", "numpy", "nengo", "nengo_dl"}

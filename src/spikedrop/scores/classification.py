@@ -28,8 +28,8 @@ def class_accuracy(samples: SamplesLike, labels: ValuesLike) -> float:
     `samples` are probabilities, axes (draw, observation, class); `labels` whole numbers from 0,
     axis (observation,). Of classes with the same probability the first is taken.
 
-    Raises `InputError` if the samples are no probabilities (see `predictive_entropy`), or a label
-    is no class.
+    Raises `InputError` if the samples are not probabilities (see `predictive_entropy`), or a label
+    is not a class.
 
     >>> class_accuracy(np.array([[[0.9, 0.1], [0.2, 0.8]]]), np.array([0, 0]))
     0.5
@@ -152,8 +152,8 @@ def expected_calibration_error(
     .. math:: \sum_b \tfrac{n_b}N \bigl|\mathrm{acc}_b - \mathrm{conf}_b\bigr|
 
     over the bins of `reliability` (ECE; Guo et al. 2017, arXiv:1706.04599). A share, from 0 to 1.
-    It is no proper score, because a network that always states how often it is right has 0, and it
-    is not 0 by chance: a calibrated bin of n observations is off by up to :math:`0.4 / \sqrt n`.
+    It is not a proper score, because a network that always states how often it is right has 0, and
+    it is not 0 by chance: a calibrated bin of n observations is off by up to :math:`0.4 / \sqrt n`.
     Arguments and errors as of `reliability`.
 
     >>> samples = np.array([[[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]])

@@ -91,7 +91,7 @@ def gaussian_log_likelihood(
         \frac1N \sum_i \log \mathcal N\bigl(y_i \mid \bar y_i,\;
         \mathrm{var}_s\, y^{(s)}_i + \tfrac1S \textstyle\sum_s \sigma_{si}^2\bigr)
 
-    in nats. It needs the first two moments alone (Dawid & Sebastiani 1999,
+    in nats. It needs only the first two moments (Dawid & Sebastiani 1999,
     doi:10.1214/aos/1018031101), so it stays usable with few draws, and punishes draws that are
     too narrow harder than the mixture does. Arguments as in `log_likelihood`, but `noise_sd` may
     be 0 where the draws spread. Raises `InputError` for fewer than two draws, and if an

@@ -30,7 +30,7 @@ def uncertainties(samples: Mapping[str, SamplesLike]) -> pd.DataFrame:
     ----------
     samples : mapping
         Name to probabilities, axes (draw, observation, class), of the same observations. What has
-        one draw, as the plain network ``predict(network, x)[None]``, gets the last measure alone.
+        one draw, as the plain network ``predict(network, x)[None]``, gets only the last measure.
 
     Returns
     -------

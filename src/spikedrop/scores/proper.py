@@ -39,7 +39,7 @@ def crps(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> floa
     y : numpy.ndarray
         Axis (observation,).
     noise_sd : float or array
-        As in `log_likelihood`; 0 scores the draws alone.
+        As in `log_likelihood`; 0 scores only the draws.
 
     Raises
     ------

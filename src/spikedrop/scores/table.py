@@ -284,7 +284,7 @@ def fitted_point(
 def _existing(samples: SamplesLike, y: ValuesLike) -> tuple[SamplesLike, ValuesLike, float]:
     """Leave out the observations where every draw of a plain array is NaN; the share that stays.
 
-    There the model does not exist. NaN in some draws alone is a fault, and is left for the scores
+    There the model does not exist. NaN in only some draws is a fault, and is left for the scores
     to refuse.
     """
     if not isinstance(samples, np.ndarray) or samples.ndim != 2 or samples.dtype.kind != "f":

@@ -30,7 +30,7 @@ def value(draws: np.ndarray, quantity: Quantity, y: np.ndarray | None = None) ->
         The 5 % and the 95 % quantile of the draws, interpolated: the ends of the central 90 %
         interval. They are the draws' own and not those of a Gaussian with their moments.
     ``crps``
-        The fair CRPS of the draws alone at the observed `y`, without observation noise; see
+        The fair CRPS of the draws at the observed `y`, without observation noise; see
         `spikedrop.scores.proper.crps`, which this repeats with sums over sorted draws:
         :math:`\frac1S \sum_s |x_s - y| - \frac{1}{S(S-1)} \sum_k (2k - S - 1)\,x_{(k)}`.
 

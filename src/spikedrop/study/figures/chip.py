@@ -60,7 +60,7 @@ def bits_densities(
 ) -> np.ndarray:
     """Predictive densities of the ANN and of the chip at three numbers of bits, at most.
 
-    `samples` are those of `spikedrop.study.bits.bits_samples`; a panel an observation, as
+    `samples` are those of `spikedrop.study.bits.bits_samples`; a panel per observation, as
     `spikedrop.plots.distributions.densities` draws them.
 
     Examples

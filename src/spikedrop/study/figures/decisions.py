@@ -35,7 +35,7 @@ PART_COLOURS = {
 
 
 def variance_bars(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
-    """Stacked shares of the variance, a bar a number of steps; negative parts go below zero.
+    """Stacked shares of the variance, one bar per number of steps; negative parts go below zero.
 
     `table` is from `variance_table`.
 

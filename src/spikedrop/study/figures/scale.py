@@ -67,7 +67,7 @@ def chunk_grid(path: str | Path, ax: Axes | None = None) -> Axes:
 
 
 def hours_of_jobs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Hours against predictions on logarithmic axes, a line a number of workers.
+    """Hours against predictions on logarithmic axes, one line per number of workers.
 
     `table` is that of `spikedrop.study.cost.scale_table`.
 
