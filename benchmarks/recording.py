@@ -27,7 +27,7 @@ def write_recorded(
     words: str = "",
     commit: str,
 ) -> None:
-    """Write a file that `spikedrop.files.records.read_recorded` reads, one row per line.
+    """Write a file that `spikedrop.files.records.read_record` reads, one row per line.
 
     `words` are about the machine; `commit` is that of the sources that ran, see `sources`.
     """

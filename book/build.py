@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lane", choices=LANES, default="full", help="which parameters.yml values")
     parser.add_argument("--if-possible", action="store_true", help="pdf: no browser is no error")
     options = parser.parse_args(arguments)
+    if options.command != "real" and options.chapters:
+        parser.error(f"{options.command} takes no chapters; it does all of them.")
+    if options.command == "real" and options.lane != "full":
+        parser.error("real records the full lane only.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that kernels are ended, too
     tree = Tree(options.lane)
     try:
         if options.command == "chapters":

@@ -109,7 +109,7 @@ def fill(text: str, values: Mapping[str, Value], page: str) -> str:
             return f"figures/{name}.png"
         try:
             return format(value, spec or "")
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise BookError(f"{page}: {match.group(0)}: {value!r} does not fit: {error}") from error
 
     return _PLACEHOLDER.sub(replace, text)

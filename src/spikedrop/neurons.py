@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikedrop.checks.arguments import of_type, one_of
+from spikedrop.checks.arguments import of_type, one_of, real_number, whole_number, yes_or_no
+from spikedrop.checks.registry import register
 from spikedrop.errors import InputError
 
 Readout = Literal["mean", "parabola"]
@@ -289,8 +290,8 @@ def register_neuron(neuron: Neuron) -> None:
     Raises
     ------
     InputError
-        If it is not an instance of a subclass of `Neuron`, or its name is empty or that of a neuron
-        of this package.
+        If it is not an instance of a subclass of `Neuron`, a field of it is out of range, or its
+        name is empty or that of a neuron of this package.
 
     Examples
     --------
@@ -311,12 +312,15 @@ def register_neuron(neuron: Neuron) -> None:
     """
     abstract: Any = Neuron
     of_type("neuron", neuron, abstract, "a subclass of `spikedrop.neurons.Neuron`")
-    if not neuron.name or not isinstance(neuron.name, str) or neuron.name in SHIPPED:
-        raise InputError(
-            f"name={neuron.name!r}: give the neuron a name of its own, other than "
-            f"{', '.join(map(repr, sorted(SHIPPED)))}."
-        )
-    NEURONS[neuron.name] = neuron
+    yes_or_no("windowed", neuron.windowed)
+    yes_or_no("shifts", neuron.shifts)
+    real_number("percentile", neuron.percentile, above=0, most=100)
+    if neuron.most_steps is not None:
+        whole_number("most_steps", neuron.most_steps, least=1)
+    steps = [whole_number("pilot_steps", n, least=1) for n in neuron.pilot_steps]
+    if not steps or steps != sorted(set(steps)):
+        raise InputError(f"pilot_steps={neuron.pilot_steps}: give increasing whole numbers.")
+    register(NEURONS, SHIPPED, neuron.name, neuron, "neuron")
 
 
 def neuron_of(name: str) -> Neuron:

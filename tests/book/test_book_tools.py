@@ -418,3 +418,13 @@ def test_table_of_contents_is_read_to_its_leaves(tmp_path):
         "  - file: one.ipynb\n    sections:\n    - glob: api/*\n"
     )
     assert toc_pages(tmp_path) == ["index", "one", "api/a", "api/b"]
+
+
+@pytest.mark.parametrize(
+    "words", [["chapters", "05_comparison"], ["site", "x"], ["real", "--lane", "fast"]]
+)
+def test_words_that_a_command_does_not_take_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        build.main(words)
+    assert ended.value.code == 2
+    assert "takes no chapters" in (said := capsys.readouterr().err) or "full lane" in said

@@ -193,8 +193,9 @@ def test_unknown_doubled_and_impossible_kinds_are_refused(difference):
     ):
         Network(layers, ("y",))
     del KINDS["derivative"]
-    with pytest.raises(InputError, match="'difference' is registered: choose another"):
-        register_kind(Difference())
+    register_kind(Difference())  # a name of one's own, again
+    with pytest.raises(InputError, match="name='dense': give the layer kind a name of its own"):
+        register_kind(Difference("dense"))
     with pytest.raises(InputError, match="has synapses and reads"):
         register_kind(Difference("several", reads=(1, 2), has_synapses=True))
     with pytest.raises(InputError, match=r"'d1' \(difference\) has family='weights'"):

@@ -170,7 +170,9 @@ def test_large_jobs_scale_with_predictions_and_workers():
     assert table["megabytes per second"].tolist() == pytest.approx([4e-4, 4e-3, 4e-4, 4e-3])
 
 
-@pytest.mark.parametrize("fault", [{"predictions": [0]}, {"workers": [-1]}, {"price_per_hour": -1}])
+@pytest.mark.parametrize(
+    "fault", [{"predictions": [0]}, {"workers": [0.5]}, {"workers": [-1]}, {"price_per_hour": -1}]
+)
 def test_large_jobs_need_positive_numbers(fault):
-    with pytest.raises(InputError, match=f"{next(iter(fault))}=.*give a finite number"):
+    with pytest.raises(InputError, match=f"{next(iter(fault))}=.*give a (finite|whole) number"):
         scale_table(100, **fault)

@@ -9,6 +9,7 @@ import math
 import operator
 import os
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -59,7 +60,12 @@ def real_number(
     Traceback (most recent call last):
     spikedrop.errors.InputError: rate_hz='250'; give a finite number, above 0.
     """
-    array = np.asarray(value)
+    if isinstance(value, Fraction):
+        value = float(value)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # lists of different lengths
+        array = np.empty((0,))
     number = float(array) if array.ndim == 0 and array.dtype.kind in "fiu" else math.nan
     if not (
         math.isfinite(number)

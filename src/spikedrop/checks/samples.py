@@ -295,13 +295,49 @@ def both(
     return first, second
 
 
+def in_order_of(values: Any, name: str, reference: Any, of: str) -> Any:
+    """Put values with one axis into the order of what they belong to, where both have labels.
+
+    `reference` is a labelled array, a pandas object or `Samples`; `name` and `of` are for messages.
+    Without labels on either side `values` are returned as they are.
+
+    Raises
+    ------
+    InputError
+        If the labels are not the same ones.
+    """
+    labels, named = _labels(values)
+    wanted = reference.labels if isinstance(reference, Samples) else _labels(reference)[0]
+    if labels is not None and wanted is not None and len(labels) != len(wanted):
+        return values  # whose shape is refused
+    order = _order(labels, wanted, named, (name, of))
+    return values if order is None else np.asarray(values)[order]
+
+
+def _labels(values: Any) -> tuple[pd.Index | None, bool]:
+    """Labels of the only axis of values, and whether they are known to be of observations."""
+    if isinstance(values, xr.DataArray) and values.ndim == 1:
+        return values.indexes.get(values.dims[0]), True
+    if isinstance(values, pd.Series):
+        return values.index, values.index.name == "observation"
+    return None, False
+
+
 def one_axis(
-    values: object, name: str, length: int | None = None, *, missing: bool = False
+    values: object,
+    name: str,
+    length: int | None = None,
+    *,
+    missing: bool = False,
+    like: tuple[object, str] | None = None,
 ) -> np.ndarray:
     """Return numbers that belong to no samples as float64 (observation,), or raise `InputError`.
 
-    Finite; with `missing`, NaN is allowed.
+    Finite; with `missing`, NaN is allowed. `like` is what they belong to, and its name: where both
+    have labels, they are put into its order.
     """
+    if like is not None:
+        values = in_order_of(values, name, *like)
     values = np.asarray(plain(values, name)).astype(np.float64)
     if values.ndim != 1 or not len(values) or length not in (None, len(values)):
         raise InputError(

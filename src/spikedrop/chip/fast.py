@@ -8,7 +8,6 @@ In integers both ways of adding are the same to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +17,7 @@ from numba import config
 from spikedrop.chip.network import ChipLayer, ChipNetwork
 from spikedrop.chip.reference import simulate
 from spikedrop.engines.caches import njit
-from spikedrop.engines.events import GROUP, WORD, Task, _lowest_bit, fits, run_tasks
+from spikedrop.engines.events import GROUP, WORD, Task, fits, lowest_bit, merged, run_tasks
 
 Spikes = tuple[np.ndarray, np.ndarray]  # where each step's begin, which neurons
 
@@ -48,7 +47,7 @@ def count_spikes(work: Work, draws: int, rows: int) -> dict[str, np.ndarray]:
 
     Axes (draw, observation, 2, neuron).
     """
-    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # Python lacks `_lowest_bit`
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # Python lacks `lowest_bit`
         return _by_reference(work, draws, rows)
     drawn = work.drawn()
     counts = {
@@ -128,14 +127,15 @@ def _run_task(
         bias[:, : layer.units] = task.each(work.biases[layer.name], len(bias) // len(rows))
         drive, sign = bias[:, None], 1
         received, per, gates = _nothing(n * steps), 1, np.ones((1, len(weights)), bool)
+        widths = [units[s] for s in sources]
         if drawn.intersection(sources):  # what a gate stops is left out before
             parts = [
                 sent[s] if s in drawn else repeated(*sent[s], steps, n_draws, gate(s, n_draws))
                 for s in sources
             ]
-            received = merged(parts, [units[s] for s in sources])
+            received = merged(parts, widths, _both)
         elif sources:
-            received, per = merged([sent[s] for s in sources], [units[s] for s in sources]), n_draws
+            received, per = merged([sent[s] for s in sources], widths, _both), n_draws
             if layer.name in drawn:
                 gates = np.concatenate([gate(s, n_draws) for s in sources], axis=1)
             if n_draws > 1 and not chip.keep and len(bias) == len(rows):
@@ -168,14 +168,6 @@ def rule(chip: ChipNetwork) -> tuple[bool, bool, int, int, int]:
 def _nothing(steps: int) -> Spikes:
     """Return no spikes."""
     return np.zeros(steps + 1, np.int64), np.empty(0, np.int32)
-
-
-def merged(parts: Sequence[Spikes], units: Sequence[int]) -> Spikes:
-    """Put the spikes of several layers side by side."""
-    whole = parts[0]
-    for i, part in enumerate(parts[1:], start=1):
-        whole = _both(*whole, *part, sum(units[:i]))
-    return whole
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -261,7 +253,7 @@ def fire(
                 for j in range(WORD):
                     word |= np.uint64(v[WORD * k + j] >= level) << np.uint64(j)
                 while word:
-                    bit = _lowest_bit(word)
+                    bit = lowest_bit(word)
                     j = np.uint64(WORD * k) + bit
                     word &= word - one
                     v[j] = 0 if to_zero else v[j] - level

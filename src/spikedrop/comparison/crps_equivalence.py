@@ -7,7 +7,7 @@ from scipy.interpolate import CubicSpline
 
 from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number
-from spikedrop.checks.samples import BLOCK, blocks, both, observed
+from spikedrop.checks.samples import BLOCK, blocks, both, observed, plain
 from spikedrop.comparison.criteria import Claim, Criterion, size_bounds
 from spikedrop.comparison.gap import root_of
 from spikedrop.errors import InputError
@@ -64,6 +64,8 @@ def crps_equivalence(
     real_number("crps_margin", margin, above=0, below=1)
     x, z = both(a, b)
     y = observed(y, x, two_axes=True)
+    if isinstance(noise_sd, list | tuple):
+        noise_sd = plain(noise_sd, "noise_sd")
     if np.ndim(noise_sd) == 0:
         noise_sd = np.full((x.observations, x.outputs), noise_sd)
     noise = observed(noise_sd, x, "noise_sd", two_axes=True)

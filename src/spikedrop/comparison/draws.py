@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from spikedrop.checks.accepted import SamplesLike
+from spikedrop.checks.arguments import real_number
 from spikedrop.checks.samples import Samples, as_samples, per_observation
 from spikedrop.comparison.criteria import RARE
 from spikedrop.errors import InputError
@@ -70,6 +71,7 @@ def fewest_draws(level: float = 0.05) -> int:
     >>> fewest_draws(0.05)
     59
     """
+    level = real_number("level", level, above=0, below=1)
     return math.ceil(math.log(level) / math.log(1 - RARE))
 
 

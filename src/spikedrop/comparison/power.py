@@ -14,6 +14,7 @@ from spikedrop.checks.samples import as_samples, both
 from spikedrop.comparison.comparison import Verdict
 from spikedrop.comparison.draws import predictive_sd
 from spikedrop.comparison.verdict import compare
+from spikedrop.errors import InputError
 
 __all__ = ["power_table", "verdict_rates"]
 
@@ -66,7 +67,12 @@ def verdict_rates(
     else:
         x, y = (samples.all() for samples in both(a, b))
     available = len(x) // 2 if y is None else min(len(x), len(y))
-    whole_number("draws", draws, below=available + 1)
+    whole_number("draws", draws, least=2)
+    if draws > available:
+        raise InputError(
+            f"draws={draws}: the pools hold {len(x)} draws{'' if y is None else f' and {len(y)}'}, "
+            f"enough for {available} each."
+        )
     whole_number("repeats", repeats, least=1)
     rng = np.random.default_rng(seed)
     counts = dict.fromkeys(VERDICTS, 0)

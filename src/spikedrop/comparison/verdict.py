@@ -120,6 +120,7 @@ def compare(
     fault = pairing_fault(a, b) if paired else None
     if fault:
         raise InputError(f"paired=True, but the samples are not paired: {fault}")
+    real_number("level", level, above=0, below=1)
     real_number("crps_margin", crps_margin, above=0, below=1)
     claim = Claim(margin, level, level / CRITERIA, bool(paired), seed)
     x, z = both(a, b, paired=claim.paired)

@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.special import comb
 
 from spikedrop.checks.accepted import SamplesLike
-from spikedrop.checks.arguments import one_of, real_number, whole_number
+from spikedrop.checks.arguments import one_of, real_number, seed_of, whole_number
 from spikedrop.checks.samples import (
     Samples,
     as_samples,
@@ -172,7 +172,7 @@ def thompson_choice(samples: SamplesLike, batch: int, seed: int) -> np.ndarray:
     [0, 2]
     """
     values = _samples(samples, batch).all()
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_of(seed))
     turns = -(-batch // len(values))
     order = np.concatenate([rng.permutation(len(values)) for _ in range(turns)])[:batch]
     chosen: list[int] = []
@@ -250,7 +250,7 @@ def diverse_choice(
     if noise_sd is None:
         noise_sd = float(np.sqrt(values.var(axis=0).mean())) or 1.0
     real_number("noise_sd", noise_sd, above=0)
-    draws, rng = len(values), np.random.default_rng(seed)
+    draws, rng = len(values), np.random.default_rng(seed_of(seed))
     if comb(draws, 3, exact=True) <= TRIPLES:
         triples = np.array(list(combinations(range(draws), 3)))
     else:

@@ -57,8 +57,9 @@ def regret(truth: np.ndarray, chosen: np.ndarray, best: int | None = None) -> fl
     (1.0, 0.0)
     """
     truth, chosen = one_axis(truth, "truth"), np.asarray(chosen)
-    if chosen.ndim != 1 or len(chosen) == 0 or len(np.unique(chosen)) < len(chosen):
-        raise InputError("chosen must be positions, at least one, each once.")
+    positions = chosen.ndim == 1 and len(chosen) > 0 and chosen.dtype.kind in "iu"
+    if not positions or len(np.unique(chosen)) < len(chosen):
+        raise InputError("chosen must be positions: whole numbers, at least one, each once.")
     if chosen.min() < 0 or chosen.max() >= len(truth):
         raise InputError(f"chosen goes beyond the {len(truth)} candidates.")
     best = len(chosen) if best is None else best

@@ -27,9 +27,9 @@ from spikedrop.masks import Scope, mask_shape
 from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.topology import differ_between_draws, firing_windows
-from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.checks import check_job
 from spikedrop.sampling.sampler import Sampler, first, one_by_one
-from spikedrop.sampling.snn import check_presentation, snn_sampler
+from spikedrop.sampling.snn import check_presentation, snn_sampler, timing_of
 
 
 def count_operations(
@@ -72,8 +72,9 @@ def count_operations(
     >>> bool(9 < found.draw.synaptic < 11)  # half of the neurons are silent
     True
     """
+    seed, _ = check_job(network, draws=draws, seed=seed, scope=scope, memory_gb=memory_gb)
+    steps, _ = timing_of(conversion, steps, 0)
     x = check_inputs(network, x)
-    check_draws(network, draws, scope)
     backend = backend_for(conversion)
     check_presentation(network, conversion, steps, 0, backend=backend)
     repeats = {layer.name: 1 for layer in network.hidden}
@@ -148,8 +149,8 @@ def count_ann_operations(
     >>> found.once.macs_nonzero  # one of two units of layer a is zero
     6.0
     """
+    seed, _ = check_job(network, draws=draws, seed=seed, scope=scope)
     x = check_inputs(network, x)
-    check_draws(network, draws, scope)
     met = weights_met(network)
 
     def run(x: np.ndarray, masks: Masks, _: range) -> Work:

@@ -16,7 +16,7 @@ from spikedrop.network.graph import Network
 from spikedrop.network.inputs import check_inputs
 from spikedrop.network.kinds import kind_of
 from spikedrop.network.layers import linear, masked, with_masked_weights
-from spikedrop.sampling.checks import check_draws
+from spikedrop.sampling.checks import check_job
 from spikedrop.sampling.sampler import Sampler, collect, first, one_by_one
 
 
@@ -107,8 +107,8 @@ def sample_quantised(
     [0.0, 4.0]
     """
     rounded = quantised(network, bits)
+    seed, numbers = check_job(network, draws=draws, seed=seed, scope=scope, progress=progress)
     x = check_inputs(network, x)
-    check_draws(network, draws, scope)
     seen = check_inputs(network, x_train)
     top = {name: float(np.abs(h).max()) for name, h in network.split(seen).items()}
     for layer, a in zip(network.hidden, forward(network, seen)[1], strict=True):
@@ -136,4 +136,4 @@ def sample_quantised(
     name = f"ann {bits} bit"
     attrs: dict[str, object] = {"seed": seed, "scope": scope, "bits": bits}
     sampler = Sampler(network, seed, scope, one_by_one, run, name)
-    return collect(name, sampler, x, range(draws), progress=progress, attrs=attrs)[0]
+    return collect(name, sampler, x, numbers, progress=progress, attrs=attrs)[0]

@@ -1,7 +1,7 @@
 """Backends by name: each is opened for a network, and says what it can run.
 
-`register_backend` adds one. Whatever takes ``backend=`` (sampling, stores, counted operations) then
-takes it, and refuses by name what its programs cannot run.
+`register_backend` adds one. Whatever takes ``backend=`` (sampling and stores) then takes it, and
+refuses by name what its programs cannot run.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from importlib import import_module
 import numpy as np
 
 from spikedrop.checks.arguments import of_type, one_of
+from spikedrop.checks.registry import register
 from spikedrop.conversion import Conversion
 from spikedrop.engines.capabilities import PROGRAMS, Program, Simulator
 from spikedrop.engines.compiled import load, run_snn
 from spikedrop.engines.reference import simulate
 from spikedrop.engines.saturation import Shares
+from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 
 Masks = dict[str, np.ndarray]
@@ -111,9 +113,15 @@ class Backend:
         return self.windowed if conversion.windowed else self.timed
 
     def require(self) -> None:
-        """Import what the backend needs, or raise `InputError` with what to install."""
+        """Import what the backend needs, or raise `InputError` that names it."""
         if self.library is not None:
-            import_module(self.library)
+            try:
+                import_module(self.library)
+            except ImportError as error:
+                raise InputError(
+                    f"backend={self.name!r} needs {self.library!r}, which cannot be imported "
+                    f"({error}): install it."
+                ) from error
 
 
 def one_draw_at_a_time(
@@ -134,7 +142,10 @@ def one_draw_at_a_time(
 
             def run(x: np.ndarray, masks: Masks, draws: range) -> Ran:
                 if len(draws) != 1:
-                    raise ValueError(f"{len(draws)} draws at once: this backend takes one.")
+                    raise InputError(
+                        f"{len(draws)} draws at once for a backend that takes one: register it "
+                        "without `stacks`."
+                    )
                 readout, counts = simulator(x, {name: mask[0] for name, mask in masks.items()})
                 spikes = float(sum(count.sum(dtype=np.float64) for count in counts))
                 kept = [count[None] for count in counts] if presentation.keep_counts else []
@@ -204,10 +215,20 @@ def _nengo_dl(asked: Presentation, shares: Shares) -> AbstractContextManager[Sim
 #:
 #: :meta hide-value:
 BACKENDS: dict[str, Backend] = {}
+SHIPPED = ("engine", "numpy", "nengo", "nengo_dl")  # their names mean the same in every process
 
 
 def register_backend(backend: Backend) -> None:
-    """Add a backend; one of the same name is replaced.
+    """Make a backend known by its name, in this process.
+
+    A name of yours may be registered again, as in a notebook whose cell runs twice. Stores keep a
+    fingerprint of its code beside the samples, so that another program does not resume them.
+
+    Raises
+    ------
+    InputError
+        If it is not a `Backend` that can be opened, or its name is empty or that of a backend of
+        this package.
 
     Examples
     --------
@@ -217,7 +238,12 @@ def register_backend(backend: Backend) -> None:
     "backend='numpy'"
     >>> del BACKENDS["plain"]
     """
-    BACKENDS[of_type("backend", backend, Backend, "`Backend`").name] = backend
+    of_type("backend", backend, Backend, "`Backend`")
+    for name in ("timed", "windowed"):
+        of_type(name, getattr(backend, name), Program, "`spikedrop.engines.capabilities`")
+    if not callable(backend.open):
+        raise InputError(f"open={backend.open!r}: give a function of a `Presentation`.")
+    register(BACKENDS, SHIPPED, backend.name, backend, "backend")
 
 
 def backend_of(name: str) -> Backend:
@@ -263,4 +289,4 @@ for _backend in (
         packages=("nengo", "nengo-dl", "tf-keras"),
     ),
 ):
-    register_backend(_backend)
+    BACKENDS[_backend.name] = _backend

@@ -184,7 +184,7 @@ def _wired(network: Network, conversion: Conversion, gains: dict[str, np.ndarray
         return None
     import numba  # needed from here on, not before
 
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # Python lacks `_lowest_bit`
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # Python lacks `lowest_bit`
         return None
     from spikedrop.engines import events
 

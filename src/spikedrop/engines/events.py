@@ -295,16 +295,18 @@ def nothing(steps: int) -> Spikes:
     return np.zeros(steps + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
 
 
-def merged(parts: Sequence[Spikes], units: Sequence[int]) -> Spikes:
-    """Put the spikes of several layers side by side."""
+def merged(
+    parts: Sequence[tuple], units: Sequence[int], both: Callable[..., tuple] | None = None
+) -> tuple:
+    """Put the spikes of several layers side by side; `both` joins two."""
     whole = parts[0]
     for i, part in enumerate(parts[1:], start=1):
-        whole = _both(*whole, *part, sum(units[:i]))
+        whole = (both or _both)(*whole, *part, sum(units[:i]))
     return whole
 
 
 @intrinsic
-def _lowest_bit(_context: object, _word: types.Type) -> tuple:
+def lowest_bit(_context: object, _word: types.Type) -> tuple:
     """Position of the lowest bit that is set in a word other than 0."""
 
     def generate(
@@ -373,7 +375,7 @@ def fire(begin, which, value, weights, drive, per, worth, initial, weighting, n,
                     word |= np.uint64(v[WORD * k + j] >= 1) << np.uint64(j)
                 word &= alive[k]
                 while word:
-                    j = np.uint64(WORD * k) + _lowest_bit(word)
+                    j = np.uint64(WORD * k) + lowest_bit(word)
                     word &= word - one
                     fired = np.floor(v[j])
                     v[j] -= fired

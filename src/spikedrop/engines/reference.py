@@ -12,7 +12,7 @@ from spikedrop.engines.saturation import share
 from spikedrop.errors import InputError
 from spikedrop.network.graph import Network
 from spikedrop.network.layers import Layer, linear, masked, with_masked_weights
-from spikedrop.neurons import step_weights
+from spikedrop.neurons import SHIPPED, step_weights
 
 
 def simulate(
@@ -144,9 +144,24 @@ def neurons(
     spikes, voltage = np.zeros_like(current), np.zeros_like(current)
     for t in range(steps):
         arriving = np.zeros_like(v) if neuron.windowed else current[t] * dt
-        spikes[t], v = neuron.step(v, arriving, t, steps)
+        fired, v = neuron.step(v, arriving, t, steps)
+        if conversion.neuron not in SHIPPED:
+            _check_step(conversion.neuron, fired, v, arriving.shape)
+        spikes[t] = fired
         voltage[t] = v
     return spikes, voltage
+
+
+def _check_step(name: str, spikes: np.ndarray, charge: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse what a registered neuron returns if it cannot be spikes and charge."""
+    for what, values in (("spikes", spikes), ("charge", charge)):
+        if np.shape(values) != shape or not np.isfinite(values).all():
+            raise InputError(
+                f"neuron {name!r}: `step` returned {what} of shape {np.shape(values)}; expected "
+                f"finite values of shape {shape}."
+            )
+    if np.min(spikes, initial=0) < 0:
+        raise InputError(f"neuron {name!r}: `step` returned a negative number of spikes.")
 
 
 def low_pass(sent: np.ndarray, conversion: Conversion) -> np.ndarray:

@@ -14,10 +14,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikedrop.checks.arguments import of_type
+from spikedrop.checks.registry import register
 from spikedrop.errors import InputError
 
 if TYPE_CHECKING:
@@ -140,7 +142,8 @@ def register_kind(kind: Kind) -> Kind:
     Raises
     ------
     InputError
-        If the name is taken, or a kind with synapses reads several layers.
+        If it is not a `Kind`, its name is empty or that of a kind of this package, or it reads
+        fewer or more layers than a kind can.
 
     Examples
     --------
@@ -153,15 +156,17 @@ def register_kind(kind: Kind) -> Kind:
     'double'
     >>> del KINDS["double"]
     """
-    if kind.name in KINDS:
-        raise InputError(f"a layer kind {kind.name!r} is registered: choose another name.")
+    abstract: Any = Kind
+    of_type("kind", kind, abstract, "a subclass of `spikedrop.network.Kind`")
+    least, most = kind.reads
+    if not 1 <= least <= most:
+        raise InputError(f"reads={kind.reads}: a layer reads at least one other, at most `most`.")
     if kind.has_synapses and kind.reads != (1, 1):
         raise InputError(
             f"layer kind {kind.name!r} has synapses and reads {kind.reads} layers: read one, and "
             "let a layer before it concatenate."
         )
-    KINDS[kind.name] = kind
-    return kind
+    return register(KINDS, SHIPPED, kind.name, kind, "layer kind")
 
 
 def kind_of(layer: Layer) -> Kind:
@@ -178,7 +183,13 @@ def check_affine(layer: Layer, shapes: Shapes) -> None:
         return
     a, b = ([rng.normal(size=(32, *shape)) for shape in shapes] for _ in range(2))
     both, silent = [x + y for x, y in zip(a, b, strict=True)], [0 * x for x in a]
+    alone = kind.linear(layer, [x[:1] for x in a])
     a, b, both, silent = (kind.linear(layer, below) for below in (a, b, both, silent))
+    if np.shape(a)[:1] != (32,) or not np.allclose(alone, a[:1], rtol=1e-5, atol=1e-5):
+        raise InputError(
+            f"layer {layer.name!r} ({layer.op}) is of a kind that mixes observations: `linear` "
+            "must map each row of its inputs by itself."
+        )
     if not np.allclose(a + b, both + silent, rtol=1e-5, atol=1e-5):
         raise InputError(
             f"layer {layer.name!r} ({layer.op}) is of a kind whose map is not affine: neurons add "
@@ -364,7 +375,8 @@ class Concatenate(Kind):
 
 
 for _kind in (Input, Dense, Conv, AveragePool, Flatten, Add, Concatenate, Scale):
-    register_kind(_kind())
+    KINDS[_kind().name] = _kind()
+SHIPPED = frozenset(KINDS)  # their names mean the same in every process
 
 
 def by_channel(factor: np.ndarray) -> bool:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from spikedrop.engines.backends import Masks, Ran
 from spikedrop.engines.saturation import Saturation
-from spikedrop.errors import NotFiniteError
+from spikedrop.errors import InputError, NotFiniteError
 from spikedrop.masks import Scope, blocks, stacked_masks
 from spikedrop.network.graph import Network
 
@@ -143,6 +143,7 @@ def fill(
     for piece in sampler.pieces(x, draws, first_row=first_row):
         here = slice(piece.draws.start - draws.start, piece.draws.stop - draws.start)
         rows = slice(piece.rows.start - first_row, piece.rows.stop - first_row)
+        check_answer(piece.ran, piece, sampler)
         values[here, rows] = check_finite(piece.ran.outputs, piece.draws, piece.rows, sampler.name)
         spikes += piece.ran.spikes
         saturation.add(piece.ran.shares, len(piece.draws), piece.rows)
@@ -193,6 +194,35 @@ def one_by_one(observations: int, draws: range) -> Pieces:
 def draw_by_draw(observations: int, draws: range) -> Pieces:
     """Cut into one draw of all observations."""
     return [(range(d, d + 1), range(observations)) for d in draws]
+
+
+def check_answer(ran: object, piece: Piece[Ran], sampler: Sampler[Ran]) -> None:
+    """Refuse an answer that NumPy would stretch, or whose counts cannot be counts.
+
+    Raises
+    ------
+    InputError
+        With what was answered and what was expected.
+    """
+    if not isinstance(ran, Ran):
+        raise InputError(f"{sampler.name}: answered {type(ran).__name__}; expected a `Ran`.")
+    network, outputs = sampler.network, np.asarray(ran.outputs)
+    shape = (len(piece.draws), len(piece.rows), network.n_outputs)
+    if outputs.shape != shape or outputs.dtype.kind not in "fiu":
+        raise InputError(
+            f"{sampler.name}: answered outputs of shape {outputs.shape} and type {outputs.dtype}; "
+            f"expected real numbers of shape {shape}: draw, observation, output."
+        )
+    counted = np.isfinite(ran.spikes) and ran.spikes >= 0
+    if not counted and np.isfinite(outputs).all():  # a sample that is not finite is named as such
+        raise InputError(f"{sampler.name}: answered {ran.spikes} spikes; expected a count.")
+    hidden = {layer.name for layer in network.hidden}
+    for name, share in ran.shares.items():
+        if name not in hidden or np.shape(share) != shape[1:2]:
+            raise InputError(
+                f"{sampler.name}: answered shares of {name!r} of shape {np.shape(share)}; expected "
+                f"one per observation for layers {sorted(hidden)}."
+            )
 
 
 def check_finite(values: np.ndarray, draws: range, rows: range, program: str) -> np.ndarray:

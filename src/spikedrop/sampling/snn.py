@@ -154,6 +154,7 @@ def snn_sampler(
 ) -> Iterator[Sampler[Ran]]:
     """Open the spiking network on a backend; settings as checked by `check_presentation`."""
     used = backend_of(backend)
+    used.require()
     cut: Callable[[int, range], Pieces] = one_by_one
     if used.stacks:
         timed = not asked.conversion.windowed

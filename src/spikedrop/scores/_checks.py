@@ -27,6 +27,8 @@ def noise_of(noise_sd: NoiseLike, samples: Samples, *, zero: bool) -> Noise:
     One number, one for each observation, or one for each draw and observation.
     """
     name = "noise_sd"
+    if isinstance(noise_sd, list | tuple):
+        noise_sd = plain(noise_sd, name)
     axes = np.ndim(noise_sd)
     if axes > 1:
         noise = as_samples(noise_sd, name)

@@ -273,8 +273,9 @@ def bounds_of(
     lower: np.ndarray, upper: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return intervals and observations as float64 (observation,), or raise `InputError`."""
-    lower = one_axis(lower, "lower")
-    upper, y = one_axis(upper, "upper", len(lower)), one_axis(y, "y", len(lower))
+    like, lower = (lower, "lower"), one_axis(lower, "lower")
+    upper = one_axis(upper, "upper", len(lower), like=like)
+    y = one_axis(y, "y", len(lower), like=like)
     if not (lower <= upper).all():
         where = int(np.argmin(lower <= upper))
         raise InputError(

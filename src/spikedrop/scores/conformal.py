@@ -13,7 +13,7 @@ from scipy import stats
 
 from spikedrop.checks.accepted import NoiseLike, SamplesLike, ValuesLike
 from spikedrop.checks.arguments import real_number, whole_number
-from spikedrop.checks.samples import as_samples, observed, one_axis, pair
+from spikedrop.checks.samples import as_samples, in_order_of, observed, one_axis, pair
 from spikedrop.errors import InputError
 from spikedrop.scores.calibration import bounds_of, positive_moments
 
@@ -121,6 +121,7 @@ def conformal_interval(
         rank = conformal_rank(len(y), level)
         reach = np.sort(errors)[rank - 1]
     else:
+        groups = in_order_of(groups, "groups", held, "held_out")
         reach = group_quantile(errors, groups, level)
     mean, sd = positive_moments(values, noise_sd)
     return mean - reach * sd, mean + reach * sd
@@ -259,7 +260,9 @@ def divided_coverage(
     True
     """
     samples, y = pair(samples, y, least=2)
-    labels = np.arange(len(y)) if groups is None else _group_labels(groups, len(y))
+    labels = np.arange(len(y))
+    if groups is not None:
+        labels = _group_labels(in_order_of(groups, "groups", samples, "samples"), len(y))
     _, unit = np.unique(labels, return_inverse=True)
     count = int(unit.max()) + 1
     if not 1 <= held_out < count or divisions < 1:

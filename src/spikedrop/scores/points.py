@@ -67,8 +67,10 @@ def point_table(
     exact           1.0  1.0  0.000000                1.0
     half            0.5 -1.0  0.707107                1.0
     """
-    y = one_axis(y, "y")
-    taken = {n: one_axis(values, n, len(y), missing=True) for n, values in methods.items()}
+    like, y = (y, "y"), one_axis(y, "y")
+    taken = {
+        n: one_axis(values, n, len(y), missing=True, like=like) for n, values in methods.items()
+    }
     if beside is not None and beside not in taken:
         raise InputError(f"beside={beside!r} is not among the methods: {', '.join(taken)}.")
     rows = {}

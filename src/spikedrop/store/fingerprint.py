@@ -10,9 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from spikedrop.conversion import Conversion
-from spikedrop.engines.backends import backend_of
+from spikedrop.engines import backends
+from spikedrop.network import kinds
 from spikedrop.network.graph import Network
 from spikedrop.neurons import SHIPPED
+from spikedrop.store.code import of_code
 
 __all__: list[str] = []
 
@@ -41,11 +43,13 @@ def of_network(network: Network) -> str:
                 value = [number[name] for name in value]
             if field.name != "name":
                 parts += [field.name, value]
+        if layer.op not in kinds.SHIPPED:
+            parts += _registered(kinds.kind_of(layer))
     return _digest(parts)
 
 
 def of_conversion(conversion: Conversion) -> str:
-    """Fingerprint of a conversion; of a registered neuron also its class's name and its fields."""
+    """Fingerprint of a conversion; of a registered neuron also its code and its fields."""
     parts: list[object] = []
     for field in fields(conversion):
         value = getattr(conversion, field.name)
@@ -54,7 +58,7 @@ def of_conversion(conversion: Conversion) -> str:
         parts.append(field.name)
         parts += [np.asarray(scale) for scale in value] if field.name == "scales_hz" else [value]
     if conversion.neuron not in SHIPPED:
-        parts.append(repr(conversion.dynamics))
+        parts += _registered(conversion.dynamics)
     return _digest(parts)
 
 
@@ -75,9 +79,20 @@ def of_inputs(blocks: Iterable[bytes], shape: tuple[int, int]) -> str:
 
 
 def versions(backend: str = "engine") -> str:
-    """Versions of the packages that the last bits of a sample may depend on."""
-    packages = (*PACKAGES, *backend_of(backend).packages)
-    return ", ".join(f"{name} {_version(name)}" for name in packages)
+    """Versions of what the last bits of a sample depend on: packages, a backend's code."""
+    used = backends.backend_of(backend)
+    found = [f"{name} {_version(name)}" for name in (*PACKAGES, *used.packages)]
+    if backend not in backends.SHIPPED:
+        found.append(f"{backend} {of_code(used.open)[:16]}")
+    return ", ".join(found)
+
+
+def _registered(thing: object) -> list[object]:
+    """Parts of the fingerprint of what a user registered: its code, and what it holds."""
+    parts: list[object] = [of_code(type(thing))]
+    for name, value in sorted(vars(thing).items()):
+        parts += [name, value]
+    return parts
 
 
 def _version(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spikedrop.checks.arguments import real_number
+from spikedrop.checks.arguments import real_number, whole_number
 from spikedrop.conversion import Conversion
 from spikedrop.errors import InputError
 from spikedrop.files.records import read_record
@@ -191,9 +191,10 @@ def scale_table(
     """
     real_number("presentations_per_second", presentations_per_second, above=0)
     real_number("price_per_hour", price_per_hour, least=0)
-    for name, numbers in (("predictions", predictions), ("workers", workers)):
-        for number in numbers:
-            real_number(name, number, above=0)
+    for number in predictions:
+        real_number("predictions", number, above=0)
+    for number in workers:
+        whole_number("workers", number, least=1)
     levels = [np.asarray(predictions, float), np.asarray(workers, int)]
     index = pd.MultiIndex.from_product(levels, names=["predictions", "workers"])
     total, count = (index.get_level_values(name).to_numpy() for name in index.names)

@@ -245,19 +245,24 @@ def load_or_train(file: str | Path | None, fit: Callable[[], keras.Model]) -> ke
     file = Path(file)
     if file.exists():
         return load_keras(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = file.with_name(f".{file.name}.lock")
-    with FileLock(lock):
-        try:
-            if file.exists():
-                return load_keras(file)
-            model = fit()
-            names = getattr(model, "feature_names_in_", None)
-            with written(file) as part:  # a torn file must not be loaded later
-                save_named(model, part, Columns(tuple(names)) if names else None)
-        finally:
-            with contextlib.suppress(OSError):  # where an open file cannot go, its closing takes it
-                lock.unlink()
+    place = file.with_name(f".{file.name}.lock")
+    lock = FileLock(place)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise InputError(f"{file}: nothing can be written there ({error}).") from error
+    try:
+        if file.exists():
+            return load_keras(file)
+        model = fit()
+        names = getattr(model, "feature_names_in_", None)
+        with written(file) as part:  # a torn file must not be loaded later
+            save_named(model, part, Columns(tuple(names)) if names else None)
+    finally:
+        with contextlib.suppress(OSError):  # where an open file cannot go, its closing takes it
+            place.unlink()
+        lock.release()
     return model
 
 
