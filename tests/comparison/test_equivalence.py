@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics.pairwise import rbf_kernel
+from statsmodels.stats.multitest import multipletests
 
 from spikedrop import scores
 from spikedrop.checks.samples import as_samples
@@ -234,6 +235,8 @@ def test_pointwise_corrections_by_hand():
     table = pointwise_p_values(a, b + np.array([0.0, 0.4, 0.8]))
     p = np.sort(table["p"])
     assert np.allclose(np.sort(table["holm"]), np.maximum.accumulate(p * [3, 2, 1]).clip(max=1))
+    for column, method in (("holm", "holm"), ("benjamini_hochberg", "fdr_bh")):
+        assert np.allclose(table[column], multipletests(table["p"], method=method)[1])
     adjusted = np.minimum.accumulate((p * [3, 3 / 2, 1])[::-1])[::-1]
     assert np.allclose(np.sort(table["benjamini_hochberg"]), adjusted)
     assert table["p"][0] == stats.ks_2samp(a[:, 0], b[:, 0]).pvalue

@@ -11,7 +11,6 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from statsmodels.stats.multitest import multipletests
 
 from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.arguments import one_of, real_number, whole_number
@@ -257,9 +256,11 @@ def pointwise_p_values(a: SamplesLike, b: SamplesLike, test: str = "ks") -> pd.D
         return np.array([POINTWISE[test](u, v) for u, v in zip(x.T, y.T, strict=True)])
 
     p = per_observation(p_values, x, y)
-    corrected = {"holm": "holm", "benjamini_hochberg": "fdr_bh"}
-    table = {name: multipletests(p, method=method)[1] for name, method in corrected.items()}
-    return pd.DataFrame({"p": p, **table}).rename_axis("observation")
+    order = np.argsort(p)
+    holm = np.empty_like(p)  # the k-th smallest times n - k + 1, and never below one before it
+    holm[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    table = {"p": p, "holm": holm, "benjamini_hochberg": stats.false_discovery_control(p)}
+    return pd.DataFrame(table).rename_axis("observation")
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 `spikedrop.training.keras.train` fits larger networks with Keras, whose start and compilation take
 seconds for each shape of network and data. Tables of some thousand rows are fitted before that,
-which is why there is an AdamW of our own, with Keras's constants.
+which is why there is an AdamW of our own, with Keras's constants. Its step is also that of many
+members at once (`spikedrop.study.uci.training`), for which Keras's has one weight decay too few.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import softmax
@@ -116,18 +117,31 @@ def fit_network(
             for rows in order:
                 masks = _masks(hidden, batch_size, dropout, rng)
                 gradient(params, x[rows], y[rows], masks, head, into)
-                m += (1 - BETA1) * (slopes - m)
-                v += (1 - BETA2) * (slopes * slopes - v)
                 rate = learning_rate * 0.5 * (1 + np.cos(np.pi * done / steps))
                 done += 1
-                fix1, fix2 = 1 - BETA1**done, 1 - BETA2**done
+                moved, m, v = adam_step(m, v, slopes, done, rate)
                 flat *= 1 - rate * weight_decay
-                flat -= (rate / fix1) * m / (np.sqrt(v / fix2) + EPSILON)
+                flat -= moved
     if not np.isfinite(flat).all():
         raise InputError(f"the training diverged: learning_rate={learning_rate} is too high.")
     layers = [Layer(f"hidden_{i + 1}", w, b, dropout) for i, (w, b) in enumerate(params[:-1])]
     readout = Layer("readout", *params[-1], activation=head)
     return Network.chain(tuple(layers), readout)
+
+
+def adam_step(m: Any, v: Any, slope: Any, done: Any, rate: Any) -> tuple[Any, Any, Any]:
+    """Return what Adam takes off the weights in step number `done`, and both moments after it.
+
+    Of NumPy or TensorFlow arrays; `rate` is the learning rate of this step. Weight decay is
+    decoupled: the caller multiplies the weights by ``1 - rate * decay`` before.
+
+    >>> adam_step(0.0, 0.0, 2.0, 1, 0.1)[0]  # the first step is as long as the rate
+    0.0999999...
+    """
+    m = m + (1 - BETA1) * (slope - m)
+    v = v + (1 - BETA2) * (slope * slope - v)
+    fix1, fix2 = 1 - BETA1**done, 1 - BETA2**done
+    return (rate / fix1) * m / ((v / fix2) ** 0.5 + EPSILON), m, v
 
 
 def gradient(

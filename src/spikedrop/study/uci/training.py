@@ -2,8 +2,7 @@ r"""Train many small networks at once: one compiled program, a leading axis of m
 
 Every member has its own weights, rows, dropout rate and weight decay; all share the initial
 weights, the order of rows and the random numbers behind the masks, so that they differ by what is
-compared and by nothing else. Keras's AdamW has one weight decay for all weights, and so cannot take
-the step of many members at once.
+compared and by nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 
 from spikedrop.network.graph import Layer, Network
 from spikedrop.network.keras_import import import_tensorflow
-from spikedrop.training.dense import BETA1, BETA2, EPSILON
+from spikedrop.training.dense import adam_step
 
 __all__: list[str] = []
 
@@ -136,14 +135,13 @@ def _compiled(shapes: tuple[int, ...]) -> Callable:
             done = tf.cast(start + t, tf.float32)
             # Zero after the last step, so that a chunk may be longer than what is left.
             rate = learning_rate * 0.5 * (1 + tf.cos(np.pi * tf.minimum(done / steps, 1.0)))
-            m = tf.nest.map_structure(lambda a, g: BETA1 * a + (1 - BETA1) * g, m, slopes)
-            v = tf.nest.map_structure(lambda a, g: BETA2 * a + (1 - BETA2) * g * g, v, slopes)
-            fix1, fix2 = 1 - BETA1 ** (done + 1), 1 - BETA2 ** (done + 1)
-
-            def moved(w: Any, a: Any, b: Any) -> Any:
-                return w - rate * (a / fix1 / (tf.sqrt(b / fix2) + EPSILON) + decays * w)
-
-            return t + 1, tf.nest.map_structure(moved, params, m, v), m, v
+            updates = tf.nest.map_structure(
+                lambda *mvg: adam_step(*mvg, done + 1, rate), m, v, slopes
+            )
+            moved, m, v = ([tuple(u[i] for u in pair) for pair in updates] for i in range(3))
+            shrink = 1 - rate * decays
+            params = tf.nest.map_structure(lambda w, far: w * shrink - far, params, moved)
+            return t + 1, params, m, v
 
         # A length known when compiling: with another, each step takes nine times as long.
         return tf.while_loop(lambda t, *_: t < shown.shape[0], step, (0, params, m, v))[1:]
