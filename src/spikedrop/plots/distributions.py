@@ -153,8 +153,8 @@ def against_floor(
         Name to the table of `spikedrop.comparison.distances` for a sample and the ANN.
     floor : pandas.DataFrame
         From `spikedrop.comparison.noise_floor`.
-    distance : {"wasserstein", "energy", "ks", "anderson_darling", "mmd"}
-        Column of the tables to show; ``wasserstein`` by default.
+    distance : {"wasserstein", "energy", "ks", "anderson_darling", "mmd"}, default "wasserstein"
+        Column of the tables to show.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure.
 

@@ -351,7 +351,7 @@ def split_map(
     """Draw which records are trained on and which are tested, for the drugs measured most.
 
     A square is a drug pair in a cell line, coloured by the part its first record is in; white where
-    nothing was measured. Pairs stand in the order of their first drug, with a line between two
+    nothing was measured. Pairs are in the order of their first drug, with a line between two
     first drugs. Only the cell lines that measured any of them are shown.
 
     Parameters
