@@ -30,12 +30,13 @@ def style() -> None:
     It changes matplotlib's defaults for the whole session; call it in the first cell.
     Calling it again changes nothing.
 
-    Examples:
-        >>> import matplotlib as mpl
-        >>> with mpl.rc_context():
-        ...     style()
-        ...     mpl.rcParams["figure.facecolor"]
-        'white'
+    Examples
+    --------
+    >>> import matplotlib as mpl
+    >>> with mpl.rc_context():
+    ...     style()
+    ...     mpl.rcParams["figure.facecolor"]
+    'white'
     """
     sns.set_theme(
         context="notebook",
@@ -65,6 +66,16 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
 
 def axes(ax: Axes | None = None) -> Axes:
     """Return `ax`, or the axes of a new figure in the style of the book.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes, optional
+        Axes to return; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes to draw on.
 
     Examples
     --------

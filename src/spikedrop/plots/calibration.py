@@ -23,10 +23,24 @@ __all__ = [
 def pit_histogram(
     values: Mapping[str, np.ndarray], ax: Axes | None = None, *, bins: int = 10
 ) -> Axes:
-    """Share of observations in each tenth of the PIT; flat is calibrated.
+    """Share of observations in each bin of the PIT; flat is calibrated.
 
-    `values` maps a name to `spikedrop.scores.pit`, axis (observation,). The grey band holds 95 %
-    of the shares of each bin if the PIT is uniform, for the first name's number of observations.
+    The grey band holds 95 % of the shares of each bin if the PIT is uniform, for the first name's
+    number of observations.
+
+    Parameters
+    ----------
+    values : mapping
+        Name to PIT values (`spikedrop.scores.pit`), axis (observation,), from 0 to 1.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    bins : int, default 10
+        Bins of equal width.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -67,9 +81,23 @@ def risk_coverage(
 ) -> Axes:
     """Mean error of what is kept against the share kept, between chance and an oracle.
 
-    `curves` maps a name to the pair of `spikedrop.scores.risk_coverage`; `error`, axis
-    (observation,), is the absolute error of the mean, from which the oracle chooses. The first
-    50th of the records is left out: a mean of a few errors jumps.
+    The first 50th of every curve is not drawn: a mean of a few errors jumps. The oracle, drawn
+    whole, refuses the largest errors first.
+
+    Parameters
+    ----------
+    curves : mapping
+        Name to the pair that `spikedrop.scores.risk_coverage` returns: share kept and mean error,
+        each with axis (observation,).
+    error : numpy.ndarray
+        Absolute error of the predictive mean, axis (observation,), growth fraction.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -111,8 +139,23 @@ def spread_and_error(
 ) -> Axes:
     """Root mean squared error in ten groups of rising predictive sd; the diagonal is calibrated.
 
-    Both map the same names to axis (observation,): the predictive sd with noise, and the absolute
-    error. A distribution that says the same everywhere has its points on one spot of the x axis.
+    Where the predictive sd is the same at every observation, all points have one place on the x
+    axis.
+
+    Parameters
+    ----------
+    predicted : mapping
+        Name to predictive sd with noise, axis (observation,), growth fraction.
+    error : mapping
+        The same names to the absolute error of the predictive mean, axis (observation,), growth
+        fraction.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -148,10 +191,25 @@ def coverage_against_chance(
     level: float = 0.9,
     ax: Axes | None = None,
 ) -> Axes:
-    """Coverage of several kinds of intervals, a point each, with the band that chance explains.
+    """Coverage of several kinds of intervals, one point each, with the band that chance explains.
 
-    `found` maps a name to a share, `limits` comes from
-    `spikedrop.scores.conformal.coverage_limits`.
+    Points inside the band are dots, points outside it crosses.
+
+    Parameters
+    ----------
+    found : mapping
+        Name to the share of observations inside their interval.
+    limits : tuple of float
+        Lower and upper end of the band, from `spikedrop.scores.conformal.coverage_limits`.
+    level : float, default 0.9
+        Coverage that was promised.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -190,8 +248,22 @@ def coverage_of_divisions(
 ) -> Axes:
     """Histogram of the coverage over random divisions, with the level that was promised.
 
-    `shares`, axis (division,), comes from `spikedrop.scores.conformal.divided_coverage`; `others`
-    maps a name to a coverage that stands beside it as a vertical line.
+    Parameters
+    ----------
+    shares : numpy.ndarray
+        Coverage of each division, axis (division,), from
+        `spikedrop.scores.conformal.divided_coverage`.
+    others : mapping
+        Name to a coverage that is drawn beside them as a vertical line.
+    level : float, default 0.9
+        Coverage that was promised.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

@@ -26,6 +26,20 @@ def draw_by_draw(
 ) -> Axes:
     """Every draw of the SNN against the ANN's draw with the same mask; the diagonal is identity.
 
+    Parameters
+    ----------
+    ann, snn : xarray.DataArray or array
+        Growth fraction, axes (draw, observation[, output]), the same shape and masks.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    title : str, default ""
+        Title of the axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -60,10 +74,26 @@ def densities(
     columns: int = 3,
     quantity: str = "growth (fraction)",
 ) -> np.ndarray:
-    """Predictive densities of several samples on one axis, a panel per observation.
+    """Predictive densities of several samples on one axis, one panel per observation.
 
-    `samples` maps a name (``ANN``, ``SNN``, ...) to axes (draw, observation, 1); `truth`, axis
-    (observation,), is marked by a line; `quantity` is what is predicted, with its unit.
+    Parameters
+    ----------
+    samples : mapping
+        Name (``ANN``, ``SNN``, ...) to samples, axes (draw, observation[, 1]).
+    observations : sequence of int
+        Positions of the observations to show.
+    truth : numpy.ndarray, optional
+        What was measured, axis (observation,), at all observations of the samples; a dotted line
+        marks it. By default there is no line.
+    columns : int, default 3
+        Panels per row.
+    quantity : str, default "growth (fraction)"
+        What is predicted, with its unit: the label of the x axis.
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes
+        Axes (row, column); panels without an observation are hidden.
 
     Examples
     --------
@@ -113,9 +143,25 @@ def against_floor(
     distance: str = "wasserstein",
     ax: Axes | None = None,
 ) -> Axes:
-    """Distances of several samples to the ANN beside the noise floor, a box each.
+    """Distances of several samples to the ANN beside the noise floor, one box per sample.
 
     The dotted line is the floor's 95 % quantile: what chance alone exceeds once in twenty.
+
+    Parameters
+    ----------
+    candidates : mapping
+        Name to the table of `spikedrop.comparison.distances` for a sample and the ANN.
+    floor : pandas.DataFrame
+        From `spikedrop.comparison.noise_floor`.
+    distance : {"wasserstein", "energy", "ks", "anderson_darling", "mmd"}, default "wasserstein"
+        Column of the tables to show.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

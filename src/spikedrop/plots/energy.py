@@ -27,10 +27,25 @@ __all__ = ["joule_intervals", "operations_by_layer"]
 def joule_intervals(
     table: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "joules of one prediction"
 ) -> Axes:
-    """Intervals of joules on a logarithmic axis, one line per row, from `energy_table`.
+    """Intervals of joules on a logarithmic axis, one line per row.
 
     Each kind of network has a colour: artificial, spiking (rate codes), quantised, bit-serial. An
-    interval of one number is a dot.
+    interval whose ends are equal is a dot.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.energy.energy_table`: columns ``network``, ``kind``, ``device``, ``low`` and
+        ``high`` (joules).
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    xlabel : str, default "joules of one prediction"
+        Label of the x axis.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -62,10 +77,23 @@ def joule_intervals(
 
 
 def operations_by_layer(works: Mapping[str, Operations], ax: Axes | None = None) -> Axes:
-    """Operations of one draw that shares nothing, a group of bars a layer, on a logarithmic axis.
+    """Operations of one draw that shares nothing, one group of bars per layer; logarithmic axis.
 
-    Synaptic operations, of an artificial network multiply-accumulates, where they are done; a layer
-    of a spiking network that receives the constant input has multiply-accumulates as well.
+    Synaptic operations, in an artificial network multiply-accumulates, at the layer that does them.
+    A layer of a spiking network that receives the constant input has multiply-accumulates as well.
+    Layers without operations are left out.
+
+    Parameters
+    ----------
+    works : mapping
+        Name to `spikedrop.energy.Operations`, of networks with the same layers.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

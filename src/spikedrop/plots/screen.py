@@ -39,14 +39,23 @@ Quantity = Literal["growth", "score", "dose", "replicate_sd"]
 def growth_scale(ax: Axes | None = None, *, time_zero: float = 0.3) -> Axes:
     """Draw growth as a function of the reading of the treated well.
 
-    Args:
-        ax: axes to draw on; a new one if None.
-        time_zero: reading when the drug was added, as a fraction of the untreated reading.
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    time_zero : float, default 0.3
+        Reading when the drug was added, as a fraction of the untreated reading.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> growth_scale(Figure().subplots()).get_xlabel()
-        'reading of the treated well / reading of the untreated well'
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> growth_scale(Figure().subplots()).get_xlabel()
+    'reading of the treated well / reading of the untreated well'
     """
     ax = axes(ax)
     readings = np.linspace(0, 1.15, 300)
@@ -71,23 +80,36 @@ def dose_grid(
 ) -> Axes:
     """Draw the measured growth of one pair in one cell line over both doses; holes stay grey.
 
-    Args:
-        pairs: table as `Screen.pairs`.
-        drug_a, drug_b: NSC numbers of the pair, in any order.
-        cell_line: its name.
-        ax: axes to draw on; a new one if None.
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Table as `Screen.pairs`.
+    drug_a, drug_b : int
+        NSC numbers of the pair, in any order.
+    cell_line : str
+        Name of the cell line.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
 
-    Raises:
-        InputError: the pair was not measured in that cell line.
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> from spikedrop.data import simulate_screen
-        >>> from spikedrop.data.describe import fullest_grid
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> a, b, line = fullest_grid(screen.pairs)
-        >>> dose_grid(screen.pairs, a, b, line, Figure().subplots()).get_title() == line
-        True
+    Raises
+    ------
+    InputError
+        If the pair was not measured in that cell line.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.data import simulate_screen
+    >>> from spikedrop.data.describe import fullest_grid
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> a, b, line = fullest_grid(screen.pairs)
+    >>> dose_grid(screen.pairs, a, b, line, Figure().subplots()).get_title() == line
+    True
     """
     first, second = sorted((drug_a, drug_b))
     of_pair = pairs[(pairs["drug_a"] == first) & (pairs["drug_b"] == second)]
@@ -125,16 +147,25 @@ def dose_grid(
 def grid_holes(screens: Mapping[str, Screen], ax: Axes | None = None) -> Axes:
     """Draw how many dose combinations of a pair were measured in one cell line.
 
-    Args:
-        screens: name -> screen.
-        ax: axes to draw on; a new one if None.
+    Parameters
+    ----------
+    screens : mapping
+        Name to `spikedrop.data.Screen`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> grid_holes({"simulated": screen}, Figure().subplots()).get_xlabel()
-        'dose combinations measured'
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> grid_holes({"simulated": screen}, Figure().subplots()).get_xlabel()
+    'dose combinations measured'
     """
     ax = axes(ax)
     counts = [
@@ -161,20 +192,35 @@ def grid_holes(screens: Mapping[str, Screen], ax: Axes | None = None) -> Axes:
 def noise_by_growth(singles: pd.DataFrame, ax: Axes | None = None, *, bins: int = 12) -> Axes:
     """Draw the sd of repeated single-drug readings against their mean growth.
 
-    Args:
-        singles: table as `Screen.singles`.
-        ax: axes to draw on; a new one if None.
-        bins: bins of the two summary lines, of equal numbers of conditions.
+    An sd below 0.001 is drawn at 0.001.
 
-    Raises:
-        InputError: fewer repeated conditions than bins.
+    Parameters
+    ----------
+    singles : pandas.DataFrame
+        Table as `Screen.singles`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    bins : int, default 12
+        Bins of the two summary lines (`spikedrop.data.describe.replicate_noise`), of equal numbers
+        of conditions.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> noise_by_growth(screen.singles, Figure().subplots(), bins=3).get_yscale()
-        'log'
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If there are fewer repeated conditions than bins.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> noise_by_growth(screen.singles, Figure().subplots(), bins=3).get_yscale()
+    'log'
     """
     summary = replicate_noise(singles, bins=bins)
     ax = axes(ax)
@@ -205,16 +251,25 @@ def noise_by_growth(singles: pd.DataFrame, ax: Axes | None = None, *, bins: int 
 def expected_against_measured(pairs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw measured growth against the growth expected of two independent drugs.
 
-    Args:
-        pairs: table as `Screen.pairs`; rows without expected growth are left out.
-        ax: axes to draw on; a new one if None.
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Table as `Screen.pairs`; rows without expected growth are left out.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> expected_against_measured(screen.pairs, Figure().subplots()).get_xlabel()
-        'expected growth (fraction of untreated)'
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> expected_against_measured(screen.pairs, Figure().subplots()).get_xlabel()
+    'expected growth (fraction of untreated)'
     """
     ax = axes(ax)
     known = pairs.dropna(subset="expected_growth_fraction")
@@ -240,23 +295,37 @@ def expected_against_measured(pairs: pd.DataFrame, ax: Axes | None = None) -> Ax
 
 
 def distribution(screens: Mapping[str, Screen], quantity: Quantity, ax: Axes | None = None) -> Axes:
-    """Draw the distribution of a quantity, one outline a screen.
+    """Draw the distribution of a quantity, one outline per screen.
 
-    Args:
-        screens: name -> screen.
-        quantity: `growth` of pairs, synergy `score`, log10 `dose`, or `replicate_sd` of
-            single-drug conditions.
-        ax: axes to draw on; a new one if None.
+    Values beyond the axis are counted in its first or last bin.
 
-    Raises:
-        InputError: an unknown quantity.
+    Parameters
+    ----------
+    screens : mapping
+        Name to `spikedrop.data.Screen`.
+    quantity : {"growth", "score", "dose", "replicate_sd"}
+        Growth of pairs (fraction of untreated), their synergy score (growth fraction), doses of
+        both drugs (log10 molar), or sd over repeats of single-drug conditions (growth fraction).
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> distribution({"simulated": screen}, "growth", Figure().subplots()).get_ylabel()
-        'share (%)'
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    InputError
+        If `quantity` is unknown.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> distribution({"simulated": screen}, "growth", Figure().subplots()).get_ylabel()
+    'share (%)'
     """
     choices = {
         "growth": (np.linspace(-1, 1.5, 51), f"pair {GROWTH}"),
@@ -281,23 +350,34 @@ def split_map(
 ) -> Axes:
     """Draw which records are trained on and which are tested, for the drugs measured most.
 
-    A square is a drug pair in a cell line, coloured by the part its first record is in; white
-    where nothing was measured. Pairs stand in the order of their first drug, a line between two
-    first drugs, and only the cell lines that measured any of them are shown.
+    A square is a drug pair in a cell line, coloured by the part its first record is in; white where
+    nothing was measured. Pairs are in the order of their first drug, with a line between two
+    first drugs. Only the cell lines that measured any of them are shown.
 
-    Args:
-        pairs: the table that was split.
-        parts: the split.
-        ax: axes to draw on; a new one if None.
-        drugs: how many drugs to show; all pairs among them are.
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        The table that was split, as `Screen.pairs`.
+    parts : Split
+        From `spikedrop.data.split`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    drugs : int, default 12
+        Number of drugs to show, with all pairs among them.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> parts = split(screen.pairs, "pairs", seed=0)
-        >>> split_map(screen.pairs, parts, Figure().subplots()).get_title()
-        'by pairs'
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> parts = split(screen.pairs, "pairs", seed=0)
+    >>> split_map(screen.pairs, parts, Figure().subplots()).get_title()
+    'by pairs'
     """
     ax = axes(ax)
     part = np.zeros(len(pairs))
@@ -329,7 +409,17 @@ def split_map(
 
 
 def split_legend(ax: Axes) -> Axes:
-    """Draw the colours of `split_map` to the right of an axes; return the axes.
+    """Draw the colours of `split_map` to the right of an axes.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes to draw on.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -348,16 +438,26 @@ def predicted_against_measured(
 ) -> Axes:
     """Draw predicted against measured growth of the test records.
 
-    Args:
-        result: predictions of a baseline.
-        ax: axes to draw on; a new one if None.
-        title: what was predicted; R2 is written after it.
+    Parameters
+    ----------
+    result : Baseline
+        Predictions of test records, as from `spikedrop.data.naive_mean`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    title : str, default ""
+        What was predicted; R² is written after it.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> result = Baseline(measured=np.array([0.0, 1.0]), predicted=np.array([0.5, 0.5]))
-        >>> predicted_against_measured(result, Figure().subplots(), title="mean").get_title()
-        'mean  R² = 0.00'
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> result = Baseline(measured=np.array([0.0, 1.0]), predicted=np.array([0.5, 0.5]))
+    >>> predicted_against_measured(result, Figure().subplots(), title="mean").get_title()
+    'mean  R² = 0.00'
     """
     ax = axes(ax)
     ax.hexbin(
@@ -382,18 +482,28 @@ def predicted_against_measured(
 
 
 def explained(r2: Mapping[str, float], ceiling: float, ax: Axes | None = None) -> Axes:
-    """Draw the explained share of variance, one bar per split, under the ceiling noise sets.
+    """Draw the explained share of variance, one bar per split, under the ceiling that noise sets.
 
-    Args:
-        r2: split -> R2, higher is better.
-        ceiling: largest R2 that noise leaves.
-        ax: axes to draw on; a new one if None.
+    Parameters
+    ----------
+    r2 : mapping
+        Name of a split to R², higher is better.
+    ceiling : float
+        Largest R² that noise leaves, as from `spikedrop.data.describe.noise_ceiling`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
 
-    Examples:
-        >>> from matplotlib.figure import Figure
-        >>> ax = explained({"rows": 0.7, "drugs": 0.4}, 0.9, Figure().subplots())
-        >>> [round(float(bar.get_width()), 3) for bar in ax.patches]
-        [0.7, 0.4]
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = explained({"rows": 0.7, "drugs": 0.4}, 0.9, Figure().subplots())
+    >>> [round(float(bar.get_width()), 3) for bar in ax.patches]
+    [0.7, 0.4]
     """
     ax = axes(ax)
     bars = ax.barh(

@@ -37,16 +37,21 @@ def _look(neuron: str) -> tuple[str, str]:
 def membrane_traces(
     current: np.ndarray, traces: Mapping[str, tuple[np.ndarray, np.ndarray]], dt: float
 ) -> Sequence[Axes]:
-    """One input current and what two neurons make of it.
+    """One input current and what each neuron makes of it.
 
     Parameters
     ----------
     current : numpy.ndarray
         Threshold units per second, axis (step,).
     traces : mapping
-        Neuron name to (voltage after the spikes, spikes), each axis (step,).
+        Neuron name to (voltage after the spikes, in thresholds, and spikes), each axis (step,).
     dt : float
-        Seconds a step.
+        Seconds per step.
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes
+        Axis (panel,): the current, then one panel per neuron.
 
     Examples
     --------
@@ -84,9 +89,19 @@ def membrane_traces(
 def rate_code(
     activations: Sequence[np.ndarray], decoded: Mapping[str, Sequence[np.ndarray]]
 ) -> np.ndarray:
-    """Activation of the ANN against what the spikes stand for, a panel per layer and neuron.
+    """Activation of the ANN against what the spikes stand for, one panel per layer and neuron.
 
-    `activations` and every value of `decoded` hold one array a hidden layer, axis (unit,).
+    Parameters
+    ----------
+    activations : sequence of numpy.ndarray
+        Activations of the ANN, one array per hidden layer, axis (unit,).
+    decoded : mapping
+        Neuron name to the activations that its spikes stand for, arrays as in `activations`.
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes
+        Axes (neuron, layer).
 
     Examples
     --------
@@ -117,7 +132,18 @@ def rate_code(
 def error_against_steps(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Mean paired error against time steps, one line per setting, with a 1/T guide.
 
-    `table` has columns ``steps``, ``setting``, ``neuron`` and ``error`` (predictive sd).
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``steps``, ``setting``, ``neuron`` and ``error`` (predictive sd), as from
+        `spikedrop.study.fidelity.fidelity_table`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -166,7 +192,23 @@ def running_readout(
 ) -> Axes:
     """Running mean of the readout while an input is presented, against the ANN's output.
 
-    `running` has axis (step,), in the unit of the output.
+    Parameters
+    ----------
+    running : numpy.ndarray
+        Running mean of the readout, axis (step,), growth fraction.
+    target : float
+        Output of the ANN with the same mask, growth fraction.
+    dt : float
+        Seconds per step.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    label : str, default ""
+        Name of the running mean in the legend; "SNN, running mean" if empty.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -187,10 +229,25 @@ def running_readout(
 def converter_spread(
     table: pd.DataFrame, ax: Axes | None = None, *, spikes_seen: pd.Series | None = None
 ) -> Axes:
-    r"""Spread that is left against steps, one line per column of `table`; 1 is faithful.
+    r"""Spread that is left against steps, one line per column; 1 is faithful.
 
-    With `spikes_seen`, the N of `spikedrop.study.redrawn.spikes_seen` at the same steps, the law
-    :math:`1 / \sqrt{N}` is drawn beside :math:`1 / \sqrt{T}`.
+    The law :math:`1 / \sqrt{T}` is drawn beside them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Predictive sd of the SNN over that of the ANN, index the time steps T; at most two columns,
+        as the first two of `spikedrop.study.redrawn.hold_table`. More are not drawn.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    spikes_seen : pandas.Series, optional
+        The N of `spikedrop.study.redrawn.spikes_seen` at the same steps: the law :math:`1 /
+        \sqrt{N}` is drawn too. By default it is not.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -217,10 +274,20 @@ def converter_spread(
 
 
 def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
-    """Paired error against steps, rate and spikes, one line per neuron; see `accuracy_per_spike`.
+    """Paired error against steps, rate and spikes, one line per neuron.
 
-    Rate codes have solid lines in the colours of spiking networks. Neurons that send a rounded
-    activation have dashed lines in colours of their own.
+    Rate codes have solid lines. Neurons that send a rounded activation have dashed lines in colours
+    of their own.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.fidelity.accuracy_per_spike`.
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes
+        Axis (panel,): steps, rate, spikes.
 
     Examples
     --------
@@ -268,10 +335,22 @@ def accuracy_panels(table: pd.DataFrame) -> np.ndarray:
 def cost_bars(
     table: pd.DataFrame, ax: Axes | None = None, *, kinds: Mapping[str, str] | None = None
 ) -> Axes:
-    """Microseconds of a draw for one observation, one bar per sampler; see `cost_table`.
+    """Microseconds of a draw for one observation, one bar per sampler.
 
-    `kinds` gives samplers that are not a rate code the colour of what they are:
-    `Conversion.kind` by the name of the sampler.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.cost.cost_table`: index the sampler, column ``us per draw``.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    kinds : mapping, optional
+        Name of a sampler to its `Conversion.kind`, which gives samplers that are not a rate code
+        the colour of what they are; by default all but the ANN are taken for rate codes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

@@ -31,6 +31,18 @@ def verdict(comparison: Comparison, ax: Axes | None = None) -> Axes:
     A dot is the estimate. Left of 1 is within the margin, right of it beyond; a bar across 1 is
     open.
 
+    Parameters
+    ----------
+    comparison : Comparison
+        From `spikedrop.comparison.compare`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -68,7 +80,21 @@ def certificate_points(
 ) -> Axes:
     """Wasserstein distance of every observation against the bound that the pairing proves.
 
-    `table` from `spikedrop.comparison.certificate`; no point can lie above the diagonal.
+    No point can lie above the diagonal.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.comparison.certificate`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    margin : float, optional
+        In predictive sd, drawn as a vertical line; by default there is none.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -96,6 +122,18 @@ def certificate_points(
 
 def side_by_side(comparisons: Mapping[str, Comparison], ax: Axes | None = None) -> Axes:
     """Several comparisons: the margin each could affirm, coloured and named by its verdict.
+
+    Parameters
+    ----------
+    comparisons : mapping
+        Name to `spikedrop.comparison.Comparison`; the margin of the first is drawn as a line.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -129,8 +167,19 @@ def side_by_side(comparisons: Mapping[str, Comparison], ax: Axes | None = None) 
 def power_curves(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Rates of *equivalent* (lines) and *different* (dashes) against the size of a planted change.
 
-    `table` from `spikedrop.comparison.power_table`, of one kind of change; a pair of lines for each
-    number of draws.
+    There is one pair of lines for each number of draws.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.comparison.power_table`, of one kind of change.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

@@ -42,9 +42,9 @@ def bits_samples(
     ----------
     network, conversion : see `spikedrop.chip.quantise`
     x, draws, seed, scope : see `sample_ann`
-    bits : sequence of int
-        Bits of a weight.
-    steps : int
+    bits : sequence of int, default (8, 6, 4)
+        Bits per weight.
+    steps : int, default 200
         See `sample_snn`; the first fifth does not count.
 
     Returns
@@ -81,12 +81,17 @@ def bits_samples(
 def bits_table(samples: Mapping[Key, xr.DataArray]) -> pd.DataFrame:
     """Judge every sample of `bits_samples` against the ANN's.
 
+    Parameters
+    ----------
+    samples : mapping
+        From (sampler, bits) to samples, as `bits_samples` returns them.
+
     Returns
     -------
     pandas.DataFrame
-        One row per sample: ``sampler``, ``bits`` (none where weights are floating point), then the
-        columns of `judged`. What the quantised ANN errs by is due to the weights; what the chip
-        errs by beyond that, to spikes.
+        One row per sample but the ANN's: ``sampler``, ``bits`` (NaN where weights are floating
+        point), then the columns of `judged`. What the quantised ANN errs by is due to the weights;
+        what the chip errs by beyond that, to spikes.
 
     Examples
     --------
@@ -112,12 +117,19 @@ def bits_table(samples: Mapping[Key, xr.DataArray]) -> pd.DataFrame:
 def judged(ann: xr.DataArray, samples: Mapping[Any, xr.DataArray]) -> pd.DataFrame:
     """Paired error of several samples, and the verdict of `spikedrop.comparison`.
 
+    Parameters
+    ----------
+    ann : xarray.DataArray
+        Samples of the ANN, axes (draw, observation[, 1]).
+    samples : mapping
+        Name to samples with the same masks and axes.
+
     Returns
     -------
     pandas.DataFrame
         One row per sample: ``error`` (mean), ``error p95``, ``bias``, in predictive sd, lower is
         better; ``sd ratio``, 1 is faithful; ``verdict`` at the default margin; ``spikes`` of a
-        presentation, none where nothing spikes.
+        presentation, NaN where nothing spikes.
 
     Examples
     --------
@@ -153,8 +165,18 @@ def neuron_table(
 ) -> pd.DataFrame:
     """Judge the same integers with other neurons: what a floor, and an emptying reset, cost.
 
-    The rows go from the charge-keeping neuron to NengoLoihi's (`spikedrop.chip.hard_reset`);
-    columns as in `judged`.
+    Parameters
+    ----------
+    chip : ChipNetwork
+        From `spikedrop.chip.quantise`.
+    x, draws, seed, scope : see `sample_ann`
+    steps : see `sample_snn`
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per neuron, from the charge-keeping one to NengoLoihi's
+        (`spikedrop.chip.hard_reset`); columns as in `judged`.
 
     Examples
     --------

@@ -67,7 +67,12 @@ def six_controls(
     ----------
     network, x_train, rate_hz : see `spikedrop.calibrate`
     layer : str, optional
-        A hidden layer with dropout; by default the middle one.
+        A hidden layer with dropout; by default the middle one of those.
+
+    Returns
+    -------
+    dict
+        Name of the fault to `Sampler`.
 
     Raises
     ------

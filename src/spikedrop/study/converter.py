@@ -70,7 +70,7 @@ def converter_sd_ratio(
         Without input dropout.
     x : numpy.ndarray
         Axes (observation, input).
-    steps : sequence of int
+    steps : sequence of int, default (1, 10, 50)
         Values of T.
     draws, seed : see `sample_ann`
 

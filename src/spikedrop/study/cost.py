@@ -104,7 +104,7 @@ def cost_table(
     x : numpy.ndarray
         Axes (observation, input).
     draws, seed : see `sample_ann`
-    repeats : int
+    repeats : int, default 3
         The median of so many runs is shown.
 
     Returns
@@ -151,7 +151,7 @@ def scale_table(
     workers: Sequence[int] = (1, 10, 100),
     price_per_hour: float = 0.0,
 ) -> pd.DataFrame:
-    r"""Tell what a large job takes, from the rate that was measured on one worker.
+    r"""Time, price and disk space of a large job, from the rate that was measured on one worker.
 
     .. math::
 
@@ -165,15 +165,17 @@ def scale_table(
     ----------
     presentations_per_second : float
         Of one worker, measured.
-    predictions : sequence of float
-    workers : sequence of int
-    price_per_hour : float
+    predictions : sequence of float, default (1e6, 1e9, 1e12)
+        Numbers of predictions P.
+    workers : sequence of int, default (1, 10, 100)
+        Numbers of workers W.
+    price_per_hour : float, default 0.0
         Of one worker, in any currency.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each number of predictions and of workers: ``hours``, ``cost``, ``gigabytes`` on
+        One row for each number of predictions and of workers: ``hours``, ``cost``, ``gigabytes`` on
         disk, and ``megabytes per second`` that all workers together write.
 
     Raises
@@ -297,7 +299,17 @@ SIMULATORS = {
 
 
 def read_benchmark(file: str | Path | None = None) -> Benchmark:
-    """Read what ``make bench`` wrote; by default the run that is recorded in the package.
+    """Read what ``make bench`` wrote.
+
+    Parameters
+    ----------
+    file : path, optional
+        By default the run that is recorded in the package.
+
+    Returns
+    -------
+    Benchmark
+        Its figures, and where they were measured.
 
     Raises
     ------

@@ -76,23 +76,22 @@ def running_example(
 
     Parameters
     ----------
-    data : str
+    data : str, default ""
         Folder of real records; empty for the simulated screen.
     work : path
-        Folder of trained networks; the file name carries everything the training depends on.
-    records : int, optional
-        Pair records; by default all real ones, or as many simulated ones as `open_screen` makes.
+        Folder of trained networks.
     seed : int
         Of the simulated screen or the choice of records, the split and the training.
-    by : str
+    records : int, optional
+        Pair records; by default all real ones, or as many simulated ones as `open_screen` makes.
+    by : {"rows", "pairs", "drugs", "cell_lines"}, default "rows"
         What the split holds out, see `spikedrop.data.split`.
-    member : int
-        Another member trains the same network from another start on the same rows.
-    noise : str
-        A constant noise to be chosen afterwards, or one that the network predicts, see
-        `spikedrop.training.keras.train`.
-    target : str
-        What the network predicts: the growth of a pair, or its synergy score.
+    **training : see `trained_example`
+
+    Returns
+    -------
+    Example
+        The screen, its split, inputs and targets of all records, and the network.
 
     Examples
     --------
@@ -123,9 +122,37 @@ def trained_example(
 ) -> Example:
     """Train the example's network on any split of a screen, or load it if `work` has it.
 
-    Its inputs are descriptors, doses, expression, and the growth under each drug alone as the
-    training records tell it (``alone_by`` of `fit_design`). See `running_example` for the
-    arguments; ``parts.test`` is not looked at.
+    Its inputs are descriptors, doses, expression, and the growth under each drug alone as estimated
+    from the training records (``alone_by`` of `fit_design`). ``parts.test`` is not looked at.
+
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    parts : Split
+        From `spikedrop.data.split`.
+    work : path
+        Folder of trained networks; the file name carries everything the training depends on.
+    seed : int
+        Of the training.
+    hidden : sequence of int, default (512, 512, 512)
+        Units of the hidden layers.
+    dropout : float, default 0.1
+        Rate after every hidden layer.
+    epochs : int, default 60
+        Passes over the training rows, at most.
+    member : int, default 0
+        Another member trains the same network from another start on the same rows.
+    noise : {"constant", "heteroscedastic"}, default "constant"
+        A constant noise to be chosen afterwards, or one that the network predicts, see
+        `spikedrop.training.keras.train`.
+    target : {"growth", "score"}, default "growth"
+        What the network predicts: the growth of a pair, or its synergy score.
+
+    Returns
+    -------
+    Example
+        As of `running_example`. Where the target is the score, records without one are in no part.
 
     Examples
     --------

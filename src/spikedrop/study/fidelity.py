@@ -73,7 +73,7 @@ def fidelity_table(
     x : numpy.ndarray
         Inputs to present, axes (observation, input).
     draws, seed : see `sample_ann`
-    rates_hz, steps, settings : sequences
+    rates_hz, steps, settings : sequence
         Firing rates in hertz, time steps, and (neuron, synapse in seconds) to cross.
 
     Returns
@@ -134,15 +134,15 @@ def accuracy_per_spike(
     Parameters
     ----------
     network, x_train, x, draws, seed : see `fidelity_table`
-    rates_hz, steps
+    rates_hz, steps : sequence of float, and int
         Neurons that fire while they integrate run at these rates for `steps` steps: Nengo's
         rectified one behind a synapse of 5 ms, and the charge-keeping one: as it is, with a
         firing-rate scale per neuron (`spikedrop.sampling.neuron_scales.allocate`), with a readout
         that weights its steps (``readout="parabola"`` of `Conversion`), and with both.
-    windows
+    windows : sequence of int, default (50, 100, 200, 400)
         Steps of the charge-keeping neuron at the highest rate, and window lengths of
         ``integrate_first``.
-    digits
+    digits : sequence of int, default (4, 6, 8, 10)
         Window lengths of ``radix``, in steps: bits of an activation.
 
     Returns
@@ -269,11 +269,34 @@ def rounding_gap(
 def agreement_table(
     network: Network, conversion: Conversion, x: np.ndarray, *, seed: int, steps: int = 200
 ) -> pd.DataFrame:
-    """Run one draw, a mask for every row, on every backend, and compare.
+    """Run one draw, with one mask per row, on every backend, and compare.
 
-    One row a simulator: ``same spike counts`` is the share of (neuron, presentation) pairs whose
-    count equals the reference's, ``largest readout difference`` is in the unit of the output, and
-    ``ms per presentation`` the wall time, building and compiling included.
+    The first fifth of the steps is left out of the average.
+
+    Parameters
+    ----------
+    network : Network
+    conversion : Conversion
+        From `calibrate`.
+    x : array
+        Axes (observation, input).
+    seed : int
+        Of the masks.
+    steps : int, default 200
+        Time steps of a presentation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per backend: ``same spike counts``, the share of (neuron, presentation) pairs whose
+        count equals that of the ``numpy`` backend (higher is better); ``largest readout
+        difference`` from it, in the unit of the output (lower is better); ``ms per presentation``,
+        wall time, building and compiling included.
+
+    Raises
+    ------
+    InputError
+        If `x` cannot be used.
 
     Examples
     --------

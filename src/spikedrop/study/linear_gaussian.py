@@ -21,12 +21,30 @@ __all__ = ["as_network", "dropout_moments", "posterior", "sd_against_rows"]
 def posterior(
     x: np.ndarray, y: np.ndarray, *, prior_precision: float, noise_precision: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Exact posterior of Bayesian linear regression: mean (input,) and covariance.
+    r"""Exact posterior of Bayesian linear regression.
 
     .. math:: \Sigma = (\alpha I + \tau X^\top X)^{-1}, \qquad \mu = \tau \Sigma X^\top y
 
-    `x` has axes (row, input), `y` (row,).
+    Parameters
+    ----------
+    x : numpy.ndarray
+        Axes (row, input).
+    y : numpy.ndarray
+        Axis (row,).
+    prior_precision : float
+        :math:`\alpha`, inverse variance of a weight.
+    noise_precision : float
+        :math:`\tau`, inverse variance of the noise of `y`.
 
+    Returns
+    -------
+    mean : numpy.ndarray
+        :math:`\mu`, axis (input,).
+    covariance : numpy.ndarray
+        :math:`\Sigma`, axes (input, input).
+
+    Examples
+    --------
     >>> mean, cov = posterior(np.ones((3, 1)), np.ones(3), prior_precision=1, noise_precision=1)
     >>> float(mean[0]), float(cov[0, 0])
     (0.75, 0.25)
@@ -64,11 +82,32 @@ def dropout_fit(
 def dropout_moments(
     weights: np.ndarray, x: np.ndarray, rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Exact predictive mean and variance of permanent input dropout, axis (row,) each.
+    r"""Exact predictive mean and variance of permanent input dropout.
 
     .. math:: \mathrm{E}\,y = x^\top\theta, \qquad
               \mathrm{var}\,y = \tfrac{p}{1-p} \sum_j x_j^2 \theta_j^2
 
+    Parameters
+    ----------
+    weights : numpy.ndarray
+        :math:`\theta`, axis (input,).
+    x : numpy.ndarray
+        Axes (row, input).
+    rate : float
+        Dropout rate p, 0 <= p < 1.
+
+    Returns
+    -------
+    mean, variance : numpy.ndarray
+        Axis (row,), in the unit of y and its square; without observation noise.
+
+    Raises
+    ------
+    InputError
+        If `rate` is out of range.
+
+    Examples
+    --------
     >>> mean, variance = dropout_moments(np.array([1.0, 2.0]), np.array([[1.0, 1.0]]), 0.5)
     >>> float(mean[0]), float(variance[0])
     (3.0, 5.0)
@@ -87,9 +126,32 @@ def sd_against_rows(
 ) -> pd.DataFrame:
     """Predictive sd of the mean, exact and under dropout, as training rows accumulate.
 
-    Inputs are standard normal, true weights drawn from the prior N(0, I/inputs). Index: the
-    number of training rows; columns ``exact posterior`` and one a rate; root mean square over
-    200 test inputs, in the unit of y. Both methods know the noise and the prior.
+    Inputs are standard normal, true weights drawn from the prior N(0, I/inputs). Both methods know
+    the noise and the prior.
+
+    Parameters
+    ----------
+    rows : sequence of int
+        Numbers of training rows.
+    rates : sequence of float
+        Dropout rates p, 0 <= p < 1.
+    inputs : int, default 20
+        Number of inputs.
+    noise_sd : float, default 0.5
+        Sd of the observation noise, in the unit of y.
+    seed : int
+        Of weights, inputs and noise.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: the number of training rows. Columns: ``exact posterior`` and one per rate, as
+        ``dropout, p = 0.1``; root mean square over 200 test inputs, in the unit of y.
+
+    Raises
+    ------
+    InputError
+        If a rate is out of range.
 
     Examples
     --------
@@ -118,8 +180,22 @@ def sd_against_rows(
 def as_network(weights: np.ndarray, rate: float, *, offset: float = 64.0) -> Network:
     """Express the linear model as a `Network`, so that `sample_ann` can be held against it.
 
-    One ReLU unit an input, kept positive by `offset`, which the readout takes off again; the
-    dropout sits on the inputs. Inputs times masks must stay above ``-offset``.
+    One ReLU unit per input, kept positive by `offset`, which the readout subtracts again; the
+    dropout is on the inputs.
+
+    Parameters
+    ----------
+    weights : numpy.ndarray
+        Axis (input,).
+    rate : float
+        Dropout rate of the inputs.
+    offset : float, default 64.0
+        Inputs times masks must stay above ``-offset``.
+
+    Returns
+    -------
+    Network
+        With one output.
 
     Examples
     --------

@@ -46,20 +46,24 @@ def members_table(
         As for `sample_ann`.
     seed : int
         Of the reference's masks; the sets have the seeds after it.
-    members : sequence of int
+    members : sequence of int, default (2, 4, 8, 16, 32, 64)
         Sizes K, at least 2.
-    sets, reference : int
+    sets : int, default 16
+        Sets to average over.
+    reference : int, default 1000
+        Draws that stand for masks drawn without end.
 
     Returns
     -------
     pandas.DataFrame
-        One row a size: ``members``, ``mean error`` (predictive sd), ``sd error`` (share of the sd),
-        lower is better, ``mean error expected`` and ``sd error expected``.
+        One row per size: ``members``, ``mean error`` (predictive sd) and ``sd error`` (share of the
+        sd), lower is better, ``mean error expected`` and ``sd error expected``.
 
     Raises
     ------
     InputError
-        If a size is below 2, `sets` below 1, or `reference` below ten times the largest set.
+        If a size is below 2, `sets` below 1, `reference` below ten times the largest set, or an
+        output has no spread.
 
     Examples
     --------

@@ -32,7 +32,7 @@ def replay(recording: str | Path | None = None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a case, reader and layer of neurons: ``case``, ``reader``, ``layer``, ``equal``
+        One row per case, reader and layer of neurons: ``case``, ``reader``, ``layer``, ``equal``
         (share of neurons and inputs whose count is the reference's; 1 is exact), ``largest
         difference`` (spikes), ``spikes`` and ``reference spikes`` of all together, and ``why``
         where the reader failed.

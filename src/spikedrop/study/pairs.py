@@ -26,8 +26,21 @@ __all__ = ["fit_pairs", "pair_facts", "pair_numbers", "pair_truth"]
 
 
 def pair_numbers(pairs: pd.DataFrame) -> np.ndarray:
-    """Number the drug pairs of a table from 0, axis (row,): the candidates of a search.
+    """Number the drug pairs of a table from 0: the candidates of a search.
 
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Columns ``drug_a`` and ``drug_b``, as `Screen.pairs`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Number of each row's pair, integers, axis (row,), in the order of ``drug_a``, then
+        ``drug_b``.
+
+    Examples
+    --------
     >>> table = pd.DataFrame({"drug_a": [1, 1, 2], "drug_b": [7, 8, 7]})
     >>> pair_numbers(table).tolist()
     [0, 1, 2]
@@ -36,12 +49,28 @@ def pair_numbers(pairs: pd.DataFrame) -> np.ndarray:
 
 
 def pair_truth(screen: Screen) -> np.ndarray:
-    """True synergy score of every drug pair, mean over its records, axis (pair,).
+    """True synergy score of every drug pair, mean over its records.
 
-    Expected less true growth, a growth fraction, higher is better; what is expected follows from
-    the true growth under each drug alone (`spikedrop.data.expected_growth`). Raises `InputError`
-    where the truth is not known: for real records.
+    Expected less true growth; what is expected follows from the true growth under each drug alone
+    (`spikedrop.data.expected_growth`).
 
+    Parameters
+    ----------
+    screen : Screen
+        A simulated one.
+
+    Returns
+    -------
+    numpy.ndarray
+        Growth fraction, axis (pair,), in the order of `pair_numbers`; higher is better.
+
+    Raises
+    ------
+    InputError
+        If the truth is not known, as for real records.
+
+    Examples
+    --------
     >>> from spikedrop.data import simulate_candidates
     >>> pair_truth(simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)).shape
     (15,)
@@ -108,13 +137,19 @@ def fit_pairs(
     Parameters
     ----------
     screen : Screen
+        Records with expected growth.
     tested : numpy.ndarray
         Numbers of the pairs (`pair_numbers`), axis (pair,).
     seed : int
         Of initial weights, order of rows and masks.
     hidden, dropout : see `spikedrop.training.dense.fit_network`
-    train_steps : int
+    train_steps : int, default 1500
         Optimiser steps, up to the next whole epoch.
+
+    Returns
+    -------
+    PairModel
+        The network, whose output is the synergy score (growth fraction), and what it learnt from.
 
     Examples
     --------
@@ -190,7 +225,10 @@ def pair_facts(
         With a known truth.
     known : int
         Pairs to learn from, taken at random; the facts are about the others.
-    seed, draws : int
+    seed : int
+        Of the pairs to learn from, the training and the masks.
+    draws : int, default 30
+        Samples of each prediction.
     **fit : see `fit_pairs`
 
     Returns

@@ -31,9 +31,29 @@ def hold_table(
 ) -> pd.DataFrame:
     r"""Predictive sd of the SNN over that of the ANN, masks frozen against masks redrawn.
 
-    Index T; columns ``frozen for the presentation`` and ``redrawn at every step``, medians over
-    observations, and ``spikes seen``, which is `spikes_seen`. 1 is faithful. Redrawn masks shrink
-    the spread as :math:`1 / \sqrt{N}` with N the spikes seen, not as one over the square root of T.
+    Redrawn masks shrink the spread as :math:`1 / \sqrt{N}` with N the spikes seen, not as one over
+    the square root of T. No step is left out of the readout.
+
+    Parameters
+    ----------
+    network : Network
+    conversion : Conversion
+        From `calibrate`.
+    x : array
+        Axes (observation, input).
+    steps : sequence of int
+        Time steps T of a presentation, one row each.
+    draws : int
+        Draws of each sample, at least 2.
+    seed : int
+        Of the masks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index T; ``frozen for the presentation`` and ``redrawn at every step``, medians over
+        observations of the ratio of sds, 1 is faithful; and ``spikes seen``, which is
+        `spikes_seen`.
 
     Examples
     --------
@@ -82,6 +102,7 @@ def spikes_seen(network: Network, conversion: Conversion, x: np.ndarray, *, step
     ----------
     network, conversion, x : see `hold_table`
     steps : int
+        Time steps of a presentation.
 
     Returns
     -------
@@ -142,16 +163,18 @@ def mean_shifts(
     Parameters
     ----------
     network, conversion, x : see `hold_table`
-    steps, draws, seed : int
-    reference_draws : int
-        Draws of the ANN that the last two columns are measured against.
+    steps, draws, seed : see `sample_snn`
+    reference_draws : int, default 1000
+        Draws of the ANN, with other masks, that the last two columns are measured against and
+        whose sd is the unit.
 
     Returns
     -------
     pandas.DataFrame
         One row per observation and output, in predictive sd: ``frozen``, the mean of spiking draws
-        with frozen masks against that of the ANN's draws with the same masks; ``redrawn``, the same
-        with masks redrawn at every step; ``without dropout``, one pass of the plain network.
+        with frozen masks against that of the ANN's draws with the same masks; ``redrawn``, the mean
+        of spiking draws with masks redrawn at every step, and ``without dropout``, one pass of the
+        plain network, against that of the `reference_draws`.
 
     Examples
     --------

@@ -76,6 +76,20 @@ def below(table: pd.DataFrame, errors: float = 2.0) -> list[str]:
     Of columns that do not differ from the reference, in normal samples, a share of 0.058 is listed
     after five repetitions, 0.043 after eight, 0.029 after 24 (Student's t, 2 standard errors).
 
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `against`.
+    errors : float, default 2.0
+        Standard errors of the difference.
+
+    Returns
+    -------
+    list of str
+        Names of these rows, in their order.
+
+    Examples
+    --------
     >>> values = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.1, 1.0, 2.2], "c": [0.0, 3.0, 3.0]})
     >>> below(against(values, "a"))
     ['b']
@@ -99,8 +113,20 @@ def in_words(errors: float, bound: float = 2.0) -> str:
 def by_column(tables: Sequence[pd.DataFrame], reference: str) -> dict[str, pd.DataFrame]:
     """Compare the rows of tables, one table per repetition, column by column.
 
-    Returns, for each column, what `against` gives for its rows; `reference` is the name of a row.
+    Parameters
+    ----------
+    tables : sequence of pandas.DataFrame
+        The same rows and columns in each.
+    reference : str
+        Name of a row.
 
+    Returns
+    -------
+    dict
+        Name of a column to what `against` returns for its rows.
+
+    Examples
+    --------
     >>> tables = [pd.DataFrame({"x": [1.0, 0.5]}, index=["a", "b"]) * k for k in (1, 2)]
     >>> float(by_column(tables, "a")["x"].loc["b", "difference"])
     -0.75
@@ -114,9 +140,21 @@ def by_column(tables: Sequence[pd.DataFrame], reference: str) -> dict[str, pd.Da
 def named_values(table: pd.DataFrame, prefix: str) -> dict[str, float | int | str]:
     """Return the values of an `against` table by names fit for a page: prefix, row and column.
 
-    What is not a letter or digit becomes an underscore. Column ``word``, `in_words`, stands for the
-    column ``errors``, which may be infinite.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `against`.
+    prefix : str
+        First part of every name.
 
+    Returns
+    -------
+    dict
+        Name to number or words. What is not a letter or digit becomes an underscore. Column
+        ``word``, `in_words`, replaces the column ``errors``, which may be infinite.
+
+    Examples
+    --------
     >>> table = against(pd.DataFrame({"a": [1.0, 2.0], "b, c": [1.5, 2.5]}), "a")
     >>> values = named_values(table, "x")
     >>> values["x_b_c_difference"], values["x_b_c_lower"], values["x_b_c_word"]

@@ -48,7 +48,7 @@ def growth_table(results: Results, *, beside: str | None = None) -> pd.DataFrame
         Split to model to predictions of its test records, as `spikedrop.data.all_baselines` gives
         them for one split.
     beside : str, optional
-        A model whose R2 on the rows of every other is a column.
+        A model whose R2 on the rows of every other is a column; by default there is none.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def synergy_of(
     """Tabulate `spikedrop.scores.synergy_table` for each split and model.
 
     A model of growth predicts the score that remains: the recorded expected growth less its
-    prediction. The naive mean of the score itself stands beside them: an effect of each drug and
+    prediction. The naive mean of the score itself is listed beside them: an effect of each drug and
     of the line finds many high scores without knowing anything of the pair.
 
     Parameters
@@ -98,7 +98,7 @@ def synergy_of(
         Split by its name.
     of_score : mapping, optional
         Models that predict the score itself, in the same form.
-    threshold : float
+    threshold : float, default 0.2
         A score above it counts as synergistic.
 
     Returns
@@ -147,8 +147,18 @@ def _some(results: Results) -> Results:
 def network_baseline(example: Example, rows: np.ndarray, *, draws: int, seed: int) -> Baseline:
     """Predict records by the mean over draws of permanent dropout, as one model among others.
 
-    `rows` are positions in the pair records, `draws` and `seed` those of `sample_ann`. Measured
-    is the example's target: growth, or the synergy score.
+    Parameters
+    ----------
+    example : Example
+        Network, inputs and targets.
+    rows : numpy.ndarray
+        Positions of the records to predict, axis (row,).
+    draws, seed : see `sample_ann`
+
+    Returns
+    -------
+    Baseline
+        Measured is the example's target, growth or the synergy score; predicted has axis (row,).
 
     Examples
     --------
@@ -283,10 +293,23 @@ def rate_table(
     draws: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Scores of the same weights sampled at other dropout rates, index the rate.
+    """Scores of the same weights sampled at other dropout rates.
 
-    `validation` and `test` are pairs (inputs, observations); the noise of every rate is chosen on
-    the first. See `method_table` for the columns.
+    The noise of every rate is chosen on the validation rows.
+
+    Parameters
+    ----------
+    network : Network
+    validation, test : tuple of numpy.ndarray
+        Inputs, axes (row, input), and observations, axis (row,).
+    rates : sequence of float
+        Dropout rates, each given to every layer that has dropout.
+    draws, seed : see `sample_ann`
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index the rate; columns of `spikedrop.scores.method_table` but ``rows covered``.
 
     Examples
     --------

@@ -59,19 +59,22 @@ def agreement_of_samplers(
     floors: int = 3,
     **fit: Any,
 ) -> pd.DataFrame:
-    """Does a spiking network choose the pairs that the classical network chooses?
+    """Tabulate whether a spiking network chooses the pairs that the classical network chooses.
 
     A network is trained on `known` pairs, taken at random; the candidates are the others.
 
     Parameters
     ----------
     screen : Screen
+        With a known truth.
     known : int
+        Pairs to learn from.
     batch : int
+        Pairs to choose.
     seed : int
         Of the known pairs, the training, the masks and Thompson's order of draws.
     draws, steps : see `spikedrop.sample_snn`
-    floors : int
+    floors : int, default 3
         ANN sample sets with other masks: the noise floor.
     **fit : see `fit_pairs`
 
@@ -80,7 +83,7 @@ def agreement_of_samplers(
     pandas.DataFrame
         Agreement with the batch of the ANN, see `spikedrop.decisions.agreement_table`: rows
         ``SNN`` (rate-coded, same masks), ``ANN, other masks``, the six controls
-        (`spikedrop.study.controls.six_controls`, same masks) and ``chance``; a column per policy.
+        (`spikedrop.study.controls.six_controls`, same masks) and ``chance``; one column per policy.
 
     Examples
     --------
@@ -125,7 +128,10 @@ def search(
         True value of each candidate, axis (candidate,), higher is better; used only to score.
     start : numpy.ndarray
         Numbers of the candidates measured before the search starts.
-    batch, rounds, seed : int
+    batch, rounds : int
+        Candidates per round, and rounds.
+    seed : int
+        Round r calls `rule` with ``seed + r``.
 
     Returns
     -------
@@ -289,8 +295,18 @@ def after_the_last_round(
 ) -> dict[str, pd.DataFrame]:
     """Compare the policies of `search_table` after the last round, search by search.
 
-    Returns ``regret`` and ``found``, each with a row per policy, lower is better; see
-    `spikedrop.study.repetitions.against`.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `search_table`.
+    reference : str, default "ANN, greedy"
+        Policy to take differences from.
+
+    Returns
+    -------
+    dict
+        ``regret`` and ``found``, each what `spikedrop.study.repetitions.against` returns: one row
+        per policy, sorted by the mean; lower is better.
 
     Examples
     --------
@@ -309,11 +325,28 @@ def after_the_last_round(
 
 
 def recorded_search(file: str | Path | None = None) -> tuple[Recorded, pd.DataFrame]:
-    """Read a recorded series of searches, and its table, as `search_table` returns it.
+    """Read a recorded series of searches.
 
-    By default the one that comes with the package, made by
-    ``python -m benchmarks.decisions --record``. Raises `InputError` if `file` is not such a file.
+    Parameters
+    ----------
+    file : path, optional
+        What ``python -m benchmarks.decisions --record`` wrote; by default the one that comes with
+        the package.
 
+    Returns
+    -------
+    recorded : Recorded
+        The rows of the file, and where they come from.
+    table : pandas.DataFrame
+        As of `search_table`.
+
+    Raises
+    ------
+    InputError
+        If `file` is not such a file.
+
+    Examples
+    --------
     >>> recorded, table = recorded_search()
     >>> sorted(table.columns)
     ['found', 'policy', 'regret', 'repeat', 'round', 'tested']

@@ -68,7 +68,8 @@ def diabetes_example(
         Folder of trained models; the file name carries everything the training depends on.
     seed : int
         Of the parts, the initial weights, the dropout masks and the order of rows.
-    epochs : int
+    epochs : int, default 30
+        Passes over the training rows.
 
     Returns
     -------
@@ -129,8 +130,13 @@ def digits_example(
     Parameters
     ----------
     work, seed, epochs : see `diabetes_example`
-    observations : int
+    observations : int, default 500
         Test images, which no training sees; the others are trained on, at least ten.
+
+    Returns
+    -------
+    Digits
+        Training and test images with their digits, and the network.
 
     Raises
     ------

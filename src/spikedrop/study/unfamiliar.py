@@ -48,9 +48,23 @@ def unfamiliarity_auc(
 
 
 def hold_back(parts: Split, share: float, *, seed: int) -> tuple[Split, np.ndarray]:
-    """Take a random `share` of the training rows out of a split: familiar, and not trained on.
+    """Take a random share of the training rows out of a split: familiar, and not trained on.
 
-    Returns the split without them, and their positions, axis (row,).
+    Parameters
+    ----------
+    parts : Split
+        From `spikedrop.data.split`.
+    share : float
+        Of the training rows, in (0, 1); rounded to whole rows, at least one.
+    seed : int
+        Of the choice.
+
+    Returns
+    -------
+    rest : Split
+        The split without them.
+    familiar : numpy.ndarray
+        Positions of the rows taken out, sorted, axis (row,).
 
     Raises
     ------
@@ -92,8 +106,8 @@ def unfamiliar_samples(
     screen : Screen
     by : {"drugs", "cell_lines", "pairs"}
         What the network has never seen in the unfamiliar rows; see `spikedrop.data.split`.
-    work, seed, hidden, epochs : see `running_example`
-    observations : int
+    work, seed, hidden, epochs : see `trained_example`
+    observations : int, default 300
         Rows of each kind, at most.
     draws, steps, rate_hz : see `sample_snn` and `calibrate`
 
@@ -133,9 +147,18 @@ def unfamiliar_samples(
 def unfamiliar_row(example: Example, samples: dict) -> dict[str, float]:
     """Summarise the samples of `unfamiliar_samples` as one row of a table.
 
-    ``AUROC, ANN`` and ``AUROC, SNN`` (see `unfamiliarity_auc`); ``sd ratio, ANN`` and ``sd ratio,
-    SNN``: median predictive sd of unfamiliar over familiar rows; ``RMSE ratio``: the same of the
-    ANN's root mean squared error, which says how much wider the spread ought to be.
+    Parameters
+    ----------
+    example, samples : see `unfamiliar_samples`
+        What it returns.
+
+    Returns
+    -------
+    dict
+        ``AUROC, ANN`` and ``AUROC, SNN``, see `unfamiliarity_auc` (higher is better);
+        ``sd ratio, ANN`` and ``sd ratio, SNN``: median predictive sd of unfamiliar over familiar
+        rows; ``RMSE ratio``: the same of the ANN's root mean squared error, which says how much
+        wider the spread ought to be.
 
     Examples
     --------

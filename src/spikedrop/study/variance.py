@@ -253,12 +253,26 @@ def variance_table(
     charges: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Tabulate how the parts fall with the number of time steps, one row a number.
+    """Tabulate how the parts of the variance fall with the number of time steps.
 
-    Columns ``mask``, ``spikes``, ``covariance``, ``charge``: share of the total variance, mean
-    over observations (rows add up to 1). ``charge sd`` and ``bias``: sd over initial charges for a
-    fixed mask and size of the mean error, as root mean squares over observations in units of the
-    ANN's predictive sd. ``repeatability``: share of the variance that a fixed mask fixes.
+    Parameters
+    ----------
+    network, conversion, x : see `sample_snn`
+    steps : sequence of int
+        Time steps of a presentation.
+    masks, charges : int
+        Masks, and initial charges for each; at least 2 of each.
+    seed : int
+        Of masks and charges.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per number of steps. ``mask``, ``spikes``, ``covariance``, ``charge``: share of the
+        total variance, mean over observations (rows add up to 1). ``charge sd`` and ``bias``: sd
+        over initial charges for a fixed mask and size of the mean error, as root mean squares over
+        observations in units of the ANN's predictive sd. ``repeatability``: share of the variance
+        that a fixed mask fixes.
 
     Raises
     ------
@@ -296,12 +310,22 @@ def variance_table(
 
 
 def log_slope(values: pd.Series) -> float:
-    """Slope of log(values) against log(index) by least squares: -1 for a fall as 1 over the index.
+    """Slope of log(values) against log(index) by least squares.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        Positive numbers, index positive numbers; at least two.
+
+    Returns
+    -------
+    float
+        Without unit: -1 for a fall as 1 over the index.
 
     Raises
     ------
     InputError
-        If there are fewer than two values, or one is not positive.
+        If there are fewer than two values, or a value or an index is not positive.
 
     Examples
     --------

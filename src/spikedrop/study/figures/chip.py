@@ -22,8 +22,22 @@ def error_against_bits(
 ) -> Axes:
     """Mean paired error against bits per weight, with spikes and without.
 
-    `table` is that of `spikedrop.study.bits.bits_table`; the dashed line is the spiking network
-    with weights in floating point, the dotted one the margin of `spikedrop.comparison`.
+    The dashed horizontal line is the spiking network with weights in floating point, the dotted one
+    the margin.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.bits.bits_table`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    margin : float, default 0.05
+        Predictive sd; the default is that of `spikedrop.comparison.compare`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -58,10 +72,22 @@ def bits_densities(
     *,
     columns: int = 3,
 ) -> np.ndarray:
-    """Predictive densities of the ANN and of the chip at three numbers of bits, at most.
+    """Predictive densities of the ANN and of the chip at no more than three numbers of bits.
 
-    `samples` are those of `spikedrop.study.bits.bits_samples`; a panel per observation, as
-    `spikedrop.plots.distributions.densities` draws them.
+    Parameters
+    ----------
+    samples : mapping
+        From `spikedrop.study.bits.bits_samples`; the chip's first three are shown.
+    observations : sequence of int
+        Positions of the observations to show.
+    columns : int, default 3
+        Panels per row.
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes
+        One panel per observation, axes (row, column), as `spikedrop.plots.distributions.densities`
+        draws them.
 
     Examples
     --------

@@ -37,7 +37,19 @@ PART_COLOURS = {
 def variance_bars(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "") -> Axes:
     """Stacked shares of the variance, one bar per number of steps; negative parts go below zero.
 
-    `table` is from `variance_table`.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.variance.variance_table`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    title : str, default ""
+        Title of the axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -60,9 +72,22 @@ def variance_bars(table: pd.DataFrame, ax: Axes | None = None, *, title: str = "
 
 
 def variance_fall(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
-    """Spread over initial charges and mean error against steps, with the slope -1 beside them.
+    """Spread over initial charges and mean error against steps, beside a line of slope -1.
 
-    `tables` maps the name of a neuron to what `variance_table` gave for it.
+    The line starts at the first spread of the first neuron.
+
+    Parameters
+    ----------
+    tables : mapping
+        Name of a neuron to the table of `spikedrop.study.variance.variance_table` for it, up to
+        three.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -95,10 +120,21 @@ def variance_fall(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) ->
 def choice_map(
     samples: np.ndarray, choices: Mapping[str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
-    """Predictive mean and sd of every candidate, and which each policy chooses.
+    """Predictive mean and sd of every candidate, and which of them each policy chooses.
 
-    `samples` has axes (draw, candidate), synergy scores; `choices` maps the names of up to four
-    policies to positions, axis (batch,).
+    Parameters
+    ----------
+    samples : array
+        Synergy scores (growth fraction), axes (draw, candidate[, 1]).
+    choices : mapping
+        Name of a policy to positions of candidates, axis (batch,); up to four.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -129,11 +165,20 @@ def choice_map(
 
 
 def agreement_dots(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Agreement of samplers with the reference, mean and 2 standard errors, a panel per policy.
+    """Agreement of samplers with the reference, mean and 2 standard errors, one panel per policy.
 
-    `tables` maps the name of a policy to what `spikedrop.study.repetitions.against` gave for it,
-    with the rows in the order in which they are drawn, top down. What is more than 2 standard
-    errors below the reference is filled.
+    What is more than 2 standard errors below the reference is filled.
+
+    Parameters
+    ----------
+    tables : mapping
+        Name of a policy to the table of `spikedrop.study.repetitions.against` for it, with the same
+        rows in each, in the order in which they are drawn, top down.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A new figure.
 
     Examples
     --------
@@ -163,9 +208,23 @@ def agreement_dots(tables: Mapping[str, pd.DataFrame]) -> Figure:
 def search_lines(
     table: pd.DataFrame, value: str, names: Sequence[str], ax: Axes | None = None
 ) -> Axes:
-    """Mean of `value` over searches, with 1 standard error, against the pairs tested.
+    """Mean of a value over searches, with 1 standard error, against the pairs tested.
 
-    `table` is from `search_table`; `names` are the policies to draw, at most seven.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.search.search_table`.
+    value : {"regret", "found"}
+        Column to show.
+    names : sequence of str
+        Policies to draw, up to seven.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -191,10 +250,24 @@ def search_lines(
 
 
 def difference_dots(table: pd.DataFrame, ax: Axes | None = None, *, label: str = "") -> Axes:
-    """Paired differences from the reference with 2 standard errors, a row per policy.
+    """Paired differences from the reference with 2 standard errors, one row per policy.
 
-    `table` is from `spikedrop.study.repetitions.against`; the reference itself, of difference 0, is
-    left out. Beside each row stands in how many repetitions it was lower, of all.
+    Beside each row: in how many repetitions the policy was lower, and in how many higher.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.repetitions.against`; the reference itself, of difference 0, is left
+        out.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    label : str, default ""
+        Label of the x axis.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -233,6 +306,20 @@ def spread_of_unfamiliar(
     """Distribution of the predictive sd over familiar and over unfamiliar rows.
 
     Both with axes (draw, observation, 1), growth fractions.
+
+    Parameters
+    ----------
+    familiar, unfamiliar : xarray.DataArray or array
+        Growth fraction, axes (draw, observation[, 1]).
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    title : str, default ""
+        Title of the axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

@@ -34,7 +34,7 @@ def _look(name: str) -> tuple[str, str, str]:
 def digits_and_draws(
     images: np.ndarray, samples: Mapping[str, SamplesLike], titles: Sequence[str]
 ) -> np.ndarray:
-    """Each image, and below it the probabilities of all draws, one small mark a draw and class.
+    """Each image, and below it the probabilities of all draws, one small mark per draw and class.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ def digits_and_draws(
     samples : mapping
         ``ANN`` and ``SNN`` to axes (draw, observation, class): of the same observations.
     titles : sequence of str
-        One an image.
+        One per image.
 
     Returns
     -------
-    numpy.ndarray
+    numpy.ndarray of matplotlib.axes.Axes
         Axes (2, observation): pictures above, probabilities below.
 
     Examples
@@ -91,10 +91,23 @@ def digits_and_draws(
 
 
 def two_doubts(frames: Mapping[str, pd.DataFrame], ax: Axes | None = None, *, of: str) -> Axes:
-    """Entropy against mutual information, one mark per observation, a colour a kind of images.
+    """Entropy against mutual information, one mark per observation, one colour per kind of images.
 
-    `frames` maps a kind to `spikedrop.scores.uncertainties`, at most four; `of` names the network
-    whose columns are shown. On the line all doubt is between the draws.
+    On the line all doubt is between the draws.
+
+    Parameters
+    ----------
+    frames : mapping
+        Kind of images to the table of `spikedrop.scores.uncertainties`, up to four.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    of : str
+        Name of the network whose columns are shown.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -135,10 +148,22 @@ def two_doubts(frames: Mapping[str, pd.DataFrame], ax: Axes | None = None, *, of
 
 
 def detection(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Area under the ROC curve for every kind of strange images, a mark a measure and network.
+    """Area under the ROC curve for every kind of strange images, one mark per measure and network.
 
-    `table` is from `spikedrop.scores.detection_table`. Left of the line at one half the network is
-    surer of the strange images than of the familiar ones.
+    Left of the line at one half the network is surer of the strange images than of the familiar
+    ones.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.scores.detection_table`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -176,8 +201,23 @@ def reliability_curves(
 ) -> Axes:
     """Share that is right against stated confidence; the diagonal is calibrated.
 
-    `samples` maps a name to probabilities, axes (draw, observation, class); the area of a mark
-    grows with the observations in its bin.
+    The area of a mark grows with the observations in its bin.
+
+    Parameters
+    ----------
+    samples : mapping
+        Name to probabilities, axes (draw, observation, class).
+    labels : array
+        True classes, axis (observation,).
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    bins : int, default 10
+        Bins of confidence, see `spikedrop.scores.classification.reliability`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -219,8 +259,19 @@ def accuracy_kept(
 ) -> Axes:
     """Accuracy on what is kept against the share refused, the most uncertain refused first.
 
-    `samples` as for `reliability_curves`; uncertainty is the predictive entropy. The dotted oracle
-    refuses the errors of the first sample first.
+    Uncertainty is the predictive entropy. The dotted oracle refuses the errors of the first sample
+    first. Shares up to 40 % are shown.
+
+    Parameters
+    ----------
+    samples, labels : see `reliability_curves`
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

@@ -26,7 +26,19 @@ __all__ = [
 def mask_image(masks: np.ndarray, ax: Axes | None = None, *, title: str = "") -> Axes:
     """Show masks as a picture: one row per draw, one column per unit, dark where silent.
 
-    `masks` has axes (draw, unit).
+    Parameters
+    ----------
+    masks : numpy.ndarray
+        Axes (draw, unit), 0 where a unit is silent, else positive.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    title : str, default ""
+        Title of the axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -66,9 +78,29 @@ def draws_as_functions(
     show: int = 40,
     ylim: tuple[float, float] | None = None,
 ) -> Axes:
-    """Draw functions over a grid of log10 molar doses, their mean and 90 % band.
+    """Draw functions over a grid of doses, their mean and 90 % band.
 
-    `grid` has axis (grid point,), `samples` (draw, grid point[, 1]) with scope ``draw``.
+    Parameters
+    ----------
+    grid : numpy.ndarray
+        Doses (log10 molar), axis (grid point,).
+    samples : xarray.DataArray or array
+        Growth fraction, axes (draw, grid point[, 1]), of mask scope ``draw``.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    label : str, default "draw of the ANN"
+        Name of a draw in the legend.
+    colour : str
+        Colour of draws and band; by default that of the ANN.
+    show : int, default 40
+        Draws that are drawn one by one, the first ones; mean and band are of all.
+    ylim : tuple of float, optional
+        Lower and upper end of the y axis; by default matplotlib's.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Raises
     ------
@@ -100,7 +132,18 @@ def draws_as_functions(
 def linear_gaussian_sd(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Predictive sd against the number of training rows: exact posterior and dropout at rates p.
 
-    `table` has the number of rows as index, a column ``exact posterior`` and one a dropout rate.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.linear_gaussian.sd_against_rows`: index the number of rows, a column
+        ``exact posterior`` and one per dropout rate.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -133,6 +176,18 @@ def calibration(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], ax: Axes | None = None
 ) -> Axes:
     """Observed against nominal coverage; the diagonal is perfect, below it is overconfident.
+
+    Parameters
+    ----------
+    curves : mapping
+        Name to nominal and observed coverage, from `spikedrop.scores.calibration_curve`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

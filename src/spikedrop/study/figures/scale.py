@@ -19,7 +19,17 @@ SPANS = {"a minute": 1 / 60, "an hour": 1.0, "a day": 24.0, "a year": 8766.0}  #
 def chunk_grid(path: str | Path, ax: Axes | None = None) -> Axes:
     """Chunks of a store in the plane of observations and draws: finished, or to be done.
 
-    `path` is that of `spikedrop.store.sample_to_store`; the store may be unfinished.
+    Parameters
+    ----------
+    path : path
+        Store of `spikedrop.store.sample_to_store`, which may be unfinished.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------
@@ -69,7 +79,17 @@ def chunk_grid(path: str | Path, ax: Axes | None = None) -> Axes:
 def hours_of_jobs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Hours against predictions on logarithmic axes, one line per number of workers.
 
-    `table` is that of `spikedrop.study.cost.scale_table`.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `spikedrop.study.cost.scale_table`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
 
     Examples
     --------

@@ -132,7 +132,7 @@ def fit_rows(
     :math:`\sigma` is what gives the held-out rows of all folds the highest log likelihood
     (`spikedrop.scores.fit_noise_sd`), and the pair with the highest is chosen. One network with
     that pair then learns from all rows; its firing-rate scales are calibrated on the same rows.
-    Test rows are no argument of this function.
+    Test rows are not an argument of this function.
 
     Parameters
     ----------
@@ -141,14 +141,22 @@ def fit_rows(
     rates : tuple of float
         Dropout rates to choose from.
     n_hidden : int
+        Units of each hidden layer.
     protocol : Protocol
-    split : int
+        What is done.
+    split : int, default 0
         Number of the split; with the protocol's seed it seeds everything.
+
+    Returns
+    -------
+    Fitted
+        Network, conversion, scaling, noise, and what was chosen.
 
     Raises
     ------
     InputError
-        If the target is constant, rows are fewer than folds, or every training diverged.
+        If the target is constant, there are fewer than two rows per fold, or every training
+        diverged.
 
     Examples
     --------
@@ -232,6 +240,20 @@ def fit_rows(
 def fit_split(data: RegressionSet, split: int, protocol: Protocol) -> Fitted:
     """Learn from the training rows of one split; see `fit_rows`.
 
+    Parameters
+    ----------
+    data : RegressionSet
+        From `read_set`.
+    split : int
+        Number of the split, from 0.
+    protocol : Protocol
+        What is done.
+
+    Returns
+    -------
+    Fitted
+        As of `fit_rows`.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -256,13 +278,17 @@ def fit_split(data: RegressionSet, split: int, protocol: Protocol) -> Fitted:
 def run_split(data: RegressionSet, split: int, protocol: Protocol) -> dict[str, Any]:
     """Train on one split and score ANN and SNN, with the same masks, on its test rows.
 
+    Parameters
+    ----------
+    data, split, protocol : see `fit_split`
+
     Returns
     -------
     dict
-        ``ann`` and ``snn``, each with ``rmse`` (unit of the target), ``log_likelihood`` (nats, of
-        the mixture of draws with the noise chosen on training rows) and ``seconds`` (training
-        counts for the ANN); and what was chosen: ``rate``, ``decay``, ``noise_sd``; and
-        ``spikes_per_presentation``.
+        ``ann`` and ``snn``, each with ``rmse`` (unit of the target, lower is better),
+        ``log_likelihood`` (nats per observation, of the mixture of draws with the noise chosen on
+        training rows, higher is better) and ``seconds`` (training counts for the ANN); and what was
+        chosen: ``rate``, ``decay``, ``noise_sd``; and ``spikes_per_presentation``.
 
     Examples
     --------

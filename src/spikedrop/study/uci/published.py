@@ -104,6 +104,18 @@ PUBLISHED: dict[str, dict[str, Figures]] = {
 def published_name(folder: str) -> str | None:
     """Return the published set that a folder's name begins with, or None.
 
+    Parameters
+    ----------
+    folder : str
+        Name of a folder, in upper or lower case.
+
+    Returns
+    -------
+    str or None
+        A key of `PUBLISHED`.
+
+    Examples
+    --------
     >>> published_name("wine-quality-red"), published_name("bostonHousing"), published_name("mine")
     ('wine', 'boston', None)
     """
@@ -113,7 +125,17 @@ def published_name(folder: str) -> str | None:
 def table_cells(rows: Sequence[dict[str, Any]]) -> Cells:
     """Return the cells of `format_table`, row by row, the names of the columns first.
 
-    Runs of one set with different numbers of layers stand below one another.
+    Runs of one set with different numbers of layers follow one another.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As for `format_table`.
+
+    Returns
+    -------
+    list of tuple of str
+        One tuple per line, one cell per column.
 
     Examples
     --------

@@ -114,11 +114,24 @@ def find_sets(path: str | Path, names: Sequence[str] | None = None) -> dict[str,
 def read_set(name: str, folder: Path) -> RegressionSet:
     """Read one set and check it.
 
+    Parameters
+    ----------
+    name : str
+        Name to give it.
+    folder : pathlib.Path
+        Folder with the file `data.txt`, as from `find_sets`.
+
+    Returns
+    -------
+    RegressionSet
+        Values and splits.
+
     Raises
     ------
     InputError
-        Naming the file and the line, if a file is missing, holds what is not a number, or disagrees
-        with another; if a test row is also a training row; or if too few rows are left to train.
+        Naming the file, and the line where there is one, if a file is missing, holds what cannot be
+        used, or disagrees with another; if a test row is also a training row; if too few rows are
+        left to train; or if the target has one value in all of them.
 
     Examples
     --------

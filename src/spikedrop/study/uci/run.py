@@ -46,8 +46,8 @@ def run_set(
         splits and the protocol; what lies there already is not computed again.
     splits : int, optional
         Only so many, from the first; by default all.
-    jobs : int
-        Splits at a time, one process and one thread each; -1 for one a core.
+    jobs : int, default -1
+        Splits at a time, one process and one thread each; -1 for one per core.
     progress : bool, optional
         Show a bar; by default where a terminal watches.
 
@@ -55,10 +55,10 @@ def run_set(
     -------
     list of dict
         Two, for ``network`` ``ann`` and ``snn``, each with ``set``, ``network``, ``layers`` (hidden
-        layers), ``rmse`` (unit of the target, lower is better), ``log_likelihood`` (nats an
+        layers), ``rmse`` (unit of the target, lower is better), ``log_likelihood`` (nats per
         observation, higher is better), their standard errors ``rmse_se`` and
         ``log_likelihood_se``, the number of ``splits``, and ``seconds`` of one core, added over
-        splits: for the ANN training and sampling, for the SNN sampling alone. The one of the SNN
+        splits: for the ANN training and sampling, for the SNN only sampling. The one of the SNN
         has ``..._difference`` as well, SNN less ANN, with ``..._difference_se``: the standard error
         of the *paired* difference, because both networks saw the same splits.
 
@@ -97,12 +97,21 @@ def split_results(
     jobs: int = -1,
     progress: bool | None = None,
 ) -> list[dict[str, Any]]:
-    """Run the splits of a set; return what `run_split` returns, in order. See `run_set`.
+    """Run the splits of a set, or read the results that are kept.
+
+    Parameters
+    ----------
+    data, protocol, work, splits, jobs, progress : see `run_set`
+
+    Returns
+    -------
+    list of dict
+        What `run_split` returns, in the order of the splits.
 
     Raises
     ------
     InputError
-        If `splits` is more than the set has.
+        If `splits` or `jobs` cannot be used, or `work` cannot be written to.
 
     Examples
     --------
@@ -142,11 +151,25 @@ def split_results(
 
 
 def read_recorded(file: str | Path | None = None) -> Recorded:
-    """Read a recorded run; by default the one that comes with the package.
+    """Read a recorded run.
 
-    It was made by ``python -m benchmarks.uci``. Its rows are as `run_set` returns them, both
-    networks of a run after one another. Raises `InputError` if `file` is not such a file.
+    Parameters
+    ----------
+    file : path, optional
+        What ``python -m benchmarks.uci`` wrote; by default the one that comes with the package.
 
+    Returns
+    -------
+    Recorded
+        Its rows are as `run_set` returns them, both networks of a run after one another.
+
+    Raises
+    ------
+    InputError
+        If `file` is not such a file.
+
+    Examples
+    --------
     >>> sorted({row["network"] for row in read_recorded().rows})
     ['ann', 'snn']
     """
@@ -157,8 +180,24 @@ def read_recorded(file: str | Path | None = None) -> Recorded:
 def summary(
     name: str, network: str, results: Sequence[dict[str, dict[str, float]]]
 ) -> dict[str, Any]:
-    """Average one network's scores over splits; see `run_set`.
+    """Average one network's scores over splits.
 
+    Parameters
+    ----------
+    name : str
+        Of the set.
+    network : {"ann", "snn"}
+        Which scores.
+    results : sequence of dict
+        As `split_results` returns them.
+
+    Returns
+    -------
+    dict
+        As `run_set` returns them, without ``layers`` and differences.
+
+    Examples
+    --------
     >>> split = [{"ann": {"rmse": r, "log_likelihood": -r, "seconds": 1.0}} for r in (1.0, 3.0)]
     >>> row = summary("mine", "ann", split)
     >>> row["rmse"], row["rmse_se"], row["seconds"]  # s is the square root of 2
@@ -180,10 +219,26 @@ def _averaged(key: str, values: Sequence[float]) -> dict[str, float]:
 def summaries(
     name: str, layers: int, results: Sequence[dict[str, dict[str, float]]]
 ) -> list[dict[str, Any]]:
-    """Average both networks' scores over splits, and their paired differences; see `run_set`.
+    """Average both networks' scores over splits, and their paired differences.
 
-    Two splits whose differences are 1 and 3: the standard error is 1, though RMSE itself varies
-    by 100 from split to split.
+    Parameters
+    ----------
+    name : str
+        Of the set.
+    layers : int
+        Hidden layers.
+    results : sequence of dict
+        As `split_results` returns them.
+
+    Returns
+    -------
+    list of dict
+        As `run_set` returns them.
+
+    Examples
+    --------
+    Two splits whose differences are 1 and 3: the standard error is 1, though RMSE itself varies by
+    100 from split to split.
 
     >>> scores = [(1.0, 2.0), (101.0, 104.0)]
     >>> splits = [{network: {"rmse": r, "log_likelihood": -r, "seconds": 1.0}
