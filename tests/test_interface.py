@@ -119,10 +119,41 @@ def test_an_exported_class_has_an_example_or_a_function_that_makes_one(name):
     assert ">>> " in doc(node) or [*makers, *holders], name
 
 
+def sections(node):
+    """Sections of a docstring in NumPy's style: title to text."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", f"{doc(node)}\n", flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def parameters_of(node):
+    """Names that the section on parameters lists, each with its type: "lower, upper : array"."""
+    section = sections(node).get("Parameters", "")
+    heads = (line.partition(" : ") for line in section.split("\n") if re.match(r"\S", line))
+    return {name.strip("* "): kind for names, _, kind in heads for name in names.split(",")}
+
+
+def arguments_of(node):
+    """Names of the arguments, each with its default as written; None without."""
+    parts = node.args
+    several = [*parts.posonlyargs, *parts.args]
+    defaults = [None] * (len(several) - len(parts.defaults)) + parts.defaults
+    single = [(part, None) for part in (parts.vararg, parts.kwarg) if part is not None]
+    keyword = zip(parts.kwonlyargs, parts.kw_defaults, strict=True)
+    given = [*zip(several, defaults, strict=True), *keyword, *single]
+    return {part.arg: default and ast.unparse(default) for part, default in given}
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_an_exported_function_says_what_it_raises(name):
+def test_an_exported_function_has_sections(name):
     node = FUNCTIONS[name]
-    raises = any(
-        isinstance(part, ast.Raise) and "InputError" in ast.unparse(part) for part in ast.walk(node)
-    )
-    assert not raises or re.search(r"Raises|InputError|[Ee]rrors as", doc(node)), name
+    listed, arguments = parameters_of(node), arguments_of(node)
+    assert listed.keys() == arguments.keys() - {"self"}, name
+    for argument, kind in listed.items():
+        stated = re.search(r", default (.+)", kind)
+        if stated:
+            stated = ast.unparse(ast.parse(stated[1], mode="eval"))
+            assert stated == arguments[argument], f"{name}: {argument}"
+    if node.returns is not None and ast.unparse(node.returns) not in ("None", "NoReturn"):
+        assert sections(node).keys() & {"Returns", "Yields"}, name
+    if any(isinstance(part, ast.Raise) for part in ast.walk(node)):
+        assert "Raises" in sections(node), name

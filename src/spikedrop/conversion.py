@@ -141,12 +141,17 @@ def calibrate(
     network : Network
     x_train : array
         As for `sample_ann`; a few thousand rows are enough.
-    rate_hz : float
+    rate_hz : float, default 500.0
         Hertz at the percentile.
     percentile : float, optional
         Between 0 and 100; by default the neuron's own: 98, and 99.9 for neurons that integrate
         first, which send at most one spike per step and lose what is beyond ``1 / dt``.
     neuron, initial_charge, synapse_s, dt, readout : see `Conversion`
+
+    Returns
+    -------
+    Conversion
+        One firing-rate scale per hidden layer, in hertz per unit of activation.
 
     Raises
     ------

@@ -147,12 +147,38 @@ def network_masks(
     observations: range | None = None,
     step: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the masks of one draw, by the name of the layer; layers without dropout have none.
+    """Return the masks of one draw.
 
-    Each is float32 with axes ``(observation, *shape)``, to multiply the layer's values; the first
-    axis has length 1 when `observations` is None (scope ``draw``), and axes along which a channel
-    is dropped as one have length 1. Of the family ``weights``: axes (1, unit below, unit), to
-    multiply the layer's weights. See `layer_mask`.
+    See `layer_mask`.
+
+    Parameters
+    ----------
+    network : Network
+        Its dropout rates and families; with `Network.stored_masks` K, draw s has the masks of draw
+        s modulo K.
+    seed : int
+        Of the masks, at least 0 and below 2**64.
+    draw : int
+        Number of the draw, from 0.
+    observations : range, optional
+        Consecutive rows, each with a mask of its own (scope ``row``); by default all observations
+        share one mask (scope ``draw``).
+    step : int, optional
+        Time step, from 0, where masks are redrawn at every step; by default they are constant in
+        time.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        By the name of the layer; layers without dropout have none. float32, axes
+        ``(observation, *shape)``, to multiply the layer's values; the first axis has length 1
+        without `observations`, and axes along which a channel is dropped as one have length 1. Of
+        the family ``weights``: axes (1, unit below, unit), to multiply the layer's weights.
+
+    Raises
+    ------
+    InputError
+        If a number or `observations` cannot be used.
 
     Examples
     --------

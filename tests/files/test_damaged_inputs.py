@@ -168,7 +168,7 @@ MODELS = {
     ),
     "lambda": (hm.layer("Lambda", **LAMBDA), SAMPLE, "layer 'odd' (Lambda) cannot be converted"),
     "saved model": (hm.layer("TFSMLayer", filepath="x"), SAMPLE, "(TFSMLayer) cannot be"),
-    "torch": (hm.layer("TorchModuleWrapper", module=None), SAMPLE, "no part of Keras"),
+    "torch": (hm.layer("TorchModuleWrapper", module=None), SAMPLE, "not a part of Keras"),
     "own layer": (hm.layer("Dense", module="mine"), SAMPLE, "'Dense' of 'mine'"),
     "os.system": (hm.setting(1, activation=SYSTEM), SAMPLE, "'function' of 'os'"),
     "registered": (

@@ -26,10 +26,16 @@ def register(
     shipped : collection of str
         Names that are taken.
     name : str
+        A name that is not shipped; it may be registered again.
     value : object
-        Returned.
+        What is registered.
     what : str
         What messages call it, such as ``neuron``.
+
+    Returns
+    -------
+    object
+        `value`.
 
     Raises
     ------

@@ -94,9 +94,9 @@ class ChipNetwork:
         s_t &= [v_t \ge \theta], \qquad
         v_t \leftarrow v_t - \theta s_t \text{ (or 0 where } s_t = 1)
 
-    A spike is one bit: at most one a neuron and step. Charge beyond that waits, and a neuron driven
-    beyond one threshold a step fires at every step: activations above ``1 / (scale dt)`` are lost.
-    A mask is a gate: a dropped neuron still fires, and nothing receives it.
+    A spike is one bit: at most one per neuron and step. Charge beyond that waits, and a neuron
+    driven beyond one threshold per step fires at every step: activations above ``1 / (scale dt)``
+    are lost. A mask is a gate: a dropped neuron still fires, and nothing receives it.
 
     The defaults (k = 0, d = 0, no floor, subtraction) are the charge-keeping neuron. Other fields
     describe other hardware: see `spikedrop.chip.hard_reset` for that of NengoLoihi.
@@ -238,6 +238,16 @@ def hard_reset(chip: ChipNetwork) -> ChipNetwork:
 
     Of the charge-keeping neuron that emulator can express the negative charge (its parameter `vmin`
     goes down to -2**23 + 1, though its neuron sets 0), not the subtraction: a spike always empties.
+
+    Parameters
+    ----------
+    chip : ChipNetwork
+        From `quantise`.
+
+    Returns
+    -------
+    ChipNetwork
+        The same weights and biases, with another neuron.
 
     Examples
     --------

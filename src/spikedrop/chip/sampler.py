@@ -141,7 +141,19 @@ def sample_integers(
     per step and none forgets charge. What it differs by from `sample_ann` is only the rounding of
     the weights.
 
-    Parameters and returned array are those of `sample_chip`.
+    Parameters
+    ----------
+    chip, x, draws, seed, scope, progress : see `sample_chip`
+
+    Returns
+    -------
+    xarray.DataArray
+        float32, axes (draw, observation, output).
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used, or `x` has the wrong shape or NaN.
 
     Examples
     --------
@@ -184,9 +196,7 @@ def sample_integers(
 def host_biases(
     chip: ChipNetwork, x: np.ndarray, masks: dict[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """Return what the host sets the neurons' biases to: integers, axes (observation or 1, neuron).
-
-    Outputs have theirs too, in floating point and in the unit of the output.
+    """Return what the host sets the neurons' biases to.
 
     Parameters
     ----------
@@ -195,6 +205,12 @@ def host_biases(
         Axes (observation, feature), as `check_inputs` returns them.
     masks : dict of numpy.ndarray, optional
         As `network_masks` gives them; only those of inputs change anything.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        By the name of the layer, axes (observation or 1, neuron): integers, in the unit of the
+        charge; of outputs in floating point and in the unit of the output.
 
     Examples
     --------

@@ -35,17 +35,22 @@ def crps_equivalence(
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]).
-    y : numpy.ndarray
+    y : array
         What was observed, axes (observation[, output]).
-    claim : Claim
-        The default is unpaired, margin and level 0.05; its margin plays no part.
-    noise_sd : float or array
+    claim : Claim, optional
+        By default unpaired, margin and level 0.05; its margin plays no part.
+    noise_sd : float or array, default 0.0
         Sd of the observation noise that is added to every draw, in the unit of `y`, one number or
         one for each (observation[, output]).
-    margin : float
-        As a fraction.
+    margin : float, default 0.01
+        As a fraction of the CRPS of `a`, in (0, 1).
+
+    Returns
+    -------
+    Criterion
+        A fraction, without unit; lower is closer.
 
     Raises
     ------

@@ -76,15 +76,20 @@ def global_test(
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]), draws independent of each other within and between the
         samples; their numbers may differ.
     seed : int
         Of the exchanges.
-    permutations : int
+    permutations : int, default 999
         Exchanges tried.
-    level : float
+    level : float, default 0.05
         Only for the smallest effects.
+
+    Returns
+    -------
+    GlobalTest
+        The p-value, what each statistic says, and the smallest effects that the test finds.
 
     Raises
     ------
@@ -220,13 +225,13 @@ POINTWISE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def pointwise_p_values(a: SamplesLike, b: SamplesLike, test: str = "ks") -> pd.DataFrame:
-    """Two-sample test of every observation alone, corrected for their number.
+    """Two-sample test of every observation by itself, corrected for their number.
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]), not paired.
-    test : {"ks", "anderson_darling"}
+    test : {"ks", "anderson_darling"}, default "ks"
         From SciPy. The second's p-values end at 0.001 and 0.25.
 
     Returns
@@ -291,10 +296,15 @@ def classifier_test(a: SamplesLike, b: SamplesLike, *, seed: int) -> ClassifierT
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]), not paired, at least four draws each.
     seed : int
         Of the split in halves.
+
+    Returns
+    -------
+    ClassifierTest
+        The area under the ROC curve, 0.5 by chance, and its p-value.
 
     Raises
     ------

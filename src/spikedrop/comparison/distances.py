@@ -35,7 +35,7 @@ def distances(a: SamplesLike, b: SamplesLike, sd: np.ndarray | None = None) -> p
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, 1]); the numbers of draws may differ.
     sd : numpy.ndarray, optional
         Unit per observation, axis (observation,); by default the sd of `a`.
@@ -103,8 +103,7 @@ def _mmd(p: np.ndarray, q: np.ndarray) -> float:
 def noise_floor(reference: SamplesLike, independent: Sequence[SamplesLike]) -> pd.DataFrame:
     """Distances between `reference` and other ANN samples of the same size, other seeds.
 
-    What two samples of one and the same distribution show by chance. Returns the frame of
-    `distances` with the index (sample, observation).
+    What two samples of one and the same distribution show by chance.
 
     Parameters
     ----------
@@ -112,6 +111,11 @@ def noise_floor(reference: SamplesLike, independent: Sequence[SamplesLike]) -> p
         Axes (draw, observation[, 1]).
     independent : sequence of samples
         Of the same law, other seeds, as many draws.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `distances`, in predictive sd of `reference`; index (sample, observation).
 
     Raises
     ------
@@ -138,16 +142,26 @@ def exchanged_floor(a: SamplesLike, b: SamplesLike, *, seed: int, repeats: int =
     """Noise floor without more sampling: draws of `a` and `b` exchanged at random.
 
     What chance gives if both samples have one law; `noise_floor` of independent samples needs no
-    such "if". Same frame as `noise_floor`, in predictive sd of `a`.
+    such "if".
 
     Parameters
     ----------
     a, b : xarray.DataArray or array
-        Axes (draw, observation[, 1]).
+        Axes (draw, observation[, 1]), at least two draws.
     seed : int
         Of the exchanges.
-    repeats : int
+    repeats : int, default 5
         How often draws are exchanged.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `noise_floor`, in predictive sd of `a`.
+
+    Raises
+    ------
+    InputError
+        If the observations differ in number, values are NaN, or `a` is constant at an observation.
 
     Examples
     --------
@@ -175,7 +189,20 @@ def beyond_floor(candidate: pd.DataFrame, floor: pd.DataFrame, level: float = 0.
     """Share of observations whose distance exceeds the floor's `level` quantile.
 
     About ``1 - level`` if the two distributions are the same; near 1 if they differ everywhere.
-    One entry a distance, with `candidate` from `distances` and `floor` from `noise_floor`.
+
+    Parameters
+    ----------
+    candidate : pandas.DataFrame
+        From `distances`.
+    floor : pandas.DataFrame
+        From `noise_floor`, with the same columns.
+    level : float, default 0.95
+        Quantile of the floor, in (0, 1).
+
+    Returns
+    -------
+    pandas.Series
+        One share per distance, from 0 to 1; lower is closer.
 
     Raises
     ------
@@ -195,8 +222,19 @@ def beyond_floor(candidate: pd.DataFrame, floor: pd.DataFrame, level: float = 0.
 def distance_table(candidates: dict[str, pd.DataFrame], floor: pd.DataFrame) -> pd.DataFrame:
     """Tabulate mean distances and shares beyond the floor, the floor itself first.
 
-    `candidates` maps a name to the frame of `distances`; columns are, for every distance, its
-    mean over observations and the share of observations beyond the floor's 95 % quantile.
+    Parameters
+    ----------
+    candidates : dict of pandas.DataFrame
+        Name to the frame of `distances`.
+    floor : pandas.DataFrame
+        From `noise_floor`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per name; for every distance a column with its mean over observations, and a column
+        ``... beyond floor`` with the share of observations beyond the floor's 95 % quantile. Lower
+        is closer.
 
     Examples
     --------

@@ -66,8 +66,25 @@ def fewest_draws(level: float = 0.05) -> int:
     """Draws below which nothing is called equivalent, however close it looks.
 
     A fault that strikes one draw in twenty is absent from n draws with probability 0.95**n; it
-    takes 59 to make that at most 5 %.
+    takes 59 draws to make that at most 5 %.
 
+    Parameters
+    ----------
+    level : float, default 0.05
+        Probability that such a fault is missed, in (0, 1).
+
+    Returns
+    -------
+    int
+        Number of draws.
+
+    Raises
+    ------
+    InputError
+        If `level` is not in (0, 1).
+
+    Examples
+    --------
     >>> fewest_draws(0.05)
     59
     """

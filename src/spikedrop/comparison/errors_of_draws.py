@@ -37,7 +37,7 @@ def mean_error(a: SamplesLike, b: SamplesLike, claim: Claim | None = None) -> Cr
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]), draw s of both with the same masks.
     claim : Claim
         The default has margin and level 0.05.
@@ -128,6 +128,11 @@ def rare_draws(a: SamplesLike, b: SamplesLike, claim: Claim | None = None) -> Cr
     Parameters
     ----------
     a, b, claim : see `moment_equivalence`
+
+    Returns
+    -------
+    Criterion
+        A share of draws, from 0 to 1; lower is closer.
 
     Examples
     --------

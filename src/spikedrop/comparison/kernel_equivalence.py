@@ -49,14 +49,19 @@ def kernel_equivalence(
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]); `a` must vary at every observation.
-    claim : Claim
-        The default is unpaired, margin and level 0.05. Its seed is that of the joint kernel's
-        waves, too.
-    kernel : {"each law", "joint law"}
+    claim : Claim, optional
+        By default unpaired, margin and level 0.05. Its seed is that of the joint kernel's waves,
+        too.
+    kernel : {"each law", "joint law"}, default "each law"
         `spikedrop.comparison.kernel.marginal_features`, a mean over observations of the squared MMD
         of each, which nothing can cancel; or `joint_phases`, on whole draws.
+
+    Returns
+    -------
+    Criterion
+        In predictive sd; lower is closer.
 
     Raises
     ------

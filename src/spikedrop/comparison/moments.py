@@ -45,7 +45,7 @@ def moment_equivalence(
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]).
     claim : Claim
         The default is unpaired, margin and level 0.05.

@@ -79,8 +79,13 @@ def paired_error(ann: SamplesLike, snn: SamplesLike) -> PairedError:
 
     Parameters
     ----------
-    ann, snn : array
+    ann, snn : xarray.DataArray or array
         Axes (draw, observation[, 1]), same shape, same seed and scope.
+
+    Returns
+    -------
+    PairedError
+        In predictive sd of `ann`; lower is better, 0 is identity.
 
     Raises
     ------

@@ -38,7 +38,7 @@ def verdict_rates(
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Pools, axes (draw, observation[, output]). Without `b` both samples are taken from `a`, no
         draw in both: false alarms.
     draws, repeats, seed : int

@@ -76,27 +76,32 @@ def compare(
 
     Parameters
     ----------
-    a, b : array
+    a, b : xarray.DataArray or array
         Axes (draw, observation[, output]); `a` is the reference, whose sd is the unit. Draws are
         independent; what ties the observations of one draw together is kept. The law of `a` must
         vary at every observation; that of `b` need not.
     paired : bool, optional
         By default what the labels of `sample_ann` and `sample_snn` say: the same seed, scope and
         draws. Arrays without labels are not paired.
-    y : numpy.ndarray, optional
+    y : array, optional
         What was observed, axes (observation[, output]): asks that the CRPS differ by less than
         `crps_margin` too.
-    noise_sd : float or array
+    noise_sd : float or array, default 0.0
         Of the observation noise that the CRPS adds to every draw, in the unit of `y`.
-    margin : float
-        In predictive sd; 0.05 by default; four times that at the worst observation.
-        ``python -m benchmarks.verdict`` tells how many draws that takes.
-    crps_margin : float
+    margin : float, default 0.05
+        In predictive sd; four times that at the worst observation. ``python -m benchmarks.verdict``
+        tells how many draws that takes.
+    crps_margin : float, default 0.01
         As a fraction of the CRPS of `a`.
-    level : float
+    level : float, default 0.05
         Probability of error allowed, for "equivalent" and for "different" alike.
     permutations, seed : int
         Of `global_test`; the seed also of simulated bounds.
+
+    Returns
+    -------
+    Comparison
+        The verdict, why, and every criterion.
 
     Raises
     ------

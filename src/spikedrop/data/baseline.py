@@ -37,9 +37,12 @@ __all__ = [
 class Baseline:
     """Predictions of test records.
 
-    Attributes:
-        measured: growth fraction, shape (test row,).
-        predicted: growth fraction, shape (test row,); NaN where the model does not exist.
+    Attributes
+    ----------
+    measured : numpy.ndarray
+        Growth fraction, or score where that is the target, axis (test row,).
+    predicted : numpy.ndarray
+        Of the same quantity, axis (test row,); NaN where the model does not exist.
     """
 
     measured: np.ndarray
@@ -75,19 +78,29 @@ def recorded_null(screen: Screen, parts: Split) -> Baseline:
     record. It is not a prediction from the past: its wells share the day, and the noise of the
     day, with the growth that is to be explained.
 
-    Args:
-        screen: records.
-        parts: rows to predict (test).
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    parts : Split
+        Rows to predict (test).
 
-    References:
-        Holbeck et al. (2017), doi 10.1158/0008-5472.CAN-17-0489; Bliss (1939),
-        doi 10.1111/j.1744-7348.1939.tb06990.x.
+    Returns
+    -------
+    Baseline
+        Predicted from `expected_growth_fraction` of the test records; NaN where a record has none.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> recorded_null(screen, split(screen.pairs, seed=0)).coverage
-        1.0
+    References
+    ----------
+    Holbeck et al. (2017), doi 10.1158/0008-5472.CAN-17-0489; Bliss (1939),
+    doi 10.1111/j.1744-7348.1939.tb06990.x.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> recorded_null(screen, split(screen.pairs, seed=0)).coverage
+    1.0
     """
     test = screen.pairs.iloc[parts.test]
     return Baseline(
@@ -98,23 +111,33 @@ def recorded_null(screen: Screen, parts: Split) -> Baseline:
 def single_drug_null(screen: Screen, parts: Split) -> Baseline:
     """Compute the growth expected of independent action from the table of one-drug records.
 
-    `expected_growth` of the two growths that were measured under each drug alone, at the same
-    dose, in the same cell line: by the same laboratory if it did, or the mean over the others.
-    It exists where both were measured; the other rows are NaN. Under a split that holds out drugs
-    or cell lines, their one-drug records are held out too (`training_singles`).
+    `expected_growth` of the two growths that were measured under each drug alone, at the same dose,
+    in the same cell line: by the same laboratory if it did, or the mean over the others. Under a
+    split that holds out drugs or cell lines, their one-drug records are held out too
+    (`training_singles`).
 
-    Args:
-        screen: records.
-        parts: rows to learn from (training) and to predict (test).
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    parts : Split
+        Rows to learn from (training) and to predict (test).
 
-    References:
-        Bliss (1939), doi 10.1111/j.1744-7348.1939.tb06990.x.
+    Returns
+    -------
+    Baseline
+        NaN where one of the two was not measured.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> 0 < single_drug_null(screen, split(screen.pairs, seed=0)).coverage < 1
-        True
+    References
+    ----------
+    Bliss (1939), doi 10.1111/j.1744-7348.1939.tb06990.x.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> 0 < single_drug_null(screen, split(screen.pairs, seed=0)).coverage < 1
+    True
     """
     test = screen.pairs.iloc[parts.test]
     singles = training_singles(screen, parts.train, parts.by)
@@ -125,20 +148,29 @@ def single_drug_null(screen: Screen, parts: Split) -> Baseline:
 def training_null(screen: Screen, parts: Split) -> Baseline:
     """Compute the growth expected of independent action from all that training records say.
 
-    As `single_drug_null`, with growth under each drug alone gathered from the one-drug records
-    and from the expected growth that *training* pair records carry (`fit_single_growths`). It
-    exists where both drugs were measured at that dose, in that line, by that laboratory.
+    As `single_drug_null`, with growth under each drug alone gathered from the one-drug records and
+    from the expected growth that *training* pair records carry (`fit_single_growths`).
 
-    Args:
-        screen: records.
-        parts: rows to learn from (training) and to predict (test).
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    parts : Split
+        Rows to learn from (training) and to predict (test).
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> parts = split(screen.pairs, seed=0)
-        >>> training_null(screen, parts).coverage >= single_drug_null(screen, parts).coverage
-        True
+    Returns
+    -------
+    Baseline
+        NaN where the records that may be used lack one of the drugs at that dose, in that line, by
+        that laboratory.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> parts = split(screen.pairs, seed=0)
+    >>> training_null(screen, parts).coverage >= single_drug_null(screen, parts).coverage
+    True
     """
     train, test = (screen.pairs.iloc[rows] for rows in (parts.train, parts.test))
     growths = fit_single_growths(training_singles(screen, parts.train, parts.by), train)
@@ -158,20 +190,32 @@ def naive_mean(screen: Screen, parts: Split, *, target: Target = "growth") -> Ba
     fitted to the training rows by least squares (the solution of least norm); a drug or a line
     that no training row has gets the effect 0.
 
-    Args:
-        screen: records.
-        parts: rows to learn from (training) and to predict (test).
-        target: "growth", or "score", expected less measured growth; training rows without an
-            expected growth are left out.
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    parts : Split
+        Rows to learn from (training) and to predict (test).
+    target : {"growth", "score"}, default "growth"
+        ``growth``, or ``score``, expected less measured growth; training rows without an expected
+        growth are left out.
 
-    Raises:
-        InputError: no training row is left.
+    Returns
+    -------
+    Baseline
+        A growth fraction or a score for every test row.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> naive_mean(screen, split(screen.pairs, seed=0)).coverage
-        1.0
+    Raises
+    ------
+    InputError
+        If no training row is left.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> naive_mean(screen, split(screen.pairs, seed=0)).coverage
+    1.0
     """
     y = target_of(screen, target)
     learnt = parts.train[np.isfinite(y[parts.train])]
@@ -229,28 +273,44 @@ def boosting_baseline(
     Trees do not know that (A, B) and (B, A) are one pair. They are shown each record in both
     orders, and the prediction is the mean over both.
 
-    Args:
-        screen: records with features.
-        parts: rows to train on (training and validation) and to predict (test).
-        trees: boosting rounds.
-        seed: seed of the histogram subsampling.
-        alone: whether growth under each drug alone is among the inputs, as for the book's
-            network; see `fit_design`.
-        target: "growth", or "score", expected less measured growth; rows to train on without an
-            expected growth are left out.
+    Parameters
+    ----------
+    screen : Screen
+        Records with features.
+    parts : Split
+        Rows to train on (training and validation) and to predict (test).
+    trees : int, default 150
+        Boosting rounds.
+    seed : int, default 0
+        Seed of the histogram subsampling.
+    alone : bool, default True
+        Whether growth under each drug alone is among the inputs, as for the book's network; see
+        `fit_design`.
+    target : {"growth", "score"}, default "growth"
+        ``growth``, or ``score``, expected less measured growth; rows to train on without an
+        expected growth are left out.
 
-    Raises:
-        InputError: the screen has no features.
+    Returns
+    -------
+    Baseline
+        A growth fraction or a score for every test row.
 
-    References:
-        scikit-learn's `HistGradientBoostingRegressor`, with its default settings.
+    Raises
+    ------
+    InputError
+        If the screen has no features.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> found = boosting_baseline(screen, split(screen.pairs, seed=0), trees=10)
-        >>> found.coverage, bool(0 < found.r2 < 1)
-        (1.0, True)
+    References
+    ----------
+    scikit-learn's `HistGradientBoostingRegressor`, with its default settings.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> found = boosting_baseline(screen, split(screen.pairs, seed=0), trees=10)
+    >>> found.coverage, bool(0 < found.r2 < 1)
+    (1.0, True)
     """
     whole_number("trees", trees, least=1)
     y = target_of(screen, target)
@@ -271,17 +331,38 @@ def boosting_baseline(
 def all_baselines(
     screen: Screen, parts: Split, *, trees: int = 150, seed: int = 0
 ) -> dict[str, Baseline]:
-    """Every model to beat on one split, by the name under which it stands in tables.
+    """Every model to beat on one split.
 
-    `recorded_null`, `single_drug_null`, `training_null`, `naive_mean` and `boosting_baseline`;
-    arguments as in the last.
+    `recorded_null`, `single_drug_null`, `training_null`, `naive_mean` and `boosting_baseline`.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> [*all_baselines(screen, split(screen.pairs, seed=0), trees=2)]
-        ['null model, recorded', 'null model, one-drug records', 'null model, training records',
-         'naive mean', 'boosted trees']
+    Parameters
+    ----------
+    screen : Screen
+        Records with features.
+    parts : Split
+        Rows to train on and to predict (test).
+    trees : int, default 150
+        Boosting rounds.
+    seed : int, default 0
+        Seed of the histogram subsampling.
+
+    Returns
+    -------
+    dict of Baseline
+        By the name that tables use.
+
+    Raises
+    ------
+    InputError
+        If the screen has no features, or `trees` is below 1.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> [*all_baselines(screen, split(screen.pairs, seed=0), trees=2)]
+    ['null model, recorded', 'null model, one-drug records', 'null model, training records',
+     'naive mean', 'boosted trees']
     """
     return {
         "null model, recorded": recorded_null(screen, parts),

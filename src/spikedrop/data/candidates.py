@@ -31,25 +31,38 @@ def simulate_candidates(
     Student t variable with 4 degrees of freedom, cannot be learnt before the pair is measured. A
     third part, of sd 0.1 for each pair and cell line, and the mean of -0.03 stay as they are.
 
-    Args:
-        n_drugs: at least 4.
-        n_cell_lines: at least 2.
-        level: dose level of both drugs, 0 (lowest) to 2 (highest).
-        class_synergy: sd of the part of two classes.
-        pair_synergy: scale of the part of a pair. The defaults of both are those of
-            `simulate_screen`.
-        seed: seed of everything random.
+    Parameters
+    ----------
+    n_drugs : int, default 40
+        Number of drugs, at least 4.
+    n_cell_lines : int, default 12
+        Number of cell lines, at least 2.
+    level : int
+        Dose level of both drugs, 0 (lowest) to 2 (highest, the default).
+    class_synergy : float, default 0.1
+        Sd of the part of two classes, in growth fractions, at least 0.
+    pair_synergy : float
+        Scale of the part of a pair, in growth fractions, at least 0. The defaults of both are those
+        of `simulate_screen`.
+    seed : int
+        Seed of everything random.
 
-    Returns:
-        A `Screen` of n_drugs (n_drugs - 1) / 2 * n_cell_lines pair records.
+    Returns
+    -------
+    Screen
+        ``n_drugs * (n_drugs - 1) / 2 * n_cell_lines`` pair records, with features, true growth and
+        noise sd.
 
-    Raises:
-        InputError: a number is out of its range.
+    Raises
+    ------
+    InputError
+        If a number is out of its range.
 
-    Examples:
-        >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
-        >>> len(screen.pairs), len(screen.pairs[["drug_a", "log10_dose_a_molar"]].drop_duplicates())
-        (30, 5)
+    Examples
+    --------
+    >>> screen = simulate_candidates(n_drugs=6, n_cell_lines=2, seed=0)
+    >>> len(screen.pairs), len(screen.pairs[["drug_a", "log10_dose_a_molar"]].drop_duplicates())
+    (30, 5)
     """
     n_drugs = whole_number("n_drugs", n_drugs, least=4)
     n_cell_lines = whole_number("n_cell_lines", n_cell_lines, least=2)

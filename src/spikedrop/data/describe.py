@@ -33,20 +33,28 @@ def growth_from_readings(
     (T - Tz) / (C - Tz) where T >= Tz, and (T - Tz) / Tz elsewhere: 1 is untreated growth, 0 is
     no change since the drug was added, -1 means that nothing is left.
 
-    Args:
-        treated: reading T of the treated well at the end, in the unit of the assay.
-        control: reading C of an untreated well at the end, in the same unit.
-        time_zero: reading Tz when the drug was added, in the same unit.
+    Parameters
+    ----------
+    treated : array
+        Reading T of the treated well at the end, in the unit of the assay.
+    control : array
+        Reading C of an untreated well at the end, in the same unit.
+    time_zero : array
+        Reading Tz when the drug was added, in the same unit.
 
-    Returns:
-        Growth fraction, of the broadcast shape; missing where the denominator is 0.
+    Returns
+    -------
+    numpy.ndarray
+        Growth fraction, of the broadcast shape; NaN where the denominator is 0.
 
-    References:
-        Holbeck et al. (2017), doi 10.1158/0008-5472.CAN-17-0489; the fields of NCI's file.
+    References
+    ----------
+    Holbeck et al. (2017), doi 10.1158/0008-5472.CAN-17-0489; the fields of NCI's file.
 
-    Examples:
-        >>> growth_from_readings([300.0, 200.0, 100.0, 50.0], 300.0, 100.0)
-        array([ 1. ,  0.5,  0. , -0.5])
+    Examples
+    --------
+    >>> growth_from_readings([300.0, 200.0, 100.0, 50.0], 300.0, 100.0)
+    array([ 1. ,  0.5,  0. , -0.5])
     """
     treated, control, time_zero = (np.asarray(x, float) for x in (treated, control, time_zero))
     span = np.where(treated >= time_zero, control - time_zero, time_zero)
@@ -62,22 +70,30 @@ def replicate_noise(singles: pd.DataFrame, *, bins: int = 12) -> pd.DataFrame:
     median of s / m(n), where m(n) is the median that s would have for Gaussian noise of sd 1,
     and ignores a minority of bad days.
 
-    Args:
-        singles: table as `Screen.singles`.
-        bins: number of bins.
+    Parameters
+    ----------
+    singles : pandas.DataFrame
+        Table as `Screen.singles`.
+    bins : int, default 12
+        Number of bins.
 
-    Returns:
-        A table of shape (bin, 4) with `growth_fraction` (median of the bin),
-        `typical_sd_fraction`, `pooled_sd_fraction` and `conditions`.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per bin: ``growth_fraction`` (median of the bin), ``typical_sd_fraction``,
+        ``pooled_sd_fraction`` and ``conditions`` (their number).
 
-    Raises:
-        InputError: fewer repeated conditions than bins.
+    Raises
+    ------
+    InputError
+        If there are fewer repeated conditions than bins.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen
-        >>> singles = simulate_screen(n_drugs=20, n_cell_lines=4, n_records=300, seed=0).singles
-        >>> replicate_noise(singles, bins=4).shape
-        (4, 4)
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> singles = simulate_screen(n_drugs=20, n_cell_lines=4, n_records=300, seed=0).singles
+    >>> replicate_noise(singles, bins=4).shape
+    (4, 4)
     """
     repeated = singles[singles["replicates"] > 1].sort_values("growth_fraction")
     if len(repeated) < bins:
@@ -108,21 +124,29 @@ def noise_ceiling(screen: Screen, *, how: Literal["typical", "pooled"] = "typica
     the repeated single-drug conditions with the same growth (`replicate_noise`). It takes for
     granted that pairs repeat as well as single drugs at the same level of growth.
 
-    Args:
-        screen: records.
-        how: which summary of the repeats counts as noise.
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    how : {"typical", "pooled"}, default "typical"
+        Which summary of the repeats counts as noise.
 
-    Returns:
-        A fraction, higher is better for the model; 1 for noise-free records.
+    Returns
+    -------
+    float
+        At most 1, which is for noise-free records; higher leaves more to a model.
 
-    Raises:
-        InputError: an unknown summary, or too few repeated conditions.
+    Raises
+    ------
+    InputError
+        If the summary is unknown, or there are too few repeated conditions.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> 0.8 < noise_ceiling(screen) < 1
-        True
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> 0.8 < noise_ceiling(screen) < 1
+    True
     """
     one_of("how", how, ("typical", "pooled"))
     noise = replicate_noise(screen.singles)
@@ -135,14 +159,22 @@ def noise_ceiling(screen: Screen, *, how: Literal["typical", "pooled"] = "typica
 def describe_screen(screen: Screen) -> pd.Series:
     """Summarise a screen in a column of numbers, to put beside that of another.
 
-    Returns:
-        One number a name; growth and scores are fractions, doses log10 molar.
+    Parameters
+    ----------
+    screen : Screen
+        Records.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> describe_screen(screen)[["pair records", "drugs", "cell lines"]].tolist()
-        [300.0, 12.0, 4.0]
+    Returns
+    -------
+    pandas.Series
+        One number per name; growth and scores are fractions, doses log10 of molar amounts.
+
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> describe_screen(screen)[["pair records", "drugs", "cell lines"]].tolist()
+    [300.0, 12.0, 4.0]
     """
     pairs, singles = screen.pairs, screen.singles
     growth = pairs["growth_fraction"]
@@ -177,7 +209,17 @@ def describe_screen(screen: Screen) -> pd.Series:
 
 
 def compare_screens(screens: Mapping[str, Screen]) -> pd.DataFrame:
-    """Put the descriptions of several screens side by side; shape (number, screen).
+    """Put the descriptions of several screens side by side.
+
+    Parameters
+    ----------
+    screens : mapping
+        Name to `Screen`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per number of `describe_screen`, one column per screen.
 
     Examples
     --------
@@ -192,10 +234,22 @@ def compare_screens(screens: Mapping[str, Screen]) -> pd.DataFrame:
 
 
 def fullest_grid(pairs: pd.DataFrame) -> tuple[int, int, str]:
-    """Return the drug pair and cell line with the most dose combinations, as (a, b, line).
+    """Return the drug pair and cell line with the most dose combinations.
 
     Of several, one whose combinations inhibit growth in part (0.1 to 0.9) about as often as not,
     and of those the one whose growth varies most.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Table as `Screen.pairs`.
+
+    Returns
+    -------
+    first, second : int
+        NSC numbers of the two drugs.
+    line : str
+        The cell line.
 
     Examples
     --------

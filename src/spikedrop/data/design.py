@@ -38,22 +38,32 @@ class Design:
     With standardised descriptors d, standardised log10 doses c and principal components z of the
     cell line's expression, a row is [d(A), c(A), d(B), c(B), z]. With `alone`, what the training
     records say of each drug alone is appended: [g(A), k(A), g(B), k(B), e], the growth fraction g,
-    whether any record tells of that very condition (k), and the growth e expected of both
+    whether any record holds that very condition (k), and the growth e expected of both
     (`expected_growth`), each standardised; all other inputs are multiplied by
     `REST_SCALE`.
 
-    Attributes:
-        drugs: scaled descriptors, shape (drug, descriptor); index `drug`.
-        cells: scaled principal components, shape (cell_line, component); index `cell_line`.
-        dose_mean, dose_sd: mean and sd of log10 molar doses over both drugs of training rows.
-        names: name of each input, shape (input,).
-        swap: shape (input,); `matrix(rows)[:, swap]` is the matrix of the same rows with drug A
-            and drug B exchanged.
-        drug_pipeline, cell_pipeline: the fitted scikit-learn pipelines; None where there is
-            nothing to fit (one training cell line has no components).
-        alone: growth under single drugs, from training records; None where it is not an input.
-        alone_mean, alone_sd: mean and sd of its inputs over training rows, shape (5,).
-        by: what the split held out, see `fit_design`.
+    Attributes
+    ----------
+    drugs : pandas.DataFrame
+        Scaled descriptors, shape (drug, descriptor); index `drug`.
+    cells : pandas.DataFrame
+        Scaled principal components, shape (cell_line, component); index `cell_line`.
+    dose_mean, dose_sd : float
+        Mean and sd of log10 molar doses over both drugs of training rows.
+    names : list of str
+        Name of each input, shape (input,).
+    swap : numpy.ndarray
+        Shape (input,); `matrix(rows)[:, swap]` is the matrix of the same rows with drug A and drug
+        B exchanged.
+    drug_pipeline, cell_pipeline : sklearn.pipeline.Pipeline or None
+        The fitted scikit-learn pipelines; None where there is nothing to fit (one training cell
+        line has no components).
+    alone : SingleGrowths or None
+        Growth under single drugs, from training records; None where it is not an input.
+    alone_mean, alone_sd : numpy.ndarray or None
+        Mean and sd of its inputs over training rows, shape (5,).
+    by : {"rows", "pairs", "drugs", "cell_lines"}
+        What the split held out, see `fit_design`.
     """
 
     drugs: pd.DataFrame
@@ -72,20 +82,26 @@ class Design:
     def matrix(self, rows: pd.DataFrame, trained: np.ndarray | None = None) -> np.ndarray:
         """Return the inputs of pair records.
 
-        Args:
-            rows: columns `drug_a`, `drug_b`, `log10_dose_a_molar`, `log10_dose_b_molar` and
-                `cell_line`, as in `Screen.pairs`; with `alone` also `lab`, and
-                `expected_growth_fraction` for training rows. The order of the two drugs is kept.
-            trained: shape (row,), true for the rows that the design was fitted on. Of what is
-                known of their drugs alone, their own part is left out, so that a training row
-                looks like a test row (`SingleGrowths.look_up`). No other input depends on it.
+        Parameters
+        ----------
+        rows : pandas.DataFrame
+            Columns `drug_a`, `drug_b`, `log10_dose_a_molar`, `log10_dose_b_molar` and `cell_line`,
+            as in `Screen.pairs`; with `alone` also `lab`, and `expected_growth_fraction` for
+            training rows. The order of the two drugs is kept.
+        trained : numpy.ndarray, optional
+            Shape (row,), true for the rows that the design was fitted on. Of what is known of their
+            drugs alone, their own part is left out, so that a training row looks like a test row
+            (`SingleGrowths.look_up`). No other input depends on it.
 
-        Returns:
-            Shape (row, input), float32, no units.
+        Returns
+        -------
+        numpy.ndarray
+            Axes (row, input), float32, no units.
 
-        Raises:
-            InputError: a drug or cell line has no features, a dose is not finite, or a column is
-                missing.
+        Raises
+        ------
+        InputError
+            If a drug or cell line has no features, a dose is not finite, or a column is missing.
         """
         doses = ("log10_dose_a_molar", "log10_dose_b_molar")
         for column in ("drug_a", "drug_b", *doses, "cell_line"):
@@ -127,34 +143,42 @@ def fit_design(
     principal components over the training cell lines, each scaled to unit variance. Each drug and
     each cell line counts once, however many records it has. Both doses share one scaler.
 
-    Columns that start with `rdkit.` are the descriptors and those with `expr.` the expression; a
-    table without such names gives all of its columns.
+    Columns that start with `rdkit.` are the descriptors and those that start with `expr.` the
+    expression; a table without such names gives all of its columns.
 
-    Args:
-        screen: records with features.
-        train_rows: positions of the training rows in `screen.pairs`.
-        components: principal components asked for; at most one less than the number of training
-            cell lines is used.
+    Parameters
+    ----------
+    screen : Screen
+        Records with features.
+    train_rows : sequence of int
+        Positions of the training rows in `screen.pairs`.
+    components : int, default 10
+        Principal components asked for; at most one less than the number of training cell lines is
+        used.
+    alone_by : {"rows", "pairs", "drugs", "cell_lines"}, optional
+        What the split holds out, as in `Split.by`, to append growth under each drug alone as
+        training records give it (`fit_single_growths`). What is held out is not known: no one-drug
+        record of a new drug or in a new cell line is read. By default there are no such inputs.
 
-        alone_by: what the split holds out, as in `Split.by`, to append growth under each drug
-            alone as training records tell it (`fit_single_growths`). What is held out is not
-            known: no one-drug record of a new drug or in a new cell line is read. None, for no
-            such inputs.
+    Returns
+    -------
+    Design
+        It covers every drug and cell line of the screen.
 
-    Returns:
-        The fitted `Design`. It covers every drug and cell line of the screen.
+    Raises
+    ------
+    InputError
+        If the screen has no features, there is no training row, a position is outside the table, or
+        no descriptor varies over the training drugs.
 
-    Raises:
-        InputError: the screen has no features, there is no training row, a position is outside
-            the table, or no descriptor varies over the training drugs.
-
-    Examples:
-        >>> from spikedrop.data import fit_design, simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> rows = split(screen.pairs, "rows", seed=0)
-        >>> design = fit_design(screen, rows.train)
-        >>> design.matrix(screen.pairs.iloc[rows.test]).shape == (60, len(design.names))
-        True
+    Examples
+    --------
+    >>> from spikedrop.data import fit_design, simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> rows = split(screen.pairs, "rows", seed=0)
+    >>> design = fit_design(screen, rows.train)
+    >>> design.matrix(screen.pairs.iloc[rows.test]).shape == (60, len(design.names))
+    True
     """
     if screen.drugs is None or screen.cells is None:
         raise InputError(f"{screen.source}: no features. Call attach_features first.")

@@ -37,26 +37,36 @@ def load_features(
     number. The cell table has `CELLNAME`, may have `PANEL`, and every other column is a number.
     A blank number is a missing value and is allowed.
 
-    Args:
-        folder: where `drug_features` and `cell_features` lie, as `.csv`, `.csv.gz` or `.zip`.
-        drugs, cells: the two files, where they are named otherwise.
+    Parameters
+    ----------
+    folder : path, optional
+        Where `drug_features` and `cell_features` lie, as `.csv`, `.csv.gz` or `.zip`; not needed if
+        both files are named.
+    drugs, cells : path, optional
+        The two files; by default they are looked for in `folder`.
 
-    Returns:
-        The drugs, shape (drug, 1 + descriptors), index `drug` (NSC), first column `name`; and
-        the cell lines, shape (cell_line, 1 + features), index `cell_line`, first column `panel`.
+    Returns
+    -------
+    drugs : pandas.DataFrame
+        Axes (drug, 1 + descriptors), index `drug` (NSC), first column `name`.
+    cells : pandas.DataFrame
+        Axes (cell_line, 1 + features), index `cell_line`, first column `panel`.
 
-    Raises:
-        InputError: a file or its key column is missing, a key is blank or is a duplicate, or
-            a value is not a finite number; the message names the file, the line and the column.
+    Raises
+    ------
+    InputError
+        If a file or its key column is missing, a key is blank or is a duplicate, or a value is not
+        a finite number; the message names the file, the line and the column.
 
-    Examples:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = Path(folder, "drug_features.csv").write_text("NSC,weight\\n740,454.4\\n")
-        ...     _ = Path(folder, "cell_features.csv").write_text("CELLNAME,gene\\nMCF7,1.5\\n")
-        ...     drugs, cells = load_features(folder)
-        >>> float(drugs.loc[740, "weight"]), float(cells.loc["MCF7", "gene"])
-        (454.4, 1.5)
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "drug_features.csv").write_text("NSC,weight\\n740,454.4\\n")
+    ...     _ = Path(folder, "cell_features.csv").write_text("CELLNAME,gene\\nMCF7,1.5\\n")
+    ...     drugs, cells = load_features(folder)
+    >>> float(drugs.loc[740, "weight"]), float(cells.loc["MCF7", "gene"])
+    (454.4, 1.5)
     """
     drug_path = _find(folder, DRUG_FILES) if drugs is None else Path(drugs)
     cell_path = _find(folder, CELL_FILES) if cells is None else Path(cells)
@@ -133,23 +143,35 @@ def attach_features(
 
     Only the drugs and cell lines that occur in the screen are kept.
 
-    Args:
-        screen: records.
-        drugs, cells: tables as `load_features` returns them.
-        missing: what to do with a drug or cell line that has no features: `raise`, or `drop` its
-            records and count them in the report.
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    drugs, cells : pandas.DataFrame
+        Tables as `load_features` returns them.
+    missing : {"raise", "drop"}, default "raise"
+        What to do with a drug or cell line that has no features: ``raise``, or ``drop`` its records
+        and count them in the report.
 
-    Raises:
-        InputError: a drug or a cell line of the screen has no features; the message names them,
-            and the nearest name there is for a cell line.
+    Returns
+    -------
+    Screen
+        With features; the report counts what was dropped.
 
-    Examples:
-        >>> from dataclasses import replace
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> bare = replace(screen, drugs=None, cells=None)
-        >>> attach_features(bare, screen.drugs, screen.cells).drugs.shape == screen.drugs.shape
-        True
+    Raises
+    ------
+    InputError
+        If a drug or a cell line of the screen has no features (the message names them, and for a
+        cell line the nearest name that has), or no record is left.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> bare = replace(screen, drugs=None, cells=None)
+    >>> attach_features(bare, screen.drugs, screen.cells).drugs.shape == screen.drugs.shape
+    True
     """
     one_of("missing", missing, ("raise", "drop"))
     pairs, singles = screen.pairs, screen.singles
@@ -205,26 +227,35 @@ def _without_features(
 def rdkit_features(smiles: Mapping[int, str], *, morgan_bits: int = 0) -> pd.DataFrame:
     """Compute descriptors of drugs from their structures with RDKit.
 
-    Args:
-        smiles: NSC number -> SMILES string.
-        morgan_bits: length of a Morgan fingerprint (radius 2) to append as columns
-            `morgan.<bit>` of 0 and 1; 0 leaves it out.
+    Parameters
+    ----------
+    smiles : mapping
+        NSC number to SMILES string.
+    morgan_bits : int, default 0
+        Length of a Morgan fingerprint (radius 2) to append as columns `morgan.<bit>` of 0 and 1; 0
+        leaves it out.
 
-    Returns:
-        A table of shape (drug, 1 + descriptors) with index `drug`, column `name` (empty text) and
-        one column `rdkit.<descriptor>` for each of RDKit's descriptors, in RDKit's units. A
-        descriptor that is not defined for a molecule is missing.
+    Returns
+    -------
+    pandas.DataFrame
+        Axes (drug, 1 + descriptors), index `drug`, column `name` (empty text) and one column
+        `rdkit.<descriptor>` for each of RDKit's descriptors, in RDKit's units. A descriptor that is
+        not defined for a molecule is NaN.
 
-    Raises:
-        InputError: RDKit is not installed, no SMILES was given, or one cannot be parsed.
+    Raises
+    ------
+    InputError
+        If RDKit is not installed, no SMILES was given, or one cannot be parsed.
 
-    References:
-        RDKit, https://www.rdkit.org, doi 10.5281/zenodo.591637.
+    References
+    ----------
+    RDKit, https://www.rdkit.org, doi 10.5281/zenodo.591637.
 
-    Examples:
-        >>> table = rdkit_features({740: "CCO"})
-        >>> round(float(table.loc[740, "rdkit.MolWt"]), 2)
-        46.07
+    Examples
+    --------
+    >>> table = rdkit_features({740: "CCO"})
+    >>> round(float(table.loc[740, "rdkit.MolWt"]), 2)
+    46.07
     """
     try:
         from rdkit import Chem, rdBase
@@ -259,8 +290,10 @@ def rdkit_features(smiles: Mapping[int, str], *, morgan_bits: int = 0) -> pd.Dat
 def find_records(folder: str | Path) -> Path:
     """Return the file of records in a folder: NCI's own file, or an extract of it.
 
-    Raises:
-        InputError: the folder is missing, or has no file named like NCI's or its extract.
+    Raises
+    ------
+    InputError
+        If the folder is missing, or has no file named like NCI's or its extract.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -282,19 +315,31 @@ def open_screen(folder: str | Path = "", *, seed: int = 0, n_records: int | None
     drug features (`drug_features`) and the cell-line features (`cell_features`), each as `.csv`,
     `.csv.gz` or `.zip`.
 
-    Args:
-        folder: folder of the real records; empty text for the simulated screen.
-        seed: seed of the simulation, or of the choice of records.
-        n_records: pair records; None means 12,000 simulated ones or all real ones. Fewer real
-            ones are chosen at random, and more than there are is all of them.
+    Parameters
+    ----------
+    folder : path, default ""
+        Folder of the real records; empty text for the simulated screen.
+    seed : int, default 0
+        Seed of the simulation, or of the choice of records.
+    n_records : int, optional
+        Pair records; by default 12,000 simulated ones or all real ones. Fewer real ones are chosen
+        at random; if there are fewer than asked for, all are taken.
 
-    Raises:
-        InputError: a file is missing or cannot be used, or `n_records` is below 1.
+    Returns
+    -------
+    Screen
+        With features.
 
-    Examples:
-        >>> screen = open_screen(n_records=500)
-        >>> screen.source, len(screen.pairs)
-        ('simulated screen, seed 0', 500)
+    Raises
+    ------
+    InputError
+        If a file is missing or cannot be used, or `n_records` is below 1.
+
+    Examples
+    --------
+    >>> screen = open_screen(n_records=500)
+    >>> screen.source, len(screen.pairs)
+    ('simulated screen, seed 0', 500)
     """
     if n_records is not None:
         whole_number("n_records", n_records, least=1)

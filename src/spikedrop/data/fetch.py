@@ -47,35 +47,47 @@ def fetch_almanac(
 ) -> Path:
     """Download NCI-ALMANAC's records if they are not there yet, and check them.
 
-    A download is good when the archive opens, its checksums hold and its header is NCI's. After
-    the first good one its SHA-256 is written beside it (`<file>.sha256`, as `sha256sum` writes
-    it), and every later call verifies the file against it: a changed file is downloaded again,
-    and accepted only if it is the recorded one. A file put into the folder by hand is checked and
-    recorded in the same way, without any download. An interrupted download leaves nothing behind
-    and starts anew at the next call.
+    A download is good when the archive opens, its checksums hold and its header is NCI's. After the
+    first good one its SHA-256 is written beside it (`<file>.sha256`, as `sha256sum` writes it), and
+    every later call verifies the file against it: a changed file is downloaded again, and accepted
+    only if it is the recorded one (the mirror's file is refused). A file put into the folder by
+    hand is checked and recorded in the same way, without any download. An interrupted download
+    leaves nothing behind and starts anew at the next call.
 
-    Args:
-        folder: where the file goes; by default the user's cache folder of `spikedrop`.
-        url: where it comes from; its last part is the name of the file.
-        progress: whether to show a progress bar.
+    Parameters
+    ----------
+    folder : path, optional
+        Where the file goes; by default the user's cache folder of `spikedrop`.
+    url : str
+        Where it comes from; its last part is the name of the file. By default the attachment of
+        NCI's wiki.
+    progress : bool, default True
+        Whether to show a progress bar.
 
-    Returns:
-        The path of the file, for `load_almanac`.
+    Returns
+    -------
+    Path
+        The file, for `load_almanac`.
 
-    Raises:
-        InputError: the URL does not end in the name of a `.csv`, `.csv.gz` or `.zip`, a file put
-            there by hand cannot be read, or the recorded checksum cannot.
-        DownloadError: the server refused (the wiki is known to answer 403), the connection broke
-            off, or what came is not NCI's table or not the recorded file.
+    Raises
+    ------
+    InputError
+        If the URL does not end in the name of a `.csv`, `.csv.gz` or `.zip`, a file put there by
+        hand cannot be read, a mirror's file is not the recorded one, or the recorded checksum
+        cannot be read.
+    DownloadError
+        If the server refused (the wiki is known to answer 403), the connection broke off, or what
+        came is not NCI's table or not the recorded file.
 
-    Examples:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:  # put there by hand, not downloaded
-        ...     _ = Path(folder, "records.csv").write_text(",".join(COLUMNS) + "\\n")
-        ...     fetch_almanac(folder, url="https://example.org/records.csv").name
-        ...     sorted(file.name for file in Path(folder).iterdir())
-        'records.csv'
-        ['records.csv', 'records.csv.sha256']
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:  # put there by hand, not downloaded
+    ...     _ = Path(folder, "records.csv").write_text(",".join(COLUMNS) + "\\n")
+    ...     fetch_almanac(folder, url="https://example.org/records.csv").name
+    ...     sorted(file.name for file in Path(folder).iterdir())
+    'records.csv'
+    ['records.csv', 'records.csv.sha256']
     """
     folder = Path(pooch.os_cache("spikedrop") if folder is None else folder)
     name = PurePosixPath(urlsplit(url).path).name
@@ -104,8 +116,10 @@ def fetch_almanac(
 def _check_records(path: Path) -> None:
     """Check that a file of records is whole and has NCI's header.
 
-    Raises:
-        InputError: it cannot be opened, a checksum of the archive fails, or a column is missing.
+    Raises
+    ------
+    InputError
+        If it cannot be opened, a checksum of the archive fails, or a column is missing.
     """
     with csvs.open_table(path) as stream, csvs.as_text(stream) as text:
         csvs.header(path, text, COLUMNS)

@@ -54,11 +54,12 @@ _CONVERT = (
 def clean_name(name: str) -> str:
     r"""Strip control characters, and blanks at both ends, from a name.
 
-    Examples:
-        >>> clean_name(" SK-OV-3\x1a \r")
-        'SK-OV-3'
-        >>> clean_name("HS 578T")
-        'HS 578T'
+    Examples
+    --------
+    >>> clean_name(" SK-OV-3\x1a \r")
+    'SK-OV-3'
+    >>> clean_name("HS 578T")
+    'HS 578T'
     """
     return _CONTROL.sub("", name).strip()
 
@@ -98,28 +99,38 @@ def load_almanac(
 
     Rows whose VALID is not `Y`, and rows that pair a drug with itself, are left out and counted.
 
-    Args:
-        path: `.csv`, `.csv.gz` or `.zip` with one member.
-        bad_rows: `raise` stops at the first row that cannot be used; `drop` leaves such rows
-            out and counts them by reason.
-        chunk_rows: rows held as text at one time; it bounds the memory and changes nothing else.
+    Parameters
+    ----------
+    path : path
+        A `.csv`, `.csv.gz` or `.zip` with one member.
+    bad_rows : {"raise", "drop"}, default "raise"
+        ``raise`` stops at the first row that cannot be used; ``drop`` leaves such rows out and
+        counts them by reason.
+    chunk_rows : int, default 100000
+        Rows held as text at one time; it bounds the memory and changes nothing else.
 
-    Returns:
-        A `Screen` without features (`drugs` and `cells` are None).
+    Returns
+    -------
+    Screen
+        Without features (`drugs` and `cells` are None).
 
-    Raises:
-        InputError: the file is missing, empty, of an unknown kind, broken, or not UTF-8; a
-            column is missing; or, with `bad_rows="raise"`, a row has a growth or a dose that is
-            not a finite number, a dose in micrograms per millilitre, or a blank key. The message
-            names the file, the line, the column and the value.
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, of an unknown kind, broken, or not UTF-8; a column is
+        missing; no row can be used; or, with ``bad_rows="raise"``, a row has a growth or a dose
+        that is not a finite number, a dose in micrograms per millilitre, or a blank key. The
+        message names the file, the line, the column and the value.
 
-    References:
-        Holbeck et al. (2017), Cancer Research 77, 3564, doi 10.1158/0008-5472.CAN-17-0489.
+    References
+    ----------
+    Holbeck et al. (2017), Cancer Research 77, 3564, doi 10.1158/0008-5472.CAN-17-0489.
 
-    Examples:
-        >>> load_almanac("nowhere.csv")
-        Traceback (most recent call last):
-        spikedrop.errors.InputError: nowhere.csv: No such file...
+    Examples
+    --------
+    >>> load_almanac("nowhere.csv")
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: nowhere.csv: No such file...
     """
     path = Path(path)
     one_of("bad_rows", bad_rows, ("raise", "drop"))

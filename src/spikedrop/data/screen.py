@@ -73,32 +73,41 @@ SINGLES_SCHEMA = pa.DataFrameSchema(
 class LoadReport:
     """What reading a file of records came to; `print` shows it as a table.
 
-    Attributes:
-        source: the file read, or a line that says how the records were simulated.
-        rows_read: data rows in the file.
-        rows_left_out: (reason, rows) for every reason a row was left out.
-        pair_rows, single_rows: rows kept, with two drugs and with one.
-        pair_records, single_records: records after replicates were averaged.
-        growth_checked, growth_disagree: rows whose growth could be recomputed from its
-            readings, and those where it differs by more than 0.1 growth points.
-        score_checked, score_disagree: rows whose synergy score could be recomputed, and those
-            where it is not the rounded difference of expected and measured growth.
+    Attributes
+    ----------
+    source : str
+        The file read, or a line that says how the records were simulated.
+    rows_read : int
+        Data rows in the file.
+    rows_left_out : tuple of tuple
+        (reason, rows) for every reason a row was left out.
+    pair_rows, single_rows : int
+        Rows kept, with two drugs and with one.
+    pair_records, single_records : int
+        Records after replicates were averaged.
+    growth_checked, growth_disagree : int
+        Rows whose growth could be recomputed from its readings, and those where it differs by more
+        than 0.1 growth points.
+    score_checked, score_disagree : int
+        Rows whose synergy score could be recomputed, and those where it is not the rounded
+        difference of expected and measured growth.
 
-    Examples:
-        >>> report = LoadReport("records.csv", 10, (("VALID is not Y", 1),), 6, 3, 5, 3,
-        ...                     9, 1, 6, 0)
-        >>> report.replicates_averaged
-        1
-        >>> print(report)
-        records.csv
-        rows read                                          10
-        left out: VALID is not Y                            1
-        two-drug rows                                       6
-          records after averaging replicates                5
-        one-drug rows                                       3
-          records after averaging replicates                3
-        growth differs from its readings             1 of   9
-        score differs from expected - growth         0 of   6
+    Examples
+    --------
+    >>> report = LoadReport("records.csv", 10, (("VALID is not Y", 1),), 6, 3, 5, 3,
+    ...                     9, 1, 6, 0)
+    >>> report.replicates_averaged
+    1
+    >>> print(report)
+    records.csv
+    rows read                                          10
+    left out: VALID is not Y                            1
+    two-drug rows                                       6
+      records after averaging replicates                5
+    one-drug rows                                       3
+      records after averaging replicates                3
+    growth differs from its readings             1 of   9
+    score differs from expected - growth         0 of   6
     """
 
     source: str
@@ -120,7 +129,7 @@ class LoadReport:
         return kept - self.pair_records - self.single_records
 
     def __str__(self) -> str:
-        """Format the counts as a table of one line a count."""
+        """Format the counts as a table of one line per count."""
         growth, score = f"{self.growth_checked:,}", f"{self.score_checked:,}"
         width = max(len(growth), len(score), 3)
         lines = [
@@ -147,30 +156,40 @@ class Screen:
     Growth is a fraction: 1 is the growth of untreated cells, 0 is stasis, -1 means that every
     cell was killed. Doses are log10 of the molar concentration.
 
-    Attributes:
-        pairs: one row a condition (laboratory, cell line, two drugs, two doses); columns
-            `cell_line`, `panel`, `lab` (categories), `drug_a`, `drug_b` (NSC numbers,
-            `drug_a < drug_b` always), `log10_dose_a_molar`, `log10_dose_b_molar`,
-            `growth_fraction` (mean over replicates), `expected_growth_fraction` (missing where
-            the source has none), `replicates`, `growth_sd_fraction` (sample sd over replicates,
-            missing for one). A simulated screen also has `true_growth_fraction` (noise-free),
-            `true_expected_growth_fraction` (from noise-free single growths) and
-            `noise_sd_fraction` (sd of the noise in `growth_fraction`, after averaging).
-        singles: one row a condition with one drug; `drug` and `log10_dose_molar` stand in the
-            place of the two drugs and doses, and there is no expected growth.
-        drugs: index `drug` (NSC), column `name` and float columns, one a descriptor; or None.
-        cells: index `cell_line`, column `panel` and float columns; or None.
-        report: how the records were read.
-        source: where they come from, in words.
+    Attributes
+    ----------
+    pairs : pandas.DataFrame
+        One row per condition (laboratory, cell line, two drugs, two doses); columns `cell_line`,
+        `panel`, `lab` (categories), `drug_a`, `drug_b` (NSC numbers, `drug_a < drug_b` always),
+        `log10_dose_a_molar`, `log10_dose_b_molar`, `growth_fraction` (mean over replicates),
+        `expected_growth_fraction` (missing where the source has none), `replicates`,
+        `growth_sd_fraction` (sample sd over replicates, missing for one). A simulated screen also
+        has `true_growth_fraction` (noise-free), `true_expected_growth_fraction` (from noise-free
+        single growths) and `noise_sd_fraction` (sd of the noise in `growth_fraction`, after
+        averaging).
+    singles : pandas.DataFrame
+        One row per condition with one drug; `drug` and `log10_dose_molar` take the place of the two
+        drugs and doses, and there is no expected growth.
+    drugs : pandas.DataFrame or None
+        Index `drug` (NSC), column `name` and float columns, one per descriptor.
+    cells : pandas.DataFrame or None
+        Index `cell_line`, column `panel` and float columns.
+    report : LoadReport
+        How the records were read.
+    source : str
+        Where they come from, in words.
 
-    Raises:
-        InputError: a frame breaks its schema.
+    Raises
+    ------
+    InputError
+        If a frame breaks its schema.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> bool((screen.pairs["drug_a"] < screen.pairs["drug_b"]).all())
-        True
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> bool((screen.pairs["drug_a"] < screen.pairs["drug_b"]).all())
+    True
     """
 
     pairs: pd.DataFrame
@@ -198,12 +217,13 @@ def target_of(screen: Screen, target: Target) -> np.ndarray:
     The growth fraction, or the synergy score: expected less measured growth, NaN where nothing was
     expected.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> growth, score = (target_of(screen, target) for target in ("growth", "score"))
-        >>> bool(np.allclose(growth + score, screen.pairs["expected_growth_fraction"]))
-        True
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> growth, score = (target_of(screen, target) for target in ("growth", "score"))
+    >>> bool(np.allclose(growth + score, screen.pairs["expected_growth_fraction"]))
+    True
     """
     one_of("target", target, get_args(Target))
     growth = screen.pairs["growth_fraction"].to_numpy(float)

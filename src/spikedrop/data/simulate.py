@@ -64,26 +64,37 @@ def simulate_screen(
     match the distribution of growth, doses, missing conditions and replicate noise of
     NCI-ALMANAC records.
 
-    Args:
-        n_drugs: at least 4.
-        n_cell_lines: at least 2.
-        n_records: pair records.
-        seed: seed of everything random.
+    Parameters
+    ----------
+    n_drugs : int, default 60
+        Number of drugs, at least 4.
+    n_cell_lines : int, default 12
+        Number of cell lines, at least 2.
+    n_records : int, default 20000
+        Pair records, at least 1.
+    seed : int
+        Seed of everything random.
 
-    Returns:
-        A `Screen` with features, true growth and noise sd.
+    Returns
+    -------
+    Screen
+        With features, true growth and noise sd.
 
-    Raises:
-        InputError: too few drugs or cell lines, or more records than the dose grid has.
+    Raises
+    ------
+    InputError
+        If there are too few drugs or cell lines, or more records than the dose grid has.
 
-    References:
-        The rule for expected growth is that of NCI-ALMANAC, Holbeck et al. (2017),
-        doi 10.1158/0008-5472.CAN-17-0489.
+    References
+    ----------
+    The rule for expected growth is that of NCI-ALMANAC, Holbeck et al. (2017),
+    doi 10.1158/0008-5472.CAN-17-0489.
 
-    Examples:
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> len(screen.pairs), len(screen.drugs), len(screen.cells)
-        (300, 12, 4)
+    Examples
+    --------
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> len(screen.pairs), len(screen.drugs), len(screen.cells)
+    (300, 12, 4)
     """
     n_drugs = whole_number("n_drugs", n_drugs, least=4)
     n_cell_lines = whole_number("n_cell_lines", n_cell_lines, least=2)
@@ -106,18 +117,24 @@ def expected_growth(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     min(g1, g2) where either is below 0, min(g1, 1) min(g2, 1) elsewhere.
 
-    Args:
-        first, second: growth fraction under each drug alone, any shapes that broadcast.
+    Parameters
+    ----------
+    first, second : numpy.ndarray
+        Growth fraction under each drug alone, any shapes that broadcast.
 
-    Returns:
+    Returns
+    -------
+    numpy.ndarray
         Expected growth fraction, of the broadcast shape.
 
-    References:
-        Bliss (1939), doi 10.1111/j.1744-7348.1939.tb06990.x, for independent action.
+    References
+    ----------
+    Bliss (1939), doi 10.1111/j.1744-7348.1939.tb06990.x, for independent action.
 
-    Examples:
-        >>> expected_growth(np.array([0.5, 1.2, -0.5]), np.array([0.5, 0.8, 0.3]))
-        array([ 0.25,  0.8 , -0.5 ])
+    Examples
+    --------
+    >>> expected_growth(np.array([0.5, 1.2, -0.5]), np.array([0.5, 0.8, 0.3]))
+    array([ 0.25,  0.8 , -0.5 ])
     """
     lower = np.minimum(first, second)
     return np.where(lower < 0, lower, np.minimum(first, 1.0) * np.minimum(second, 1.0))
@@ -126,12 +143,20 @@ def expected_growth(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def noise_sd(growth: np.ndarray) -> np.ndarray:
     """Sd of one simulated reading, a growth fraction, around a true growth fraction.
 
-    Args:
-        growth: true growth fraction, any shape, from -1 to 1.
+    Parameters
+    ----------
+    growth : numpy.ndarray
+        True growth fraction, any shape, from -1 to 1.
 
-    Examples:
-        >>> noise_sd(np.array([-1.0, 0.0, 1.0])).round(3)
-        array([0.   , 0.14 , 0.075])
+    Returns
+    -------
+    numpy.ndarray
+        In growth fractions, of the same shape.
+
+    Examples
+    --------
+    >>> noise_sd(np.array([-1.0, 0.0, 1.0])).round(3)
+    array([0.   , 0.14 , 0.075])
     """
     alive = 1.0 + growth
     return np.sqrt(0.075**2 * alive / 2 + 0.13**2 * (1.0 - growth) * alive**2)

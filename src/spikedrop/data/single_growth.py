@@ -35,23 +35,32 @@ def training_singles(screen: Screen, train_rows: np.ndarray, by: By) -> pd.DataF
     The drugs or cell lines that a split holds out are new: nobody has measured them, with one
     drug or with two. Under `rows` and `pairs` only the combination is new.
 
-    Args:
-        screen: records.
-        train_rows: positions of the training rows in `screen.pairs`.
-        by: what the split holds out, as in `Split.by`.
+    Parameters
+    ----------
+    screen : Screen
+        Records.
+    train_rows : numpy.ndarray
+        Positions of the training rows in `screen.pairs`.
+    by : {"rows", "pairs", "drugs", "cell_lines"}
+        What the split holds out, as in `Split.by`.
 
-    Returns:
+    Returns
+    -------
+    pandas.DataFrame
         Rows of `screen.singles`, with their columns.
 
-    Raises:
-        InputError: an unknown rule.
+    Raises
+    ------
+    InputError
+        If `by` is not one of these.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen, split
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> new = split(screen.pairs, "drugs", seed=0)
-        >>> bool(len(training_singles(screen, new.train, "drugs")) < len(screen.singles))
-        True
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen, split
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> new = split(screen.pairs, "drugs", seed=0)
+    >>> bool(len(training_singles(screen, new.train, "drugs")) < len(screen.singles))
+    True
     """
     one_of("by", by, get_args(By))
     singles, train = screen.singles, screen.pairs.iloc[train_rows]
@@ -66,14 +75,18 @@ def training_singles(screen: Screen, train_rows: np.ndarray, by: By) -> pd.DataF
 class SingleGrowths:
     """Growth under each drug alone, one row per condition.
 
-    Attributes:
-        table: columns `lab`, `cell_line`, `drug`, `log10_dose_molar` (rounded to three decimals),
-            `growth_fraction`, and `readings`, how many records say something of it: one-drug
-            readings, and pair records with the drug at that dose.
-        loss: shape (condition, grid), float32: how badly each growth of the grid fits all of
-            them; see `fit_single_growths`.
-        partner: shape (condition,): the growth that stood for the condition where it was the
-            partner in a pair record, when `loss` was computed.
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        Columns `lab`, `cell_line`, `drug`, `log10_dose_molar` (rounded to three decimals),
+        `growth_fraction`, and `readings`, how many records say something of it: one-drug records,
+        and pair records with the drug at that dose.
+    loss : numpy.ndarray
+        Shape (condition, grid), float32: how badly each growth of the grid fits all of them; see
+        `fit_single_growths`.
+    partner : numpy.ndarray
+        Shape (condition,): the growth that stood for the condition where it was the partner in a
+        pair record, when `loss` was computed.
     """
 
     table: pd.DataFrame
@@ -85,26 +98,35 @@ class SingleGrowths:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Growth under drug A alone and under drug B alone, for pair records.
 
-        A condition that no record tells of is filled in: on straight lines between the means of
+        A condition without any record is filled in: on straight lines between the means of
         the drug at each dose, over all laboratories and cell lines (constant beyond the doses),
         shifted by how far the drug's other doses lie off them in this laboratory and line, the sum
-        over n doses divided by n + 1. A drug that no record tells of gets the mean over drugs.
+        over n doses divided by n + 1. A drug without any record gets the mean over drugs.
 
-        Args:
-            rows: pair records, columns as in `Screen.pairs`.
-            used: shape (row,), true where the record itself is one of those that were fitted: a
-                training row must look like a test row. Its own expected growth is left out of
-                what is said of its two drugs; where cell lines are held out, all that is known of
-                its line; where drugs are, all that is known of one of its two drugs, in turn. None
-                for records that were not fitted.
-            by: what the split holds out.
+        Parameters
+        ----------
+        rows : pandas.DataFrame
+            Pair records, columns as in `Screen.pairs`.
+        used : numpy.ndarray, optional
+            Shape (row,), true where the record itself is one of those that were fitted: a training
+            row must look like a test row. Its own expected growth is left out of what is said of
+            its two drugs; where cell lines are held out, all that is known of its line; where drugs
+            are, all that is known of one of its two drugs, in turn. None for records that were not
+            fitted.
+        by : {"rows", "pairs", "drugs", "cell_lines"}, default "rows"
+            What the split holds out.
 
-        Returns:
-            growth fraction, shape (row, 2), without missing values; and whether any record tells
-            of that very condition, shape (row, 2), boolean.
+        Returns
+        -------
+        growth : numpy.ndarray
+            Growth fraction, axes (row, 2), without NaN.
+        known : numpy.ndarray
+            Whether any record holds that very condition, axes (row, 2), boolean.
 
-        Raises:
-            InputError: a column is missing, `used` has another length, or an unknown rule.
+        Raises
+        ------
+        InputError
+            If a column is missing, `used` has another length, or `by` is unknown.
         """
         one_of("by", by, get_args(By))
         used = np.zeros(len(rows), bool) if used is None else np.asarray(used, bool)
@@ -181,8 +203,10 @@ def condition_keys(rows: pd.DataFrame, side: str) -> pd.DataFrame:
     Of pair records for side `a` or `b`, and of one-drug records for the empty text. Doses are
     rounded to three decimals, so that one dose written in two ways is one dose.
 
-    Raises:
-        InputError: a column is missing.
+    Raises
+    ------
+    InputError
+        If a column is missing.
     """
     end = f"_{side}" if side else ""
     columns = ["lab", "cell_line", f"drug{end}", f"log10_dose{end}_molar"]
@@ -199,8 +223,8 @@ def fit_single_growths(singles: pd.DataFrame, pairs: pd.DataFrame | None = None)
     r"""Gather the growth under each drug alone from one-drug records and from pair records.
 
     A pair record carries the growth that was expected of its two drugs, which the laboratory
-    computed from their single wells. So it tells of both drugs alone. For the condition c of one
-    drug, with its one-drug readings :math:`g_r` (weight :math:`n_r`, at most 5) and the pair
+    computed from their single wells. So it informs about both drugs alone. For the condition c of
+    one drug, with its one-drug readings :math:`g_r` (weight :math:`n_r`, at most 5) and the pair
     records i in which its partner's growth is :math:`\hat g_{p(i)}` and the expected growth
     :math:`e_i`,
 
@@ -213,28 +237,37 @@ def fit_single_growths(singles: pd.DataFrame, pairs: pd.DataFrame | None = None)
     :math:`\bar g_c` of the drug at this dose over all lines. The sum is evaluated on a grid of
     growths 0.025 apart, and all conditions are updated together, half a step at a time.
 
-    Args:
-        singles: one-drug records, columns of `Screen.singles`; see `training_singles`.
-        pairs: pair records that may be used, columns of `Screen.pairs`: training rows and no
-            others. None for the one-drug records only.
+    Parameters
+    ----------
+    singles : pandas.DataFrame
+        One-drug records, columns of `Screen.singles`; see `training_singles`.
+    pairs : pandas.DataFrame, optional
+        Pair records that may be used, columns of `Screen.pairs`: training rows and no others. By
+        default only the one-drug records are used.
 
-    Returns:
-        A `SingleGrowths`.
+    Returns
+    -------
+    SingleGrowths
+        One row per condition that occurs in the records.
 
-    Raises:
-        InputError: no record at all, or a table without the columns.
+    Raises
+    ------
+    InputError
+        If there is no record at all, or a table lacks a column.
 
-    References:
-        Huber (1964), doi 10.1214/aoms/1177703732, for the loss; Bliss (1939),
-        doi 10.1111/j.1744-7348.1939.tb06990.x, for independent action.
+    References
+    ----------
+    Huber (1964), doi 10.1214/aoms/1177703732, for the loss; Bliss (1939),
+    doi 10.1111/j.1744-7348.1939.tb06990.x, for independent action.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen
-        >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
-        >>> few, more = fit_single_growths(screen.singles), fit_single_growths(
-        ...     screen.singles, screen.pairs)
-        >>> len(few.table) < len(more.table)
-        True
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> screen = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0)
+    >>> few, more = fit_single_growths(screen.singles), fit_single_growths(
+    ...     screen.singles, screen.pairs)
+    >>> len(few.table) < len(more.table)
+    True
     """
     of_type("singles", singles, pd.DataFrame, "`Screen.singles`")
     for column in ("growth_fraction", "replicates"):

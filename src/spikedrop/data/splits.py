@@ -18,9 +18,12 @@ By = Literal["rows", "pairs", "drugs", "cell_lines"]
 class Split:
     """Positions of rows, each array sorted; together they cover every row once.
 
-    Attributes:
-        train, validation, test: integer positions in the table that was split, shape (row,).
-        by: what was kept apart.
+    Attributes
+    ----------
+    train, validation, test : numpy.ndarray
+        Integer positions in the table that was split, shape (row,).
+    by : {"rows", "pairs", "drugs", "cell_lines"}
+        What was kept apart.
     """
 
     train: np.ndarray
@@ -39,34 +42,46 @@ def split(
 ) -> Split:
     """Split pair records into training, validation and test rows.
 
-    `rows` holds out conditions at random: the same pair at other doses, or in another line, is in
-    training. `pairs` holds out drug pairs in all lines and doses. `drugs` holds out drugs: a test
-    row has at least one of them, and a training row has none. `cell_lines` holds out cell lines.
-    The validation rows are held out of the training part by the same rule.
+    ``rows`` holds out conditions at random: the same pair at other doses, or in another line, may
+    be in training. ``pairs`` holds out drug pairs in all lines and doses. ``drugs`` holds out
+    drugs: a test row has at least one of them, and a training row has none. ``cell_lines`` holds
+    out cell lines. The validation rows are held out of the training part by the same rule.
 
     (A, B) and (B, A) are one pair. A condition that two laboratories measured stays on one side.
 
-    Args:
-        pairs: table with the columns of `Screen.pairs`.
-        by: what is held out.
-        seed: seed of the choice; the same seed gives the same split.
-        test: fraction of the units (conditions, pairs, drugs or cell lines) held out for testing;
-            at least one is. Holding out a fraction f of the drugs puts about 1 - (1 - f)^2 of the
-            rows into the test part.
-        validation: fraction of the other units held out for validation; 0 for none.
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Table with the columns of `Screen.pairs`.
+    by : {"rows", "pairs", "drugs", "cell_lines"}, default "rows"
+        What is held out.
+    seed : int
+        Of the choice; the same seed gives the same split.
+    test : float, default 0.2
+        Fraction of the units (conditions, pairs, drugs or cell lines) held out for testing, at
+        least one unit; 0 for none. Holding out a fraction f of the drugs puts about 1 - (1 - f)^2
+        of the rows into the test part.
+    validation : float, default 0.1
+        Fraction of the other units held out for validation, at least one unit; 0 for none.
 
-    Returns:
-        A `Split` that covers every row.
+    Returns
+    -------
+    Split
+        It covers every row.
 
-    Raises:
-        InputError: an unknown rule, a fraction outside [0, 1), or too few units to hold any out.
+    Raises
+    ------
+    InputError
+        If the rule is unknown, a fraction is outside [0, 1), or there are too few units to hold any
+        out.
 
-    Examples:
-        >>> from spikedrop.data import simulate_screen
-        >>> pairs = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0).pairs
-        >>> parts = split(pairs, "rows", seed=0)
-        >>> [len(parts.train), len(parts.validation), len(parts.test)]
-        [216, 24, 60]
+    Examples
+    --------
+    >>> from spikedrop.data import simulate_screen
+    >>> pairs = simulate_screen(n_drugs=12, n_cell_lines=4, n_records=300, seed=0).pairs
+    >>> parts = split(pairs, "rows", seed=0)
+    >>> [len(parts.train), len(parts.validation), len(parts.test)]
+    [216, 24, 60]
     """
     for name, fraction in (("test", test), ("validation", validation)):
         real_number(name, fraction, least=0, below=1)

@@ -46,7 +46,7 @@ def group_means(samples: xr.DataArray | np.ndarray, groups: np.ndarray) -> np.nd
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, observation[, 1]), of mask scope ``draw``: with masks of their own,
         observations vary independently, and the spread of a mean over n of them comes out too
         small, by up to the square root of n.
@@ -114,7 +114,7 @@ def optimistic_choice(samples: SamplesLike, batch: int, quantile: float = 0.9) -
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, candidate[, 1]).
     batch : int
     quantile : float
@@ -155,7 +155,7 @@ def thompson_choice(samples: SamplesLike, batch: int, seed: int) -> np.ndarray:
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, candidate[, 1]), of mask scope ``draw``.
     batch, seed : int
 
@@ -214,7 +214,7 @@ def diverse_choice(
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, candidate[, 1]), of mask scope ``draw``, three draws or more.
     batch : int
     seed : int

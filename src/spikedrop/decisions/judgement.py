@@ -113,15 +113,18 @@ def agreement_table(
 
     Parameters
     ----------
-    reference : array
+    reference : xarray.DataArray or array
         Axes (draw, candidate[, 1]).
     others : mapping
-        Name to one or more sample sets of the same shape; means over them are shown. Independent
-        ANN sample sets give the noise floor.
+        Name to one or more sample sets of the same observations; means over them are shown.
+        Independent ANN sample sets give the noise floor.
     batch : int
+        Candidates in a batch.
     seed : int
-        Of the Thompson choices: both sides use the same seeds, `repeats` of them, so paired
-        samples pick by the same draws.
+        Of the Thompson choices: both sides use the same seeds, so paired samples pick by the same
+        draws.
+    repeats : int, default 20
+        Seeds of the Thompson choices, from `seed` on.
 
     Returns
     -------

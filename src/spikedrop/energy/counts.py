@@ -141,6 +141,13 @@ def sharing_table(works: Mapping[str, Operations], draws: int) -> pd.DataFrame:
 
     Synaptic operations and multiply-accumulates together.
 
+    Parameters
+    ----------
+    works : mapping
+        Name of a network to its `Operations`.
+    draws : int
+        Draws of one prediction.
+
     Returns
     -------
     pandas.DataFrame

@@ -51,6 +51,11 @@ def count_operations(
     draws : int
         Draws that are looked at; the result holds means, for any number of draws.
 
+    Returns
+    -------
+    Operations
+        Work that all draws share and work of each, means over `x` and the draws; and by layer.
+
     Raises
     ------
     InputError
@@ -131,6 +136,11 @@ def count_ann_operations(
     Parameters
     ----------
     network, x, draws, seed, scope : see `spikedrop.sample_ann`
+
+    Returns
+    -------
+    Operations
+        Work that all draws share and work of each, means over `x` and the draws; and by layer.
 
     Raises
     ------

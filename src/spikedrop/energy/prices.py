@@ -200,8 +200,16 @@ def device_of(name: str) -> Device:
 
 
 def constants() -> pd.DataFrame:
-    """Return all figures with their sources, of registered devices too; see the head of this file.
+    """Return all figures with their sources, of registered devices too; see the head of the module.
 
+    Returns
+    -------
+    pandas.DataFrame
+        One row per price: ``device``, ``operation``, ``joules``, ``source``, ``year``,
+        ``doi_or_url`` and more.
+
+    Examples
+    --------
     >>> table = constants()
     >>> loihi = table[(table["device"] == "loihi") & (table["operation"] == "synaptic")]
     >>> loihi["joules"].tolist()
@@ -260,7 +268,13 @@ def price_table() -> pd.DataFrame:
 
 
 def limits() -> pd.DataFrame:
-    """Return published limits on spikes: ``limit``, ``value``, ``unit``, ``source``, ...
+    """Return published limits on spikes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per limit: ``limit``, ``value``, ``unit``, ``source``, ``year``, ``doi_or_url`` and
+        ``note``.
 
     Examples
     --------
@@ -271,8 +285,20 @@ def limits() -> pd.DataFrame:
 
 
 def devices(operation: str | None = None) -> list[str]:
-    """Names of the devices that have a price for an operation; by default for any of the two.
+    """Return the names of the devices that have a price for an operation.
 
+    Parameters
+    ----------
+    operation : str, optional
+        Such as ``mac`` or ``synaptic``; by default either of these two.
+
+    Returns
+    -------
+    list of str
+        Names, in the order of registration.
+
+    Examples
+    --------
     >>> devices("synaptic")[:3]
     ['loihi', 'spinnaker', 'spinnaker2']
     """

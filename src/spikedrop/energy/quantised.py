@@ -21,7 +21,7 @@ from spikedrop.sampling.sampler import Sampler, collect, first, one_by_one
 
 
 def quantised(network: Network, bits: int) -> Network:
-    r"""Round every layer's weights to integers of so many bits, times one scale a layer.
+    r"""Round every layer's weights to integers of so many bits, times one scale per layer.
 
     .. math::
 
@@ -34,6 +34,11 @@ def quantised(network: Network, bits: int) -> Network:
     network : Network
     bits : int
         Of a weight, its sign included; 2 to 16.
+
+    Returns
+    -------
+    Network
+        The same layers with rounded weights, float32.
 
     Raises
     ------

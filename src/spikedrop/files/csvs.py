@@ -35,9 +35,11 @@ few = partial(quoted_few, quoted=False)
 def open_table(path: Path) -> Iterator[BinaryIO]:
     """Open a `.csv`, `.csv.gz` or one-member `.zip` as a stream of bytes.
 
-    Raises:
-        InputError: no such file, a folder, an unknown extension, an empty file, not a zip archive,
-            an archive with other than one member, or one that unpacks to far more than records do.
+    Raises
+    ------
+    InputError
+        If no such file, a folder, an unknown extension, an empty file, not a zip archive, an
+        archive with other than one member, or one that unpacks to far more than records do.
     """
     size = regular_file(path, SUFFIXES, "a file of records")
     name = path.name.lower()
@@ -111,8 +113,10 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
 def header(path: Path, stream: TextIO, expected: Sequence[str]) -> list[str]:
     """Read the first record of `as_text(stream)` and return its column names.
 
-    Raises:
-        InputError: the line is empty, not UTF-8, or lacks an expected column.
+    Raises
+    ------
+    InputError
+        If the line is empty, not UTF-8, or lacks an expected column.
     """
     lines = _lines(path, stream)
     with reading(path):
@@ -191,9 +195,11 @@ def records(path: Path, *, strict: bool = False) -> Iterator[tuple[int, list[str
 
     The header is the first. Lines end as in the file, and quoted cells may hold line ends.
 
-    Raises:
-        InputError: a quote is never closed or closed inside a cell (`strict` only), or a cell is
-            larger than 131,072 characters.
+    Raises
+    ------
+    InputError
+        If a quote is never closed or closed inside a cell (`strict` only), or a cell is larger than
+        131,072 characters.
     """
     with open_table(path) as stream, as_text(stream) as text, reading(path):
         reader = csv.reader(_lines(path, text), strict=strict)

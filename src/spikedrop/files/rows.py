@@ -29,7 +29,7 @@ def read_rows(path: str | Path, *, without: str | None = None) -> np.ndarray:
     ----------
     path : path
         A `.npy` array, axes ``(observation, *shape of the input)``, or a `.csv` (with a line of
-        names) or `.parquet` table of numeric columns, one an input. Columns that number the rows
+        names) or `.parquet` table of numeric columns, one per input. Columns that number the rows
         (the index that pandas writes) are left out, and an `InputWarning` says so.
     without : str, optional
         Column of a table that is not an input, such as the target.
@@ -75,15 +75,26 @@ def read_rows(path: str | Path, *, without: str | None = None) -> np.ndarray:
 def read_table(path: str | Path, target: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Read a table to learn from: every column but `target` is an input.
 
-    Returns inputs (row, input) and targets (row,), float64, and the names of the inputs. Raises
-    `InputError` as `read_rows`, and if there is no such column or no other.
-
     Parameters
     ----------
     path : path
         Of a `.csv` or `.parquet` file.
     target : str
         Column to learn.
+
+    Returns
+    -------
+    inputs : numpy.ndarray
+        Axes (row, input), float64.
+    targets : numpy.ndarray
+        Axis (row,), float64.
+    names : list of str
+        Of the inputs, in their order.
+
+    Raises
+    ------
+    InputError
+        As `read_rows`, and if there is no such column, or it is the only one.
 
     Examples
     --------
@@ -108,8 +119,22 @@ def read_table(path: str | Path, target: str) -> tuple[np.ndarray, np.ndarray, l
 def read_column(path: str | Path, target: str | None = None) -> np.ndarray:
     """Read one number per observation: a `.npy` array of one axis, or a column of a table.
 
-    Axis (row,), float64 (float32 of an array in float32). Without `target` the table must have
-    only one column. Raises `InputError` as `read_rows`.
+    Parameters
+    ----------
+    path : path
+        A `.npy` array, axes (row[, 1]), or a `.csv` or `.parquet` table.
+    target : str, optional
+        Column of the table, which by default must have only one.
+
+    Returns
+    -------
+    numpy.ndarray
+        Axis (row,), float64 (float32 of an array in float32), all finite in float32.
+
+    Raises
+    ------
+    InputError
+        As `read_rows`, and if an array has more than one column, or a table none of that name.
 
     Examples
     --------

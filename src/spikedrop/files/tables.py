@@ -54,7 +54,19 @@ class Table:
 def open_columns(path: Path, needed: Sequence[str] = (), keep: Sequence[str] = ()) -> Table:
     """Open a table; columns of row numbers are left out, and an `InputWarning` says so.
 
-    Columns named in `needed` (which must be there) or `keep` are never taken for row numbers.
+    Parameters
+    ----------
+    path : Path
+        Of a `.csv` or `.parquet` file.
+    needed : sequence of str, default ()
+        Columns that must be there; they are never taken for row numbers.
+    keep : sequence of str, default ()
+        Columns that are not taken for row numbers either.
+
+    Returns
+    -------
+    Table
+        The names of the columns, and a function that reads their values.
 
     Raises
     ------

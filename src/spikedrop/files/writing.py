@@ -13,18 +13,25 @@ __all__ = ["check_output", "written"]
 
 
 def check_output(path: Path, suffixes: Sequence[str]) -> Path:
-    """Return the path of a file that can be written, or raise `InputError` before any work.
+    """Return the path of a file that can be written, or refuse it before any work.
 
     Parameters
     ----------
     path : Path
+        File to be written; a folder only if it ends in `.zarr`.
     suffixes : sequence of str
-        Endings that its name may have.
+        Endings that its name may have, in lower case.
 
     Returns
     -------
     Path
         The same.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise, is that of a folder, or lies in a folder that is missing or
+        cannot be written to.
 
     Examples
     --------
@@ -49,6 +56,16 @@ def check_output(path: Path, suffixes: Sequence[str]) -> Path:
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; it takes the place of `path` when all went well.
+
+    Parameters
+    ----------
+    path : Path
+        File that is written whole or not at all.
+
+    Yields
+    ------
+    Path
+        Name to write to, in the same folder; what is there is removed if something is raised.
 
     Examples
     --------

@@ -137,7 +137,17 @@ KINDS: dict[str, Kind] = {}
 
 
 def register_kind(kind: Kind) -> Kind:
-    """Let layers be of a kind, by its name; return it.
+    """Let layers be of a kind, by its name.
+
+    Parameters
+    ----------
+    kind : Kind
+        An instance of a subclass, with a name of its own.
+
+    Returns
+    -------
+    Kind
+        The same.
 
     Raises
     ------

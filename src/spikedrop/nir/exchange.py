@@ -57,6 +57,11 @@ def to_nir(
         From `spikedrop.masks.network_masks`: the draw with these masks, which stand in the
         weights (`spikedrop.network.folding.fold_masks`).
 
+    Returns
+    -------
+    nir.NIRGraph
+        Its nodes are named by position and layer, as in the example.
+
     Raises
     ------
     InputError
@@ -124,11 +129,22 @@ def write_nir(
     conversion: Conversion,
     masks: dict[str, np.ndarray] | None = None,
 ) -> Path:
-    """Write `to_nir` of the same arguments to a file (HDF5), and return its path.
+    """Write `to_nir` of the same arguments to a file (HDF5).
 
     The file is written whole or not at all; folders on its way are made. The neurons' `v_reset`,
     zero everywhere, is left out: that is its default, and readers with nir 1.0.4 and before know
     no such field and refuse a file that has it.
+
+    Parameters
+    ----------
+    file : path
+        Where it is written.
+    network, conversion, masks : see `to_nir`
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
@@ -178,9 +194,25 @@ def _make_folder(file: Path) -> None:
 def write_members(
     folder: str | Path, network: Network, conversion: Conversion, *, seed: int
 ) -> list[Path]:
-    """Write every member of a fixed set of masks: ``member_000.nir`` and on, one a stored mask.
+    """Write every member of a fixed set of masks.
 
     Member k is the network of draw k, and of every draw whose number is k modulo K.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files ``member_000.nir`` and on are written, one per stored mask.
+    network : Network
+        With stored masks, see `Network.with_dropout`.
+    conversion : Conversion
+        As for `to_nir`.
+    seed : int
+        Of the masks.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the draws.
 
     Raises
     ------

@@ -21,9 +21,27 @@ def r2(samples: SamplesLike, y: ValuesLike) -> float:
     .. math:: R^2 = 1 - \sum_i (y_i - \bar y_i)^2 / \sum_i (y_i - \bar y)^2
 
     with :math:`\bar y_i` the mean over draws and :math:`\bar y` that over observations (Chicco et
-    al. 2021, doi:10.7717/peerj-cs.623). `samples` has axes (draw, observation[, 1]), `y`
-    (observation,). Raises `InputError` if all of `y` is one value.
+    al. 2021, doi:10.7717/peerj-cs.623).
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+
+    Returns
+    -------
+    float
+        At most 1, without unit; higher is better.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN or infinite, or all of `y` is one value.
+
+    Examples
+    --------
     >>> r2(np.array([[0.0, 2.0], [2.0, 2.0]]), np.array([1.0, 2.0]))
     1.0
     """
@@ -38,9 +56,27 @@ def rmse(samples: SamplesLike, y: ValuesLike) -> float:
 
     .. math:: \sqrt{\tfrac1N \sum_i (y_i - \bar y_i)^2}
 
-    (Hyndman & Koehler 2006, doi:10.1016/j.ijforecast.2006.03.001.) `samples` has axes
-    (draw, observation[, 1]), `y` (observation,).
+    (Hyndman & Koehler 2006, doi:10.1016/j.ijforecast.2006.03.001.)
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+
+    Returns
+    -------
+    float
+        In the unit of `y`; lower is better.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, or a value is NaN or infinite.
+
+    Examples
+    --------
     >>> rmse(np.array([[0.0, 2.0], [2.0, 2.0]]), np.array([1.0, 4.0])) == 2**0.5
     True
     """
@@ -56,10 +92,29 @@ def kendall_tau(samples: SamplesLike, y: ValuesLike) -> float:
 
     .. math:: \tau_b = (C - D) / \sqrt{(P - T_\mu)(P - T_y)}
 
-    with C and D the numbers of concordant and discordant pairs, P of all pairs, and T of those
-    tied in the mean and in `y`. NaN if all means or all of `y` are one value: there is no ranking
-    then. `samples` has axes (draw, observation[, 1]), `y` (observation,).
+    with C and D the numbers of concordant and discordant pairs, P of all pairs, and T of those tied
+    in the mean and in `y`.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+
+    Returns
+    -------
+    float
+        From -1 to 1; higher is better. NaN if all means or all of `y` are one value: there is no
+        ranking then.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, or a value is NaN or infinite.
+
+    Examples
+    --------
     >>> round(kendall_tau(np.array([[1.0, 2.0, 3.0]]), np.array([1.0, 5.0, 4.0])), 3)
     0.333
     """
@@ -74,19 +129,27 @@ def ranking_agreement(
 ) -> float:
     r"""Kendall's :math:`\tau_b` of two samples' rankings of the observations; 1 is the same.
 
-    Ranked by predictive mean (which to expect most of) or by predictive sd (which to trust
-    least). `a` and `b` have axes (draw, observation[, 1]) and may differ in draws. NaN if one
-    ranks nothing because all its values are equal. See `kendall_tau`.
+    Ranked by predictive mean (which to expect most of) or by predictive sd (which to trust least).
+    See `kendall_tau`.
+
+    Parameters
+    ----------
+    a, b : xarray.DataArray or array
+        Axes (draw, observation[, 1]), of the same observations; the numbers of draws may differ.
+    by : {"mean", "sd"}, default "mean"
+        What ranks the observations; ``sd`` takes at least two draws.
 
     Returns
     -------
     float
-        From -1 to 1; 1 is the same order.
+        From -1 to 1; 1 is the same order. NaN if one ranks nothing because all its values are
+        equal.
 
     Raises
     ------
     InputError
-        If `by` is neither ``mean`` nor ``sd``.
+        If `by` is neither ``mean`` nor ``sd``, the observations differ in number, a value is NaN or
+        infinite, or there are too few draws.
 
     Examples
     --------

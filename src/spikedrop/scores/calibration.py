@@ -31,14 +31,33 @@ LEVELS = tuple(float(level) for level in np.linspace(0.05, 0.95, 19))
 def predictive_moments(
     samples: SamplesLike, noise_sd: NoiseLike = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Mean and sd of draws and noise together, each with axis (observation,).
+    r"""Mean and sd of draws and noise together.
 
     .. math:: \bar y_i, \qquad
               \sqrt{\mathrm{var}_s\, y^{(s)}_i + \tfrac1S \textstyle\sum_s \sigma_{si}^2}
 
-    by the law of total variance, in the unit of the draws. `samples` has axes
-    (draw, observation[, 1]), at least two draws; `noise_sd` as in `log_likelihood`, or 0.
+    by the law of total variance.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+
+    Returns
+    -------
+    mean, sd : numpy.ndarray
+        Axis (observation,), in the unit of the samples.
+
+    Raises
+    ------
+    InputError
+        If there is one draw, shapes disagree, a value is NaN or infinite, or the noise is negative.
+
+    Examples
+    --------
     >>> predictive_moments(np.array([[-1.0], [1.0]]), noise_sd=2**0.5)
     (array([0.]), array([2.]))
     """
@@ -62,14 +81,34 @@ def positive_moments(
 def central_interval(
     samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Lower and upper end of the central `level` interval, each with axis (observation,).
+    r"""Lower and upper end of the central `level` interval.
 
     The interval is that of the Gaussian with the mixture's moments,
     :math:`\bar y_i \pm z \sqrt{\mathrm{var}_s\, y^{(s)}_i + \tfrac1S\sum_s\sigma_{si}^2}` with
-    :math:`z` the :math:`(1+\mathrm{level})/2` quantile of the standard normal, in the unit of the
-    draws. `samples` has axes (draw, observation[, 1]), at least two draws; `noise_sd` as in
-    `log_likelihood`, or 0.
+    :math:`z` the :math:`(1+\mathrm{level})/2` quantile of the standard normal.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+    level : float, default 0.9
+        Nominal coverage, in (0, 1).
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray
+        Axis (observation,), in the unit of the samples.
+
+    Raises
+    ------
+    InputError
+        As `predictive_moments`, or if `level` is not in (0, 1).
+
+    Examples
+    --------
     >>> low, high = central_interval(np.array([[-1.0], [1.0]]))
     >>> low.round(3).tolist(), high.round(3).tolist()  # 1.645 x sqrt(2)
     ([-2.326], [2.326])
@@ -83,8 +122,25 @@ def central_interval(
 def interval_coverage(lower: np.ndarray, upper: np.ndarray, y: np.ndarray) -> float:
     """Share of observations inside given intervals, ends included; nearest to the level is best.
 
-    All three have axis (observation,). Raises `InputError` if a lower end is above its upper one.
+    Parameters
+    ----------
+    lower, upper : array
+        Ends of the intervals, axis (observation,).
+    y : array
+        What was observed, axis (observation,), in the unit of the ends.
 
+    Returns
+    -------
+    float
+        From 0 to 1; nearest to the level of the intervals is best.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN or infinite, or a lower end is above its upper one.
+
+    Examples
+    --------
     >>> interval_coverage(np.zeros(2), np.ones(2), np.array([1.0, 2.0]))
     0.5
     """
@@ -104,9 +160,33 @@ def coverage(
 
     with the ends of `central_interval` (Gneiting, Balabdaoui & Raftery 2007,
     doi:10.1111/j.1467-9868.2007.00587.x). Draws without spread and without noise make an interval
-    of one point. `samples` has axes (draw, observation[, 1]), `y` (observation,). Raises
-    `InputError` for fewer than two draws.
+    of one point.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+    level : float, default 0.9
+        Nominal coverage, in (0, 1).
+
+    Returns
+    -------
+    float
+        From 0 to 1; closest to `level` is best.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN or infinite, there is one draw, the noise is negative, or
+        `level` is not in (0, 1).
+
+    Examples
+    --------
     >>> coverage(np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0.0, 5.0]))
     0.5
     """
@@ -115,24 +195,30 @@ def coverage(
 
 
 def width(samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9) -> float:
-    """Mean width of the central `level` interval, in the unit of the draws.
+    """Mean width of the central `level` interval.
 
-    Lower is better among distributions with the same `coverage`; alone it says nothing. See
-    `central_interval` for the arguments and the source.
+    Lower is better among distributions with the same `coverage`; without that it says nothing. See
+    `central_interval`.
 
     Parameters
     ----------
     samples : xarray.DataArray or array
-        Axes (draw, observation[, 1]).
-    noise_sd : float or array
-        Sd of the observation noise: a number, one per observation, or per draw and observation.
-    level : float
-        Nominal coverage.
+        Axes (draw, observation[, 1]), at least two draws.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+    level : float, default 0.9
+        Nominal coverage, in (0, 1).
 
     Returns
     -------
     float
         In the unit of the samples; lower is sharper.
+
+    Raises
+    ------
+    InputError
+        As `central_interval`.
 
     Examples
     --------
@@ -144,15 +230,34 @@ def width(samples: SamplesLike, noise_sd: NoiseLike = 0.0, level: float = 0.9) -
 
 
 def sharpness(samples: SamplesLike, noise_sd: NoiseLike = 0.0) -> float:
-    r"""Root mean predictive variance, in the unit of the draws; lower is better if calibrated.
+    r"""Root mean predictive variance; lower is better if calibrated.
 
     .. math:: \sqrt{\tfrac1N \sum_i \bigl(\mathrm{var}_s\, y^{(s)}_i
               + \tfrac1S \textstyle\sum_s \sigma_{si}^2\bigr)}
 
     (Kuleshov, Fenner & Ermon 2018, arXiv:1807.00263.) Of a calibrated distribution it equals the
-    `rmse`, in expectation and for many draws. `samples` has axes (draw, observation[, 1]), at
-    least two draws; `noise_sd` as in `log_likelihood`, or 0.
+    `rmse`, in expectation and for many draws.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+
+    Returns
+    -------
+    float
+        In the unit of the samples; lower is better among calibrated distributions.
+
+    Raises
+    ------
+    InputError
+        As `predictive_moments`.
+
+    Examples
+    --------
     >>> sharpness(np.array([[-1.0], [1.0]]), noise_sd=2**0.5)
     2.0
     """
@@ -166,18 +271,40 @@ def pit(
     *,
     seed: int = 0,
 ) -> np.ndarray:
-    r"""Probability integral transform of each observation, axis (observation,).
+    r"""Probability integral transform of each observation.
 
     .. math:: u_i = \tfrac1S \sum_s \Phi\bigl((y_i - y^{(s)}_i) / \sigma_{si}\bigr)
 
     Uniform on (0, 1) if the distribution is calibrated (Dawid 1984, doi:10.2307/2981683): a
     histogram with a hump says too wide, with high ends too narrow, with a slope biased. Without
     noise it is the randomised rank :math:`(R_i + V_i (1 + E_i)) / (S + 1)`, with :math:`R_i` draws
-    below the observation, :math:`E_i` equal to it, and :math:`V_i` uniform from `seed`.
+    below the observation, :math:`E_i` equal to it, and :math:`V_i` uniform.
 
-    `samples` has axes (draw, observation[, 1]), `y` (observation,), `noise_sd` as in
-    `log_likelihood`. Raises `InputError` if the noise is 0 in some places and not in others.
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+    seed : int, default 0
+        Of the randomised ranks; with noise nothing is random.
 
+    Returns
+    -------
+    numpy.ndarray
+        Axis (observation,), in [0, 1], without unit.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN or infinite, or the noise is negative, or 0 in some
+        places and not in others.
+
+    Examples
+    --------
     >>> pit(np.array([[-1.0], [1.0]]), np.zeros(1), noise_sd=1.0).round(6).tolist()
     [0.5]
     >>> rank = pit(np.array([[-1.0], [1.0]]), np.zeros(1))  # between 1/3 and 2/3, by chance
@@ -207,9 +334,32 @@ def calibration_curve(
 ) -> tuple[list[float], list[float]]:
     """Nominal levels and the `coverage` observed at each; on the diagonal is best.
 
-    Below it the intervals are too narrow (Kuleshov, Fenner & Ermon 2018, arXiv:1807.00263). The
-    levels must increase. Other arguments and errors as in `coverage`.
+    Below it the intervals are too narrow (Kuleshov, Fenner & Ermon 2018, arXiv:1807.00263).
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+    levels : sequence of float
+        Nominal levels in (0, 1), increasing; by default 0.05, 0.1, ... 0.95.
+
+    Returns
+    -------
+    levels, observed : list of float
+        The nominal levels, and the share of observations inside the central interval of each.
+
+    Raises
+    ------
+    InputError
+        As `coverage`, or if the levels do not increase.
+
+    Examples
+    --------
     >>> calibration_curve(np.array([[-1.0], [1.0]]), np.array([0.0]), levels=(0.5,))
     ([0.5], [1.0])
     """
@@ -227,10 +377,34 @@ def calibration_error(
 
     .. math:: \tfrac1K \sum_k |\hat c(\alpha_k) - \alpha_k|
 
-    with :math:`\hat c` the `coverage` observed at level :math:`\alpha_k` (Kuleshov, Fenner &
-    Ermon 2018, arXiv:1807.00263). A share, without unit. With N observations a calibrated
-    distribution scores about :math:`0.3/\sqrt N`, not 0. Arguments as in `calibration_curve`.
+    with :math:`\hat c` the `coverage` observed at level :math:`\alpha_k` (Kuleshov, Fenner & Ermon
+    2018, arXiv:1807.00263). With N observations a calibrated distribution scores about
+    :math:`0.3/\sqrt N`, not 0.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+    levels : sequence of float
+        Nominal levels in (0, 1), increasing; by default 0.05, 0.1, ... 0.95.
+
+    Returns
+    -------
+    float
+        From 0 to 1, without unit; lower is better.
+
+    Raises
+    ------
+    InputError
+        As `calibration_curve`.
+
+    Examples
+    --------
     >>> calibration_error(np.array([[-1.0], [1.0]]), np.array([0.0]), levels=(0.5,))
     0.5
     """

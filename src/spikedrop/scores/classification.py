@@ -25,12 +25,28 @@ __all__ = [
 def class_accuracy(samples: SamplesLike, labels: ValuesLike) -> float:
     """Share of observations whose class has the largest mean probability; higher is better.
 
-    `samples` are probabilities, axes (draw, observation, class); `labels` whole numbers from 0,
-    axis (observation,). Of classes with the same probability the first is taken.
+    Of classes with the same probability the first is taken.
 
-    Raises `InputError` if the samples are not probabilities (see `predictive_entropy`), or a label
-    is not a class.
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+    labels : array
+        Whole number of the class of each observation, from 0.
 
+    Returns
+    -------
+    float
+        From 0 to 1; higher is better.
+
+    Raises
+    ------
+    InputError
+        If the samples are not probabilities (see `predictive_entropy`), shapes disagree, or a label
+        is not a class.
+
+    Examples
+    --------
     >>> class_accuracy(np.array([[[0.9, 0.1], [0.2, 0.8]]]), np.array([0, 0]))
     0.5
     """
@@ -45,7 +61,6 @@ def class_log_likelihood(samples: SamplesLike, labels: ValuesLike) -> float:
 
     with :math:`\bar p` the mean over draws (Gneiting & Raftery 2007,
     doi:10.1198/016214506000001437). Minus infinity if a class that came had probability 0.
-    Arguments and errors as of `class_accuracy`.
 
     Parameters
     ----------
@@ -58,6 +73,11 @@ def class_log_likelihood(samples: SamplesLike, labels: ValuesLike) -> float:
     -------
     float
         Nats, higher is better.
+
+    Raises
+    ------
+    InputError
+        As `class_accuracy`.
 
     Examples
     --------
@@ -74,8 +94,7 @@ def brier_score(samples: SamplesLike, labels: ValuesLike) -> float:
 
     .. math:: \tfrac1N \sum_i \sum_k \bigl(\bar p_{ik} - 1\{y_i = k\}\bigr)^2
 
-    (Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.) Arguments and errors as of
-    `class_accuracy`.
+    (Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.)
 
     Parameters
     ----------
@@ -88,6 +107,11 @@ def brier_score(samples: SamplesLike, labels: ValuesLike) -> float:
     -------
     float
         From 0 to 2, lower is better.
+
+    Raises
+    ------
+    InputError
+        As `class_accuracy`.
 
     Examples
     --------
@@ -106,15 +130,18 @@ def reliability(samples: SamplesLike, labels: ValuesLike, *, bins: int = 10) -> 
 
     Parameters
     ----------
-    samples, labels : see `class_accuracy`
-    bins : int
-        Of equal width from 0 to 1; each holds its upper end.
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+    labels : array
+        Whole number of the class of each observation, from 0.
+    bins : int, default 10
+        Number of bins of equal width from 0 to 1; each holds its upper end.
 
     Returns
     -------
     pandas.DataFrame
-        One row a bin that is not empty, index ``upper end``; ``count``, ``confidence`` (mean) and
-        ``class_accuracy``. Calibrated if the last two agree.
+        One row per bin that is not empty, index ``upper end``; ``count``, ``confidence`` (mean) and
+        ``accuracy``. Calibrated if the last two agree.
 
     Raises
     ------
@@ -151,11 +178,31 @@ def expected_calibration_error(
 
     .. math:: \sum_b \tfrac{n_b}N \bigl|\mathrm{acc}_b - \mathrm{conf}_b\bigr|
 
-    over the bins of `reliability` (ECE; Guo et al. 2017, arXiv:1706.04599). A share, from 0 to 1.
-    It is not a proper score, because a network that always states how often it is right has 0, and
-    it is not 0 by chance: a calibrated bin of n observations is off by up to :math:`0.4 / \sqrt n`.
-    Arguments and errors as of `reliability`.
+    over the bins of `reliability` (ECE; Guo et al. 2017, arXiv:1706.04599). It is not a proper
+    score, because a network that always states how often it is right has 0, and it is not 0 by
+    chance: a calibrated bin of n observations is off by up to :math:`0.4 / \sqrt n`.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+    labels : array
+        Whole number of the class of each observation, from 0.
+    bins : int, default 10
+        Number of bins, see `reliability`.
+
+    Returns
+    -------
+    float
+        From 0 to 1; lower is better.
+
+    Raises
+    ------
+    InputError
+        As `reliability`.
+
+    Examples
+    --------
     >>> samples = np.array([[[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]])
     >>> round(expected_calibration_error(samples, np.array([0, 1, 1])), 3)  # (2 x 0.4 + 0.4) / 3
     0.4
@@ -179,7 +226,10 @@ def accuracy_of_kept(
 
     Parameters
     ----------
-    samples, labels : see `class_accuracy`
+    samples : xarray.DataArray or array
+        Probabilities, axes (draw, observation, class).
+    labels : array
+        Whole number of the class of each observation, from 0.
     uncertainty : numpy.ndarray, optional
         Axis (observation,), finite; `predictive_entropy` by default.
 

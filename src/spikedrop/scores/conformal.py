@@ -54,12 +54,12 @@ def conformal_interval(
 
     Parameters
     ----------
-    held_out : array
+    held_out : xarray.DataArray or array
         Samples for the held-out rows, axes (draw, row[, 1]), at least two draws. Rows that neither
         the training, nor its stopping, nor the choice of the noise have seen.
     y_held_out : numpy.ndarray
         What was observed there, axis (row,).
-    samples : array
+    samples : xarray.DataArray or array
         Samples for the observations to be predicted, axes (draw, observation[, 1]), from the same
         network with as many draws.
     level : float
@@ -229,9 +229,9 @@ def divided_coverage(
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, row[, 1]), of rows that nothing has looked at.
-    y : numpy.ndarray
+    y : array
         What was observed, axis (row,).
     held_out, divisions, seed : int
         Rows, or groups, that make the intervals, and how often they are divided.
@@ -296,9 +296,30 @@ def group_coverage(
               \le u_{kj}\}
 
     What intervals for new groups are promised for: a large group counts as much as a small one.
-    `spikedrop.scores.interval_coverage` counts rows. All have axis (observation,). Raises
-    `InputError` if a lower end is above its upper one, or an observation has no group.
+    `spikedrop.scores.interval_coverage` counts rows.
 
+    Parameters
+    ----------
+    lower, upper : array
+        Ends of the intervals, axis (observation,).
+    y : array
+        What was observed, axis (observation,), in the unit of the ends.
+    groups : array
+        Label of the group of each observation, axis (observation,).
+
+    Returns
+    -------
+    float
+        From 0 to 1; nearest to the level of the intervals is best.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN, a lower end is above its upper one, or an observation
+        has no group.
+
+    Examples
+    --------
     >>> y = np.array([0.0, 0.0, 0.0, 5.0])
     >>> group_coverage(y - y, y - y + 1, y, np.array([7, 7, 7, 9]))  # a whole one, and none
     0.5
@@ -317,9 +338,9 @@ def coverage_limits(
     held_out: int | None = None,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    r"""Shares inside that chance alone explains, when each interval holds with chance `level`.
+    r"""Shares inside that chance explains, when each interval holds with probability `level`.
 
-    The central `confidence` of the binomial distribution of N observations, as shares. With n
+    The central `confidence` of the binomial distribution of N `observations`, as shares. With n
     `held_out` rows, of the beta-binomial one
 
     .. math:: \mathrm{BetaBinomial}(N, k, n + 1 - k), \qquad
@@ -328,9 +349,31 @@ def coverage_limits(
     because the coverage of split-conformal intervals depends on the held-out rows they were made
     with (Vovk 2012, doi:10.1007/s10994-013-5355-6); with n much larger than N the two agree.
 
-    Raises `InputError` if a number is below 1, `level` or `confidence` not in (0, 1), or the
-    held-out rows too few for the level.
+    Parameters
+    ----------
+    observations : int
+        Number of observations, at least 1.
+    level : float, default 0.9
+        Nominal coverage, in (0, 1).
+    held_out : int, optional
+        Rows that the intervals were made with, at least 1; by default the intervals are not
+        conformal ones.
+    confidence : float, default 0.95
+        Probability that the share lies between the limits, in (0, 1).
 
+    Returns
+    -------
+    low, high : float
+        Shares, from 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If a number is below 1, `level` or `confidence` is not in (0, 1), or the held-out rows are
+        too few for the level.
+
+    Examples
+    --------
     >>> coverage_limits(100)
     (0.84, 0.95)
     >>> coverage_limits(100, held_out=100)

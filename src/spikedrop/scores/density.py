@@ -20,18 +20,23 @@ def log_likelihood(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -> 
 
         \frac1N \sum_i \log \frac1S \sum_s \mathcal N(y_i \mid y^{(s)}_i, \sigma^2)
 
-    (Gal & Ghahramani 2016, arXiv:1506.02142), in nats, computed by log-sum-exp. Minus this is the
-    negative log likelihood.
+    (Gal & Ghahramani 2016, arXiv:1506.02142), computed by log-sum-exp. Minus this is the negative
+    log likelihood.
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, observation[, 1]).
-    y : numpy.ndarray
-        Axis (observation,).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
     noise_sd : float or array
         Observation noise :math:`\sigma > 0` in the unit of `y`: one number (`fit_noise_sd`), one
         for each observation, or one for each draw and observation (`mean_and_noise`).
+
+    Returns
+    -------
+    float
+        In nats; higher is better.
 
     Raises
     ------
@@ -91,12 +96,33 @@ def gaussian_log_likelihood(
         \frac1N \sum_i \log \mathcal N\bigl(y_i \mid \bar y_i,\;
         \mathrm{var}_s\, y^{(s)}_i + \tfrac1S \textstyle\sum_s \sigma_{si}^2\bigr)
 
-    in nats. It needs only the first two moments (Dawid & Sebastiani 1999,
-    doi:10.1214/aos/1018031101), so it stays usable with few draws, and punishes draws that are
-    too narrow harder than the mixture does. Arguments as in `log_likelihood`, but `noise_sd` may
-    be 0 where the draws spread. Raises `InputError` for fewer than two draws, and if an
-    observation has neither spread nor noise.
+    It needs only the first two moments (Dawid & Sebastiani 1999, doi:10.1214/aos/1018031101), so it
+    stays usable with few draws, and punishes draws that are too narrow harder than the mixture
+    does.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; it
+        may be 0 where the draws spread.
+
+    Returns
+    -------
+    float
+        In nats; higher is better.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN, there is one draw, the noise is negative, or an
+        observation has neither spread nor noise.
+
+    Examples
+    --------
     >>> value = gaussian_log_likelihood(np.array([[-1.0], [1.0]]), np.zeros(1))
     >>> round(value, 4)  # variance 2: -log(4 pi) / 2
     -1.2655
@@ -115,7 +141,7 @@ def gaussian_log_densities(
         Axes (draw, observation[, 1]).
     y : array
         What was observed, axis (observation,), in the unit of the samples.
-    noise_sd : float or array
+    noise_sd : float or array, default 0.0
         Sd of the observation noise: a number, one per observation, or per draw and observation.
 
     Returns

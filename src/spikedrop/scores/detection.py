@@ -74,9 +74,24 @@ def detection_auc(familiar: np.ndarray, strange: np.ndarray) -> float:
     for this use Hendrycks & Gimpel 2017, arXiv:1610.02136): 1 tells the two apart without fail, 0.5
     not at all, and below it the network is surer of what is strange.
 
-    `familiar` and `strange` have axis (observation,), larger is less certain. Raises `InputError`
-    if one is empty or not finite.
+    Parameters
+    ----------
+    familiar, strange : array
+        A measure of doubt, axis (observation,), larger is less certain; the numbers of observations
+        may differ.
 
+    Returns
+    -------
+    float
+        From 0 to 1; higher is better, 0.5 is chance.
+
+    Raises
+    ------
+    InputError
+        If one is empty, or holds NaN or infinite values.
+
+    Examples
+    --------
     >>> detection_auc(np.array([0.1, 0.4]), np.array([0.2, 0.4]))  # three of four, and half a tie
     0.625
     """

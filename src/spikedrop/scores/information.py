@@ -18,7 +18,7 @@ HALF = {"float16": (10, 2.0**-8), "bfloat16": (7, 2.0**-5)}  # bits of a fractio
 
 
 def predictive_entropy(samples: SamplesLike) -> np.ndarray:
-    r"""Entropy of the mean probabilities of each observation, in nats, axis (observation,).
+    r"""Entropy of the mean probabilities of each observation.
 
     .. math:: H_i = -\sum_k \bar p_{ik} \log \bar p_{ik}, \qquad
               \bar p_{ik} = \tfrac1S \sum_s p^{(s)}_{ik}
@@ -28,10 +28,15 @@ def predictive_entropy(samples: SamplesLike) -> np.ndarray:
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Probabilities, axes (draw, observation, class): samples of a network that ends in a softmax.
         They sum to 1 within 1e-4. Where every probability of a row has the precision of float16 or
         bfloat16 only, rounding may take the sum further, and the row is divided by it.
+
+    Returns
+    -------
+    numpy.ndarray
+        In nats, axis (observation,); larger is less certain.
 
     Raises
     ------

@@ -23,11 +23,28 @@ def fit_noise_sd(samples: SamplesLike, y: ValuesLike) -> float:
               \mathcal N(y_i \mid y^{(s)}_i, \sigma^2)
 
     Its inverse square is the noise precision (Gal & Ghahramani 2016, arXiv:1506.02142). It is the
-    sd of everything that the draws miss: the noise of the measurement, and the error of the
-    network that its masks do not show, whose variances add. In the unit of `y`. `samples` has axes
-    (draw, observation[, 1]), `y` (observation,). Raises `InputError` if every draw equals its
-    observation.
+    sd of everything that the draws miss: the noise of the measurement, and the error of the network
+    that its masks do not show, whose variances add.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+
+    Returns
+    -------
+    float
+        In the unit of `y`.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN, or every draw equals its observation.
+
+    Examples
+    --------
     >>> round(fit_noise_sd(np.zeros((1, 2)), np.array([3.0, -3.0])), 3)
     3.0
     """
@@ -40,10 +57,28 @@ def fit_noise_factor(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike) -
     .. math:: \hat c = \arg\max_c \sum_i \log \tfrac1S \textstyle\sum_s
               \mathcal N(y_i \mid y^{(s)}_i, c^2 \sigma_{si}^2)
 
-    1 if the stated noise has the right level, above 1 if it is too small. `samples` has axes
-    (draw, observation[, 1]), `y` (observation,), `noise_sd` as in `log_likelihood`. Raises
-    `InputError` if every draw equals its observation.
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]).
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array
+        The stated noise, positive: a number, one per observation, or per draw and observation.
 
+    Returns
+    -------
+    float
+        1 if the stated noise has the right level, above 1 if it is too small.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN, the noise is not positive, or every draw equals its
+        observation.
+
+    Examples
+    --------
     >>> round(fit_noise_factor(np.zeros((1, 2)), np.array([3.0, -6.0]), np.array([1.0, 2.0])), 3)
     3.0
     """
@@ -77,7 +112,7 @@ def mean_and_noise(samples: SamplesLike) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, observation, 2), from `sample_ann` or `sample_snn`.
 
     Returns

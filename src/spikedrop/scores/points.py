@@ -20,11 +20,28 @@ COVERED = "rows covered"
 
 
 def point_samples(predicted: np.ndarray) -> np.ndarray:
-    """Write a single prediction per observation as two equal draws, axes (draw, observation).
+    """Write a single prediction per observation as two equal draws.
 
     So a model without a spread enters the tables of models with one: `score_table` and
-    `method_table`. NaN, where the model does not exist, stays NaN.
+    `method_table`.
 
+    Parameters
+    ----------
+    predicted : array
+        Axis (observation,), finite, or NaN where the model does not exist.
+
+    Returns
+    -------
+    numpy.ndarray
+        Axes (draw, observation), two draws; NaN stays NaN.
+
+    Raises
+    ------
+    InputError
+        If the shape is another, or a value is infinite.
+
+    Examples
+    --------
     >>> point_samples(np.array([0.5, 1.0])).tolist()
     [[0.5, 1.0], [0.5, 1.0]]
     """
@@ -41,7 +58,7 @@ def point_table(
     methods : mapping
         Name to predictions, axis (observation,), in the unit of `y`; NaN where a model does not
         exist.
-    y : numpy.ndarray
+    y : array
         What was observed, axis (observation,).
     beside : str, optional
         One of the names: its R2 on the rows of every other model is a column, because a model that
@@ -90,9 +107,21 @@ def point_table(
 def synergy_score(expected: np.ndarray, growth: np.ndarray) -> np.ndarray:
     """Synergy score, expected growth less growth: positive where a pair does more than expected.
 
-    Both are growth fractions, of any shapes that broadcast; NaN where nothing was expected
-    (Holbeck et al. 2017, doi:10.1158/0008-5472.CAN-17-0489, in growth points).
+    Holbeck et al. 2017 (doi:10.1158/0008-5472.CAN-17-0489) give it in growth points.
 
+    Parameters
+    ----------
+    expected, growth : array
+        Growth fractions, of any shapes that broadcast; `expected` is NaN where nothing was
+        expected.
+
+    Returns
+    -------
+    numpy.ndarray
+        Growth fraction, of the broadcast shape; NaN where nothing was expected.
+
+    Examples
+    --------
     >>> synergy_score(np.array([0.5, 0.5]), np.array([0.25, 0.75])).tolist()
     [0.25, -0.25]
     """

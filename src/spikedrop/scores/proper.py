@@ -17,7 +17,7 @@ SMALL = 2**16  # values of a block whose pairs of draws are formed: it stays in 
 
 
 def crps(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> float:
-    r"""Fair continuous ranked probability score, in the unit of `y`; lower is better.
+    r"""Fair continuous ranked probability score; lower is better.
 
     .. math::
 
@@ -34,12 +34,18 @@ def crps(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> floa
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, observation[, 1]), at least two draws.
-    y : numpy.ndarray
-        Axis (observation,).
-    noise_sd : float or array
-        As in `log_likelihood`; 0 scores only the draws.
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
+
+    Returns
+    -------
+    float
+        In the unit of `y`; lower is better.
 
     Raises
     ------
@@ -63,16 +69,22 @@ def crps_values(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) 
     Parameters
     ----------
     samples : xarray.DataArray or array
-        Axes (draw, observation[, 1]).
+        Axes (draw, observation[, 1]), at least two draws.
     y : array
         What was observed, axis (observation,), in the unit of the samples.
-    noise_sd : float or array
-        Sd of the observation noise: a number, one per observation, or per draw and observation.
+    noise_sd : float or array, default 0.0
+        Sd of the observation noise: a number, one per observation, or per draw and observation; 0
+        for none.
 
     Returns
     -------
     numpy.ndarray
         In the unit of the samples, axis (observation,), lower is better.
+
+    Raises
+    ------
+    InputError
+        As `crps`.
 
     Examples
     --------
@@ -124,7 +136,7 @@ def absolute_mean(mean: np.ndarray, sd: np.ndarray | float) -> np.ndarray:
 def interval_score(
     lower: np.ndarray, upper: np.ndarray, y: np.ndarray, level: float = 0.9
 ) -> float:
-    r"""Width of the intervals plus a fine for every miss, in the unit of `y`; lower is better.
+    r"""Width of the intervals plus a fine for every miss; lower is better.
 
     .. math::
 
@@ -138,10 +150,15 @@ def interval_score(
     lower, upper : numpy.ndarray
         Ends of the intervals, axis (observation,), from `central_interval` or
         `spikedrop.scores.conformal`.
-    y : numpy.ndarray
-        Axis (observation,).
-    level : float
+    y : array
+        What was observed, axis (observation,), in the unit of the ends.
+    level : float, default 0.9
         Nominal coverage of the intervals.
+
+    Returns
+    -------
+    float
+        In the unit of `y`; lower is better.
 
     Raises
     ------
@@ -159,8 +176,29 @@ def interval_score(
 def interval_scores(
     lower: np.ndarray, upper: np.ndarray, y: np.ndarray, level: float = 0.9
 ) -> np.ndarray:
-    """Interval score of each observation, axis (observation,); `interval_score` is their mean.
+    """Interval score of each observation; `interval_score` is their mean.
 
+    Parameters
+    ----------
+    lower, upper : array
+        Ends of the intervals, axis (observation,).
+    y : array
+        What was observed, axis (observation,), in the unit of the ends.
+    level : float, default 0.9
+        Nominal coverage of the intervals, in (0, 1).
+
+    Returns
+    -------
+    numpy.ndarray
+        In the unit of `y`, axis (observation,); lower is better.
+
+    Raises
+    ------
+    InputError
+        As `interval_score`.
+
+    Examples
+    --------
     >>> interval_scores(np.zeros(2), np.ones(2), np.array([0.5, 2.0]), level=0.5).tolist()
     [1.0, 5.0]
     """

@@ -29,11 +29,11 @@ def risk_coverage(
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, observation[, 1]), at least two draws.
-    y : numpy.ndarray
-        Axis (observation,).
-    noise_sd : float or array
+    y : array
+        What was observed, axis (observation,).
+    noise_sd : float or array, default 0.0
         As in `log_likelihood`; one number changes no order.
 
     Returns
@@ -58,7 +58,7 @@ def risk_coverage(
 
 
 def risk_coverage_area(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike = 0.0) -> float:
-    r"""Mean of the risk-coverage curve, in the unit of `y`; lower is better.
+    r"""Mean of the risk-coverage curve; lower is better.
 
     .. math:: \tfrac1N \sum_k r_k
 
@@ -66,6 +66,27 @@ def risk_coverage_area(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike 
     which is what refusing at random gives (AURC; Geifman, Uziel & El-Yaniv 2019,
     arXiv:1805.08206). See `risk_coverage`.
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+    noise_sd : float or array, default 0.0
+        As in `risk_coverage`.
+
+    Returns
+    -------
+    float
+        In the unit of `y`; lower is better.
+
+    Raises
+    ------
+    InputError
+        As `risk_coverage`.
+
+    Examples
+    --------
     >>> samples = np.array([[-1.0, -2.0, -3.0], [1.0, 2.0, 3.0]])
     >>> round(risk_coverage_area(samples, np.array([0.0, 1.0, 5.0])), 4)
     0.8333
@@ -76,10 +97,28 @@ def risk_coverage_area(samples: SamplesLike, y: ValuesLike, noise_sd: NoiseLike 
 def error_correlation(samples: SamplesLike, y: ValuesLike) -> float:
     """Spearman rank correlation of predictive sd and absolute error; higher is better.
 
-    (Spearman 1904, doi:10.2307/1412159.) Without unit. NaN if the sd or the error is the same at
-    every observation, as for constant draws. `samples` has axes (draw, observation[, 1]), at least
-    two draws, `y` (observation,).
+    (Spearman 1904, doi:10.2307/1412159.)
 
+    Parameters
+    ----------
+    samples : xarray.DataArray or array
+        Axes (draw, observation[, 1]), at least two draws.
+    y : array
+        What was observed, axis (observation,), in the unit of the samples.
+
+    Returns
+    -------
+    float
+        From -1 to 1, without unit; higher is better. NaN if the sd or the error is the same at
+        every observation, as for constant draws.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is NaN, or there is one draw.
+
+    Examples
+    --------
     >>> error_correlation(np.array([[-1.0, -2.0, -3.0], [1.0, 2.0, 3.0]]), np.array([0, 1, 5]))
     1.0
     """
@@ -107,13 +146,13 @@ def refusal_table(
 
     Parameters
     ----------
-    samples : array
+    samples : xarray.DataArray or array
         Axes (draw, observation[, 1]), at least two draws.
-    y : numpy.ndarray
-        Axis (observation,), at least two.
-    noise_sd : float or array
+    y : array
+        What was observed, axis (observation,), at least two.
+    noise_sd : float or array, default 0.0
         As in `risk_coverage`.
-    kept : float
+    kept : float, default 0.5
         Share that is kept, in (0, 1); rounded to whole observations, at least one.
     seed, resamples : int
         Of the bootstrap over observations, see `paired_bootstrap`.

@@ -133,10 +133,10 @@ def score_table(
 
     Parameters
     ----------
-    ann, snn : array
+    ann, snn : xarray.DataArray or array
         Axes (draw, observation[, 1]); at least two draws each, not necessarily as many.
-    y : numpy.ndarray
-        Axis (observation,), at least two and not all the same.
+    y : array
+        What was observed, axis (observation,), at least two and not all the same.
     noise_sd : float or array
         Observation noise, positive, as in `log_likelihood`; see `fit_noise_sd` and
         `mean_and_noise`.
@@ -144,11 +144,11 @@ def score_table(
         That of the SNN; by default the same.
     seed : int
         Of the bootstrap, see `paired_bootstrap`.
-    level : float
+    level : float, default 0.9
         Nominal coverage of the intervals that are scored.
     resamples, confidence : int and float
         Of the bootstrap.
-    unit : str
+    unit : str, default "unit of y"
         The unit of `y`, for the table.
     beside : mapping, optional
         Other methods on the same observations, such as a null model: name to samples and noise sd,
@@ -158,7 +158,7 @@ def score_table(
     Returns
     -------
     pandas.DataFrame
-        One row a score; columns ``ANN``, ``SNN``, ``SNN - ANN``, ``low`` and ``high`` of the
+        One row per score; columns ``ANN``, ``SNN``, ``SNN - ANN``, ``low`` and ``high`` of the
         difference, those of `beside`, ``better`` (the direction) and ``unit``. A score that has no
         answer, such as a ranking by constant predictions, is NaN.
 
@@ -216,12 +216,31 @@ def score_table(
 def method_table(methods: Mapping[Any, tuple[SamplesLike, float]], y: ValuesLike) -> pd.DataFrame:
     """Tabulate the scores of several methods on the same observations.
 
-    `methods` maps a name to predictive samples (draw, observation[, 1]) and the noise sd chosen
-    for them on validation records; `y` has axis (observation,). RMSE and noise in the unit of y,
-    log likelihood in nats. An array (draw, observation) may hold NaN where a method does not
-    exist (`point_samples` of a null model): it is scored on the other rows, and ``rows covered``
-    is their share.
+    An array (draw, observation) may be NaN in all draws where a method does not exist
+    (`point_samples` of a null model): it is scored on the other rows.
 
+    Parameters
+    ----------
+    methods : mapping
+        Name to predictive samples, axes (draw, observation[, 1]), at least two draws, and the noise
+        sd chosen for them on validation records.
+    y : array
+        What was observed, axis (observation,).
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per method: ``rows covered`` (the share of observations), ``R2``, ``RMSE``,
+        ``noise sd`` and ``sd of draws`` (mean) in the unit of `y`, ``log likelihood`` in nats,
+        ``90 % coverage`` and ``sd tracks error`` (`error_correlation`).
+
+    Raises
+    ------
+    InputError
+        As `r2`, `log_likelihood` and `coverage`.
+
+    Examples
+    --------
     >>> half = np.array([[0.5, np.nan, 2.0], [0.5, np.nan, 2.0]])
     >>> table = method_table({"null model": (half, 0.5)}, np.array([0.0, 1.0, 2.0]))
     >>> table["rows covered"].round(2).to_dict()

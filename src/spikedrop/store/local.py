@@ -31,6 +31,11 @@ def local_client(workers: int) -> Iterator[Client]:
     workers : int
         Processes, at least one.
 
+    Yields
+    ------
+    distributed.Client
+        Of the workers; both are closed afterwards.
+
     Raises
     ------
     InputError

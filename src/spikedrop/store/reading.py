@@ -51,20 +51,17 @@ def open_samples(path: str | Path, *, partial: bool = False) -> xr.DataArray:
 
     Examples
     --------
-    See `sample_to_store`.
-
-    Examples:
-        >>> import tempfile
-        >>> import numpy as np
-        >>> from spikedrop.network.graph import Layer, Network
-        >>> from spikedrop.store import sample_to_store
-        >>> one = np.ones((1, 1), "float32")
-        >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     sample_to_store(folder + "/draws.zarr", network, [[1.0]], draws=100, seed=0)
-        ...     samples = open_samples(folder + "/draws.zarr")
-        ...     samples.dims, 1.5 < float(samples.mean()) < 2.5  # half of the draws are 0, half 4
-        (('draw', 'observation', 'output'), True)
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from spikedrop.network.graph import Layer, Network
+    >>> from spikedrop.store import sample_to_store
+    >>> one = np.ones((1, 1), "float32")
+    >>> network = Network.chain((Layer("h", one, one[0], 0.5),), Layer("y", one, 0 * one[0]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sample_to_store(folder + "/draws.zarr", network, [[1.0]], draws=100, seed=0)
+    ...     samples = open_samples(folder + "/draws.zarr")
+    ...     samples.dims, 1.5 < float(samples.mean()) < 2.5  # half of the draws are 0, half 4
+    (('draw', 'observation', 'output'), True)
     """
     return opened(read_layout(path_of("path", path)), partial=yes_or_no("partial", partial))
 

@@ -39,7 +39,7 @@ def summarize(
     probabilities : sequence of float
         Of the quantiles, each from 0 to 1.
     noise_sd : float
-        Observation noise in the unit of `y`, for the scores alone.
+        Observation noise in the unit of `y`, only for the scores.
     level : float
         Nominal coverage of the interval that is scored.
 

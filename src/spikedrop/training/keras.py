@@ -119,7 +119,7 @@ def train(
     swap : numpy.ndarray, optional
         Column permutation that exchanges the two drugs: every training row is shown in both
         orders, because (A, B) and (B, A) are one experiment.
-    noise : {"constant", "heteroscedastic"}
+    noise : {"constant", "heteroscedastic"}, default "constant"
         See `build_model`.
     mean : keras.Model, optional
         What the same call returned with constant noise: with `noise` ``heteroscedastic`` it is not
@@ -127,10 +127,15 @@ def train(
     file : path, optional
         Where the model is kept as `.keras`. If it exists it is loaded and nothing is trained; of
         several processes that name it at once, one trains and the others wait.
-    verbose : int
+    verbose : int, default 0
         As in `keras.Model.fit`.
-    progress : bool
+    progress : bool, default False
         Show a bar over the epochs on standard error, where a terminal watches.
+
+    Returns
+    -------
+    keras.Model
+        With the weights of the best epoch; one linear output, two with ``heteroscedastic`` noise.
 
     Raises
     ------
@@ -289,8 +294,12 @@ def fold_scaling(
 ) -> None:
     r"""Let a model of `build_model` that learnt standardised rows take and give raw ones.
 
-    .. math:: W_1 \leftarrow W_1 / s_x,\quad b_1 \leftarrow b_1 - (m_x / s_x) W_1,\quad
-              W_L \leftarrow s_y W_L,\quad b_L \leftarrow s_y b_L + m_y
+    .. math::
+
+       \begin{aligned}
+       W_1 &\leftarrow W_1 / s_x, & b_1 &\leftarrow b_1 - (m_x / s_x) W_1 \\
+       W_L &\leftarrow s_y W_L, & b_L &\leftarrow s_y b_L + m_y
+       \end{aligned}
 
     `x_mean` and `x_sd`, axis (input,), must be finite and `x_sd` positive. Changes the first and
     the last layer, computed in float64.

@@ -44,6 +44,10 @@ def measured_errors(
     network, x_train, x, y, seed, neuron : see `spikedrop.energy.planning.plan_budget`
     cells : pandas.DataFrame
         One row per setting, with ``steps``, ``rate (Hz)``, ``draws`` and ``quantity``.
+    draws : int, default 2000
+        Of the SNN at every setting, at least 16; more where `cells` need them.
+    ann_draws : int, default 20000
+        Of the ANN, at least 16 and `draws`.
 
     Returns
     -------

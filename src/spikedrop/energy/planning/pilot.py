@@ -129,15 +129,20 @@ def run_pilot(
         Axes (observation[, output]); needed for the CRPS.
     seed : int
         Of the masks.
-    neuron : str
+    neuron : str, default "charge_keeping"
     steps, rates_hz : sequences, optional
         Time steps and firing rates in hertz, increasing; by default the neuron's
         `pilot_steps` and `RATES_HZ`, and 500 Hz for neurons that integrate first.
-    draws : int
+    draws : int, default 64
         Of the SNN at every setting, at least 16.
-    ann_draws : int
+    ann_draws : int, default 4096
         Of the ANN, at least 16 and `draws`.
     progress : see `spikedrop.sample_ann`
+
+    Returns
+    -------
+    Pilot
+        Draws, operations and seconds at every setting.
 
     Raises
     ------

@@ -248,7 +248,24 @@ def plan_budget(
 
 
 def plan_from(found: Tradeoff, budget: float) -> Plan:
-    """Plan a budget from what is known already; see `spikedrop.energy.planning.trade_off`.
+    """Plan a budget from what is known already.
+
+    Parameters
+    ----------
+    found : Tradeoff
+        From `spikedrop.energy.planning.trade_off`.
+    budget : float
+        For one prediction, in the unit of `found`.
+
+    Returns
+    -------
+    Plan
+        The setting with the least expected error that the budget pays.
+
+    Raises
+    ------
+    InputError
+        If the budget is not positive and finite, or too small for the fewest draws of the quantity.
 
     Examples
     --------

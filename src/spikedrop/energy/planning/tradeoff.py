@@ -197,7 +197,24 @@ def trade_off(
     device: str = DEVICE,
     seconds_per_step: float | None = None,
 ) -> Tradeoff:
-    """Read a pilot for one quantity and one unit; see `spikedrop.energy.planning.plan_budget`.
+    """Read a pilot for one quantity and one unit.
+
+    Parameters
+    ----------
+    pilot : Pilot
+        From `spikedrop.energy.planning.run_pilot`.
+    quantity, unit, device, seconds_per_step : see `spikedrop.energy.planning.plan_budget`
+
+    Returns
+    -------
+    Tradeoff
+        Errors and costs at the pilot's settings, from which any budget is planned.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, the pilot has no observations for the CRPS, or `seconds_per_step`
+        cannot be used.
 
     Examples
     --------
