@@ -323,7 +323,10 @@ GOOD = np.random.default_rng(1).normal(size=(60, 4))
         (lambda: pointwise_p_values(GOOD, GOOD, "t"), "test='t'"),
         (lambda: kernel_equivalence(GOOD, GOOD, kernel="x"), "kernel='x'"),
         (lambda: classifier_test(GOOD[:3], GOOD, seed=0), "3 and 60 draws"),
-        (lambda: verdict_rates(GOOD, draws=31, repeats=1, seed=0), "draws=31: .*enough for 30 each"),
+        (
+            lambda: verdict_rates(GOOD, draws=31, repeats=1, seed=0),
+            "draws=31: .*enough for 30 each",
+        ),
     ],
 )
 def test_bad_input_is_named(call, says):

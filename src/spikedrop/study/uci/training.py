@@ -136,7 +136,7 @@ def _compiled(shapes: tuple[int, ...]) -> Callable:
             # Zero after the last step, so that a chunk may be longer than what is left.
             rate = learning_rate * 0.5 * (1 + tf.cos(np.pi * tf.minimum(done / steps, 1.0)))
             updates = tf.nest.map_structure(
-                lambda *mvg: adam_step(*mvg, done + 1, rate), m, v, slopes
+                lambda m, v, g: adam_step(m, v, g, done + 1, rate), m, v, slopes
             )
             moved, m, v = ([tuple(u[i] for u in pair) for pair in updates] for i in range(3))
             shrink = 1 - rate * decays
