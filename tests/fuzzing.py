@@ -20,6 +20,7 @@ import numpy as np
 
 from spikedrop.chip import hard_reset, host_biases, quantise, sample_chip, sample_integers
 from spikedrop.chip.reference import simulate as simulate_chip
+from spikedrop.conversion import Conversion
 from spikedrop.engines import compiled as engine
 from spikedrop.engines.capabilities import PROGRAMS, refusal
 from spikedrop.engines.reference import simulate
@@ -34,6 +35,7 @@ from tests.networks import open_simulator
 from tests.random_graphs import Case
 
 TOLERANCE = 2e-5  # of the largest charge, in thresholds
+ROUNDING = 5e-6  # the same for networks of few terms, whose sums are rounded less
 READOUT = 1e-4  # of the largest readout
 WIDE = {"bits": 24, "bias_bits": 48, "membrane_bits": 48}
 
@@ -106,28 +108,59 @@ def expect(case: Case) -> Expected:
         exact = exact and np.allclose(readout, single, rtol=1e-6, atol=1e-6)
         readouts.append(readout)
         counts.append(found)
-        near.append([_near(case, record[layer.name]) for layer in network.hidden])
+        near.append([_near(case, record[layer.name], TOLERANCE) for layer in network.hidden])
     stacked = [np.stack(parts) for parts in zip(*counts, strict=True)]
     return Expected(
         exact, np.stack(readouts), stacked, [np.stack(parts) for parts in zip(*near, strict=True)]
     )
 
 
-def _near(case: Case, record: dict[str, np.ndarray]) -> np.ndarray:
+def _near(case: Case, record: dict[str, np.ndarray], tolerance: float) -> np.ndarray:
     """Which neurons come near a charge at which they would fire otherwise."""
     conversion, current = case.conversion, record["current"]
     if conversion.windowed:
         quanta = conversion.levels(case.steps) * conversion.dt
         charge = conversion.initial_charge + quanta * current.mean(axis=0)
         whole = np.rint(charge)
-        close = np.abs(charge - whole) < TOLERANCE * np.maximum(1, np.abs(charge))
+        close = np.abs(charge - whole) < tolerance * np.maximum(1, np.abs(charge))
         return close & (whole >= 1) & (whole <= conversion.levels(case.steps))
     left, fired = record["voltage"], record["spikes"]
     most = (
         np.abs(left).max(axis=0) + fired.sum(axis=0) + conversion.dt * np.abs(current).max(axis=0)
     )
-    close = TOLERANCE * np.maximum(1, most)
+    close = tolerance * np.maximum(1, most)
     return ((1 - left < close) | ((left < close) & (fired > 0) & (left >= 0))).any(axis=0)
+
+
+def share_held(
+    network: Network,
+    conversion: Conversion,
+    x: np.ndarray,
+    masks: dict[str, np.ndarray],
+    readout: np.ndarray,
+    counts: list[np.ndarray],
+    *,
+    steps: int,
+    settle: int = 0,
+) -> float:
+    """Hold one draw against the reference in float64; return the share of counts that is judged.
+
+    All that is judged must be equal. Counts alone would not do: one rounding more or less may move
+    a spike across `settle`, or, with binary places, change the number and not how many ones it has.
+    """
+    case = Case(0, False, network, conversion, x, "row", range(1), steps, settle, len(x))
+    record: dict[str, dict[str, np.ndarray]] = {}
+    wanted, found = simulate(
+        in_float64(network), conversion, x.astype(float), masks,
+        steps=steps, settle=settle, record=record,
+    )  # fmt: skip
+    near = [_near(case, record[layer.name], ROUNDING)[None] for layer in network.hidden]
+    tally = Tally()
+    expected = Expected(False, wanted[None], [count[None] for count in found], near)
+    judge(case, "", expected, readout[None], [count[None] for count in counts], tally)
+    assert tally.faults == [], tally.faults
+    judged, excused = (sum(part.values()) for part in (tally.judged, tally.excused))
+    return judged / (judged + excused)
 
 
 def judge(

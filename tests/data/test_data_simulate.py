@@ -212,6 +212,8 @@ def test_replicate_noise_of_known_noise():
     np.testing.assert_allclose(table["typical_sd_fraction"], 0.1, rtol=0.10)
     with pytest.raises(InputError, match="fewer bins"):
         replicate_noise(singles.head(4), bins=5)
+    with pytest.raises(InputError, match="bins=0"):
+        replicate_noise(singles, bins=0)
 
 
 def test_figures_return_their_axes_with_labels(screen):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import OneHotEncoder
 
 from spikedrop.data import (
@@ -128,6 +129,10 @@ def test_the_naive_mean_of_the_score_leaves_out_what_was_not_expected(screen):
     less = naive_mean(replace(screen, pairs=pairs), parts, target="score")
     without = naive_mean(screen, rest, target="score")
     np.testing.assert_array_equal(less.predicted, without.predicted)
+    pairs.loc[pairs.index[parts.test[0]], "expected_growth_fraction"] = np.nan  # nor a score there
+    less = naive_mean(replace(screen, pairs=pairs), parts, target="score")
+    assert np.isnan(less.measured).tolist() == [True] + [False] * (len(parts.test) - 1)
+    assert less.r2 == r2_score(less.measured[1:], less.predicted[1:])
     with pytest.raises(InputError, match="target='growht'"):
         naive_mean(screen, parts, target="growht")
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from spikedrop.conversion import calibrate
-from spikedrop.engines.reference import simulate
 from spikedrop.masks import network_masks
 from spikedrop.network import Layer, Network
 from spikedrop.sampling.snn import sample_snn
+from tests.fuzzing import share_held
 from tests.networks import SIMULATORS, inputs, open_simulator, weights
 
 ROWS = 8
@@ -34,7 +34,7 @@ def images(family="unit", stored_masks=None):
 @pytest.mark.parametrize("neuron", STEPS)
 @pytest.mark.parametrize("family", ["unit", "channel", "gaussian"])
 def test_same_spikes_as_the_reference(family, neuron, backend):
-    """Counts of 99.9 % of neurons and presentations, and readouts where all counts agree."""
+    """All counts and readouts that no rounding can turn, which are nine in ten."""
     network = images(family)
     x, steps = inputs(network, ROWS), STEPS[neuron]
     conversion = calibrate(network, inputs(network, 300, seed=2), neuron=neuron)
@@ -45,13 +45,8 @@ def test_same_spikes_as_the_reference(family, neuron, backend):
         for draw, which in ((0, None), (1, range(ROWS)), (2, None)):
             masks = network_masks(network, 4, draw, which)
             readout, counts = simulator(x, masks)
-            expected, wanted = simulate(network, conversion, x, masks, steps=steps)
-            same = [(c == e).reshape(ROWS, -1) for c, e in zip(counts, wanted, strict=True)]
-            same = np.concatenate(same, axis=1)
-            assert same.mean() >= 0.999
-            whole = same.all(axis=1)
-            assert whole.mean() > 0.7
-            assert np.abs(readout - expected)[whole].max() < 1e-4 * expected.std()
+            held = share_held(network, conversion, x, masks, readout, counts, steps=steps)
+            assert held > 0.9
             fired = counts[0] > 0
             assert not (fired & (masks["c"] == 0)).any()
             assert fired.mean() > 0.1

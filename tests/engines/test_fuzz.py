@@ -13,9 +13,12 @@ import warnings
 import numpy as np
 import pytest
 
+from spikedrop.conversion import calibrate
 from spikedrop.engines import compiled as engine
 from spikedrop.engines.capabilities import PROGRAMS, refusal
+from spikedrop.engines.reference import simulate
 from spikedrop.errors import SaturationWarning
+from spikedrop.masks import network_masks
 from spikedrop.network.topology import driven_by_neurons
 from tests.fuzzing import (
     Tally,
@@ -25,7 +28,9 @@ from tests.fuzzing import (
     check_simulator,
     expect,
     judge,
+    share_held,
 )
+from tests.networks import random_network, six_inputs
 from tests.random_graphs import draw_case
 
 GROUPS, EACH = 10, 10
@@ -107,6 +112,22 @@ def test_the_judge_sees_one_spike_too_many_and_another_readout():
     judge(case, "readout", expected, expected.readout + 1e-3, expected.counts, tally)
     judge(case, "nan", expected, expected.readout * np.nan, expected.counts, tally)
     assert ["spikes for" in f or "readout" in f for f in tally.faults] == [True] * 3
+
+
+def test_a_quantum_that_leaves_the_number_of_ones_is_seen():
+    """5 and 6 quanta are two spikes each, in other places: only the readout differs."""
+    network = random_network(sizes=(6, 20, 1))
+    x, steps = six_inputs(20), 8
+    conversion = calibrate(network, six_inputs(300, seed=2), neuron="radix")
+    masks = network_masks(network, 0, 0)
+    readout, counts = simulate(network, conversion, x, masks, steps=steps)
+    ours = share_held(network, conversion, x, masks, readout, counts, steps=steps)
+    assert ours > 0.95
+    weight = np.abs(network.layers[-1].weights).max() / 0.8
+    quantum = weight / (conversion.scales_hz[0] * conversion.dt * conversion.levels(steps))
+    readout[3] += quantum
+    with pytest.raises(AssertionError, match="readout"):
+        share_held(network, conversion, x, masks, readout, counts, steps=steps)
 
 
 def test_a_wiring_that_is_off_by_one_unit_is_found():

@@ -6,7 +6,6 @@ import pytest
 from spikedrop.comparison import paired_error
 from spikedrop.conversion import calibrate
 from spikedrop.engines import compiled as engine
-from spikedrop.engines.reference import simulate
 from spikedrop.errors import InputError
 from spikedrop.masks import network_masks, stacked_masks
 from spikedrop.network import Layer
@@ -16,6 +15,7 @@ from spikedrop.neurons import NEURONS
 from spikedrop.sampling.ann import predict, sample_ann
 from spikedrop.sampling.neuron_scales import allocate
 from spikedrop.sampling.snn import sample_snn
+from tests.fuzzing import share_held
 from tests.networks import (
     GRAPHS,
     SIMULATORS,
@@ -71,22 +71,15 @@ def test_same_spike_counts_and_readouts_as_the_reference(make, neuron):
         steps=steps,
         settle=settle,
     )
-    sums, every = np.zeros(ROWS), np.ones(ROWS, bool)
+    held = []
     for draw in range(DRAWS):
         masks = network_masks(network, 4, draw, rows)
-        expected, wanted = simulate(network, conversion, x, masks, steps=steps, settle=settle)
-        same = [(c[draw] == e).reshape(ROWS, -1) for c, e in zip(counts, wanted, strict=True)]
-        same = np.concatenate(same, axis=1)
-        assert same.mean() >= 0.999
-        whole = same.all(axis=1)
-        assert whole.mean() > 0.8
-        assert readout[draw][whole] == pytest.approx(expected[whole], rel=1e-4, abs=3e-5)
-        total = sum(e.reshape(ROWS, -1).sum(axis=1) for e in wanted)
-        assert total.min() > 0
-        sums += total
-        every &= whole
-    assert every.mean() > 0.5
-    assert (spikes[every] == sums[every]).all()
+        ours = readout[draw], [c[draw] for c in counts]
+        held += [share_held(network, conversion, x, masks, *ours, steps=steps, settle=settle)]
+    assert min(held) > 0.7
+    total = sum(c.sum(axis=(0, *range(2, c.ndim))) for c in counts)
+    assert total.min() > 0
+    assert (spikes == total).all()
 
 
 @pytest.mark.parametrize("backend", SIMULATORS)
@@ -110,13 +103,8 @@ def test_same_spike_counts_on_nengo_and_nengo_dl(make, settings, backend):
         for draw, rows in ((0, None), (1, range(8))):
             masks = network_masks(network, 4, draw, rows)
             readout, counts = simulator(x, masks)
-            expected, wanted = simulate(network, conversion, x, masks, steps=30, settle=6)
-            same = [(c == e).reshape(8, -1) for c, e in zip(counts, wanted, strict=True)]
-            same = np.concatenate(same, axis=1)
-            assert same.mean() >= 0.999
-            whole = same.all(axis=1)
-            assert whole.mean() > 0.7
-            assert np.abs(readout - expected)[whole].max() < 1e-4 * expected.std()
+            timing = {"steps": 30, "settle": 6}
+            assert share_held(network, conversion, x, masks, readout, counts, **timing) > 0.7
 
 
 @pytest.mark.parametrize("backend", SIMULATORS)

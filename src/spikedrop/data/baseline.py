@@ -40,7 +40,8 @@ class Baseline:
     Attributes
     ----------
     measured : numpy.ndarray
-        Growth fraction, or score where that is the target, axis (test row,).
+        Growth fraction, or score where that is the target, axis (test row,); NaN where a record
+        has no expected growth, and so no score.
     predicted : numpy.ndarray
         Of the same quantity, axis (test row,); NaN where the model does not exist.
     """
@@ -62,9 +63,10 @@ class Baseline:
     def r2(self) -> float:
         """Explained share of the variance of the test records; higher is better, 1 is perfect.
 
-        Over the rows where the model exists; NaN if there are fewer than two.
+        Over the rows where the model exists and there is something to predict; NaN if there are
+        fewer than two.
         """
-        here = self.covered
+        here = self.covered & np.isfinite(self.measured)
         if here.sum() < 2:
             return float("nan")
         return float(r2_score(self.measured[here], self.predicted[here]))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2
 
-from spikedrop.checks.arguments import one_of
+from spikedrop.checks.arguments import one_of, whole_number
 from spikedrop.data.screen import Screen
 from spikedrop.errors import InputError
 
@@ -86,7 +86,7 @@ def replicate_noise(singles: pd.DataFrame, *, bins: int = 12) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If there are fewer repeated conditions than bins.
+        If `bins` is not at least 1, or there are fewer repeated conditions.
 
     Examples
     --------
@@ -95,6 +95,7 @@ def replicate_noise(singles: pd.DataFrame, *, bins: int = 12) -> pd.DataFrame:
     >>> replicate_noise(singles, bins=4).shape
     (4, 4)
     """
+    whole_number("bins", bins, least=1)
     repeated = singles[singles["replicates"] > 1].sort_values("growth_fraction")
     if len(repeated) < bins:
         raise InputError(
