@@ -26,6 +26,7 @@ from spikedrop.data import (
 )
 from spikedrop.errors import InputError
 from spikedrop.plots import screen as figures
+from spikedrop.plots import splits
 
 
 @pytest.fixture(scope="module")
@@ -231,9 +232,9 @@ def test_figures_return_their_axes_with_labels(screen):
             lambda ax, quantity=quantity: figures.distribution(screens, quantity, ax)
             for quantity in ("growth", "score", "dose", "replicate_sd")
         ),
-        lambda ax: figures.split_legend(figures.split_map(screen.pairs, parts, ax)),
-        lambda ax: figures.predicted_against_measured(result, ax),
-        lambda ax: figures.explained({"rows": 0.8, "drugs": -0.1}, 0.9, ax),
+        lambda ax: splits.split_legend(splits.split_map(screen.pairs, parts, ax)),
+        lambda ax: splits.predicted_against_measured(result, ax),
+        lambda ax: splits.explained({"rows": 0.8, "drugs": -0.1}, 0.9, ax),
     ):
         given.clear()
         assert draw(given) is given
