@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ from book.browser import ADVICE, find_chromium, open_chromium  # noqa: E402
 from book.build import render  # noqa: E402
 from book.execute import execute_all  # noqa: E402
 from book.tree import BookError, Tree  # noqa: E402
+
+if find_spec("nengo"):
+    from spikedrop.engines.nengo_import import nengo
+
+    # Workers that build models of Nengo's own would lock one another out of its cache of decoders.
+    nengo.rc["decoder_cache"]["enabled"] = "False"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

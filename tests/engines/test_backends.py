@@ -134,6 +134,18 @@ def test_samples_are_those_of_the_reference(backend, scope):
 
 
 @pytest.mark.parametrize("backend", SIMULATORS)
+def test_nothing_is_kept_in_the_cache_of_nengo(backend, tmp_path, monkeypatch):
+    """It has one lock for all processes of a user, and the models of draws solve no decoders."""
+    kept = tmp_path / "decoders"
+    monkeypatch.setitem(nengo.rc["decoder_cache"], "path", str(kept))
+    monkeypatch.setitem(nengo.rc["decoder_cache"], "enabled", "True")
+    network = random_network(sizes=(6, 8, 1))
+    conversion = calibrate(network, inputs(4))
+    sample_snn(network, conversion, inputs(4), backend=backend, draws=2, seed=3, steps=5)
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("backend", SIMULATORS)
 def test_a_charge_below_zero_is_refused_where_it_would_send_negative_spikes(backend):
     """Nengo's own neuron sends as many spikes as the floor of its charge says."""
     with nengo.Network(seed=0) as net:

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from spikedrop.checks.accepted import SamplesLike
 from spikedrop.checks.arguments import real_number
-from spikedrop.checks.samples import Samples, as_samples, per_observation
+from spikedrop.checks.samples import Samples, as_samples, blocks, per_observation
 from spikedrop.comparison.criteria import RARE
 from spikedrop.errors import InputError
 
@@ -60,6 +61,45 @@ def centre_and_sd(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
             "draw, so there is no predictive sd to measure in; is every dropout rate 0?"
         )
     return mean, sd
+
+
+def check_independent(samples: Samples) -> None:
+    r"""Refuse draws that depend on the one before, which say less than their number.
+
+    The correlation of neighbouring draws in their ranks z, less the mean rank, mean over
+    observations,
+
+    .. math:: \bar r = \tfrac1m \sum_i \frac{\sum_s z_{s,i}\, z_{s-1,i}}{\sum_s z_{s,i}^2},
+
+    has an sd of at most :math:`1/\sqrt n` for n independent draws, however observations depend on
+    each other: beyond five of those it is not chance (a false alarm in two million
+    samples). Asked of the first observations, as many as a block holds, without those in which most
+    draws have one value.
+
+    Raises `InputError` if they depend on each other.
+
+    >>> steps = np.random.default_rng(0).normal(size=(400, 3))
+    >>> check_independent(as_samples(steps, "a"))
+    >>> check_independent(as_samples(np.cumsum(steps, axis=0), "a"))
+    Traceback (most recent call last):
+    spikedrop.errors.InputError: a: each draw follows the one before it (correlation 0.98), and a
+    verdict counts draws as independent: keep every k-th draw, with k so large that neighbours are,
+    or give draws in the order they were drawn in.
+    """
+    _, (values,) = next(blocks(samples))
+    z = stats.rankdata(values.reshape(len(values), -1), axis=0)  # no tail is too heavy for ranks
+    z -= z.mean(axis=0)
+    square = (z**2).sum(axis=0)
+    moving = square > (len(z) ** 3 - len(z)) / 24  # half of what it is without ties
+    if not moving.any():
+        return
+    r = float(((z[1:] * z[:-1]).sum(axis=0)[moving] / square[moving]).mean())
+    if abs(r) > 5 / math.sqrt(len(z)):
+        raise InputError(
+            f"{samples.name}: each draw follows the one before it (correlation {r:.2f}), and a "
+            "verdict counts draws as independent: keep every k-th draw, with k so large that "
+            "neighbours are, or give draws in the order they were drawn in."
+        )
 
 
 def fewest_draws(level: float = 0.05) -> int:

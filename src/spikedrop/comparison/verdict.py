@@ -13,7 +13,13 @@ from spikedrop.comparison.comparison import Comparison, Verdict
 from spikedrop.comparison.criteria import FAR, Claim, Criterion
 from spikedrop.comparison.crps_equivalence import crps_equivalence
 from spikedrop.comparison.difference import global_test
-from spikedrop.comparison.draws import fewest_draws, pairing_fault, predictive_sd, said_to_be_paired
+from spikedrop.comparison.draws import (
+    check_independent,
+    fewest_draws,
+    pairing_fault,
+    predictive_sd,
+    said_to_be_paired,
+)
 from spikedrop.comparison.errors_of_draws import FAR_OFF, MEAN_ERROR, mean_error, rare_draws
 from spikedrop.comparison.kernel_equivalence import KERNELS, kernel_equivalence
 from spikedrop.comparison.moments import moment_equivalence
@@ -107,7 +113,8 @@ def compare(
     ------
     InputError
         If shapes disagree, values are NaN or infinite, a sample has one draw, `a` is constant at
-        an observation, or the labels forbid pairing and `paired` is True.
+        an observation, draws follow one another (as those of a sampler that keeps its state), or
+        the labels forbid pairing and `paired` is True.
 
     Examples
     --------
@@ -132,6 +139,8 @@ def compare(
     if y is None and np.any(noise_sd):
         raise InputError("noise_sd without y: it takes part only in the score of y.")
     predictive_sd(x)
+    check_independent(x)
+    check_independent(z)
     criteria = (
         *((mean_error(x, z, claim),) if paired else ()),
         *moment_equivalence(x, z, claim),

@@ -2,9 +2,7 @@
 
 import os
 import warnings
-from pathlib import Path
 
-from spikedrop.engines.caches import takes_files
 from spikedrop.errors import InputError
 
 if os.path.expanduser("~") == "~":
@@ -24,8 +22,5 @@ with warnings.catch_warnings():
             "the backends 'nengo' and 'nengo_dl' need Nengo: install it with "
             '`pip install "spikedrop[nengo]"`, or use backend="numpy".'
         ) from error
-
-if not takes_files(Path(nengo.rc["decoder_cache"]["path"])):
-    nengo.rc["decoder_cache"]["enabled"] = "False"  # its folder is below a home that is missing
 
 __all__ = ["nengo"]

@@ -278,7 +278,9 @@ def nengo_simulator(
         data = {probe: np.stack(values) for probe, values in history.items()}
         return _results(model, network, data, conversion, shares)
 
-    with nengo.Simulator(model.net, dt=conversion.dt, progress_bar=False) as sim:
+    # A model of its own keeps no cache of decoders: it has none, and processes would wait.
+    built = nengo.builder.Model(dt=conversion.dt)
+    with nengo.Simulator(model.net, conversion.dt, model=built, progress_bar=False) as sim:
         yield run
 
 
